@@ -1,0 +1,166 @@
+"""Channels: how a message reaches a person. One file per channel, one protocol, real provider SDKs.
+
+In:   a `Message` and a `Permit` that only the gate makes.
+Out:  a `Receipt`: the provider took it and gave it an id; or one of the `ChannelError` family, which says what is
+      known of the message's fate. Nothing here retries: only the gate knows whether a second call is allowed.
+Pure: no; talks to providers.
+Source: PROVIDERS.md A7 and B3 for the classes of errors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from config.settings import LOOPBACK_HOSTS
+
+PERMIT_SECONDS_MAX = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """Leave to make one call, made by the gate after it committed its intention; valid for seconds.
+
+    Attributes:
+        attempt_id: The attempt that is `submitting`.
+        issued_at: Wall clock of the commit, UTC.
+        call_deadline: Wall clock after which no call may be made.
+        rules: Ids of the rules that were checked.
+        packs: Pack name → version hash.
+    """
+
+    attempt_id: int
+    issued_at: datetime
+    call_deadline: datetime
+    rules: tuple[str, ...]
+    packs: tuple[tuple[str, str], ...]
+
+    def refuse_if_late(self) -> None:
+        """Raise when the permit's time is over.
+
+        Raises:
+            PermitExpired: No call may be made on it any more.
+        """
+        moment = datetime.now(UTC)
+        if moment >= self.call_deadline or (moment - self.issued_at).total_seconds() > PERMIT_SECONDS_MAX:
+            raise PermitExpired(attempt_id=self.attempt_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What is to be said to one contact point.
+
+    Attributes:
+        to: Number (E.164) or push token; personal, never logged.
+        sender: The lender's sender id, number or messaging service.
+        title: Heading where the channel has one, else empty.
+        body: Text as the person reads it.
+        token: The attempt's random token; goes into callback addresses and the app's acknowledgement, says nothing.
+        callback_url: Where the provider reports, or None.
+        valid_seconds: After this the provider may no longer deliver: it ends inside the legal window.
+    """
+
+    to: str
+    sender: str
+    title: str
+    body: str
+    token: str
+    callback_url: str | None
+    valid_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The provider took the message."""
+
+    provider: str
+    provider_id: str
+    status: str
+    segments: int | None
+
+
+class ChannelError(Exception):
+    """The provider did not take the message, or we cannot know; carries codes, never a number or a text."""
+
+    def __init__(self, *, code: str, attempt_id: int | None = None) -> None:
+        super().__init__(f"{type(self).__name__} {code}")
+        self.code = code
+        self.attempt_id = attempt_id
+
+
+class PermitExpired(ChannelError):
+    """No call was made: the permit's time was over. Surely not processed."""
+
+    def __init__(self, *, attempt_id: int) -> None:
+        super().__init__(code="permit_expired", attempt_id=attempt_id)
+
+
+class TryLater(ChannelError):
+    """Surely not processed (429, connection refused before anything was sent): may be tried again."""
+
+    def __init__(self, *, code: str, retry_after_seconds: float, attempt_id: int | None = None) -> None:
+        super().__init__(code=code, attempt_id=attempt_id)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class NeverWorks(ChannelError):
+    """The provider refuses this content or configuration: no retry, tell operations."""
+
+
+class AccountHalted(NeverWorks):
+    """The provider refuses everything (credentials, suspension): stop the run."""
+
+
+class BadAddress(ChannelError):
+    """The provider refuses this contact point: retire it."""
+
+
+class OptedOut(ChannelError):
+    """The provider knows that the person said stop: record it, never call again."""
+
+
+class FateUnknown(ChannelError):
+    """The call may or may not have been processed (time-out, 5xx, dropped connection): never sent again."""
+
+
+class Channel(Protocol):
+    """What the gate needs of a channel.
+
+    A channel is opened once in the loop that sends, and sends many messages concurrently.
+    """
+
+    name: str
+    provider: str
+
+    async def send(self, message: Message, permit: Permit) -> Receipt:
+        """Make one provider call, once.
+
+        Raises:
+            ChannelError: One of the family above; nothing else escapes.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections and threads."""
+        ...
+
+
+class ForbiddenHost(RuntimeError):
+    """Somebody pointed a channel at a host that is neither the provider's nor loopback."""
+
+    def __init__(self, host: str | None, allowed: str) -> None:
+        super().__init__(f"refused to talk to host {host!r}: only {allowed} or loopback")
+
+
+def allow_host(url: str, provider_host: str) -> str:
+    """Return `url` when its host is the provider's own or loopback.
+
+    Raises:
+        ForbiddenHost: It is another.
+    """
+    host = urlsplit(url).hostname
+    if host not in {provider_host, *LOOPBACK_HOSTS}:
+        raise ForbiddenHost(host, provider_host)
+    return url

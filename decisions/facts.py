@@ -1,0 +1,144 @@
+"""Facts: what is known of some borrowers at an instant, as frames. The one input of every rule and choice.
+
+The same value is read for a shard of 20,000 borrowers at planning (ledger/facts.py), for a chunk of 256 under the
+gate's lock, and for one case of a case file: a rule cannot tell the difference, so it has one implementation.
+
+Shapes: every frame has the columns and types of its schema below; `party_id` joins them. Instants are UTC,
+microseconds. A null means "not known", never a guess in favour of contacting.
+Pure: values only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+type_instant: Final = pl.Datetime("us", "UTC")
+
+BORROWERS: Final = {
+    "party_id": pl.Int64,
+    "creditor_id": pl.Int64,
+    "creditor_role": pl.String,  # first_party | third_party | debt_buyer
+    "country": pl.String,
+    "region": pl.String,
+    "locale": pl.String,
+    "known_zone": pl.String,
+    "zones": pl.List(pl.String),  # every plausible zone; empty = unknown = nobody is contacted
+    "facts": pl.List(pl.String),  # attorney_represented, deceased, minor, ...
+    # Jurisdictions that attach, most general first: ["US", "US-NY"]; empty = unknown = nobody is contacted.
+    "jurisdictions": pl.List(pl.String),
+    # When the payment feed's word is older than its limit, nobody is contacted (`stale_payments`). Null = no feed known = stale.
+    "payments_fresh_until": type_instant,
+    "paused": pl.Boolean,  # operations stopped contact for this creditor or stage
+}
+LOANS: Final = {
+    "party_id": pl.Int64,
+    "loan_id": pl.Int64,
+    "role": pl.String,  # borrower | co_borrower | guarantor | ...
+    "product": pl.String,
+    "account": pl.String,
+    "currency": pl.String,
+    "past_due_minor": pl.Int64,
+    "outstanding_minor": pl.Int64,
+    "days_past_due": pl.Int32,
+    "delinquent_days": pl.Int32,
+    "oldest_unpaid_due_on": pl.Date,
+    "bucket": pl.String,
+    "stage": pl.String,
+    "disputed_minor": pl.Int64,
+    "charged_off": pl.Boolean,
+    "time_barred": pl.Boolean,
+    "servicing_status": pl.String,
+}
+CONTACT_POINTS: Final = {
+    "party_id": pl.Int64,
+    "contact_point_id": pl.Int64,
+    "kind": pl.String,
+    "owner": pl.String,
+    "employer_owned": pl.Boolean,
+    "country": pl.String,
+    "zones": pl.List(pl.String),
+    "verified_on": pl.Date,
+    "status": pl.String,  # active | inactive | invalid | unreachable
+    "ownership": pl.String,  # claimed | verified | shared | reassigned | wrong; of the value, not the row
+}
+CONSENTS: Final = {"party_id": pl.Int64, "channel": pl.String, "given_to": pl.String, "at": type_instant, "until": type_instant}
+OPT_OUTS: Final = {"party_id": pl.Int64, "channel": pl.String, "contact_point_id": pl.Int64, "at": type_instant, "until": type_instant}
+HOLDS: Final = {
+    "party_id": pl.Int64,
+    "loan_id": pl.Int64,  # null = all loans of the party
+    "kind": pl.String,
+    "channel": pl.String,  # null = every channel
+    "purpose": pl.String,  # null = every purpose
+    "starts_at": type_instant,
+    "until": type_instant,
+}
+WISHES: Final = {
+    "party_id": pl.Int64,
+    "kind": pl.String,  # not_at | not_place | not_channel
+    "days": pl.List(pl.String),  # mon..sun; empty = every day
+    "opens": pl.Time,
+    "closes": pl.Time,
+    "place": pl.String,
+    "channels": pl.List(pl.String),  # empty = every channel
+    "starts_at": type_instant,
+    "until": type_instant,
+}
+AGREEMENTS: Final = {
+    "party_id": pl.Int64,
+    "kind": pl.String,
+    "days": pl.List(pl.String),
+    "opens": pl.Time,
+    "closes": pl.Time,
+    "requested_by": pl.String,
+    "at": type_instant,
+    "until": type_instant,
+}
+NOTICES: Final = {"party_id": pl.Int64, "loan_id": pl.Int64, "kind": pl.String, "sent_at": type_instant, "received_on": pl.Date, "bounced": pl.Boolean, "opt_out_by": pl.Date}
+HISTORY: Final = {
+    "party_id": pl.Int64,
+    "event_id": pl.Int64,
+    "at": type_instant,
+    "channel": pl.String,
+    "direction": pl.String,  # outbound | inbound
+    "loans": pl.List(pl.Int64),
+    "contact_point_id": pl.Int64,
+    "counterparty": pl.String,
+    "purpose": pl.String,
+    "result": pl.String,  # the latest result known of the contact
+}
+# One thing that might be done: a contact point, a channel, a purpose, an instant.
+CANDIDATES: Final = {
+    "candidate": pl.Int64,  # row number, unique in the frame
+    "party_id": pl.Int64,
+    "contact_point_id": pl.Int64,
+    "channel": pl.String,
+    "purpose": pl.String,
+    "at": type_instant,
+    "loans": pl.List(pl.Int64),
+    "counterparty": pl.String,
+    "automated": pl.Boolean,
+}
+
+
+def empty(schema: dict[str, pl.DataType | type[pl.DataType]]) -> pl.DataFrame:
+    """A frame of no rows with the given columns."""
+    return pl.DataFrame(schema=schema)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """All frames about the same borrowers, read at the same instant."""
+
+    borrowers: pl.DataFrame
+    loans: pl.DataFrame
+    contact_points: pl.DataFrame
+    consents: pl.DataFrame
+    opt_outs: pl.DataFrame
+    holds: pl.DataFrame
+    wishes: pl.DataFrame
+    agreements: pl.DataFrame
+    notices: pl.DataFrame
+    history: pl.DataFrame

@@ -1,0 +1,1 @@
+"""When: one Prefect flow per delinquency stage, and the flows around them."""

@@ -1,0 +1,1 @@
+"""The only door to a person: claim, lock, judge again, permit, call, receipt."""

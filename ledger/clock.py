@@ -1,0 +1,56 @@
+"""The one clock: in live mode the real one, in sandbox mode a row that steps.
+
+The simulated clock stands while a run sends and jumps between phases, so that a demo at night works and a day
+can be played in seconds. Without a row, sandbox mode reads the real clock. Live mode never looks at the row, and
+refuses to set it (invariant I9).
+
+In:   an open session.
+Out:  a UTC instant, microseconds.
+Pure: no; this is the only file, beside leases in the gate, that reads wall time for a business instant.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, text
+from sqlmodel import Session
+
+from config.settings import settings
+
+
+class LiveClockError(RuntimeError):
+    """Somebody tried to simulate the clock in live mode."""
+
+    def __init__(self) -> None:
+        super().__init__("the clock cannot be simulated in live mode (TIDEOVER_MODE=live)")
+
+
+def now(session: Session | Connection) -> datetime:
+    """The business instant at which whatever happens in this transaction happens."""
+    if settings().mode == "live":
+        return datetime.now(UTC)
+    simulated = session.connection().execute(_READ).scalar() if isinstance(session, Session) else session.execute(_READ).scalar()
+    return datetime.now(UTC) if simulated is None else simulated
+
+
+def step(session: Session | Connection, at: datetime) -> None:
+    """Move the simulated clock forward to `at`.
+
+    Raises:
+        LiveClockError: In live mode.
+        ValueError: `at` has no zone, or lies before the clock's present instant.
+    """
+    if settings().mode == "live":
+        raise LiveClockError
+    if at.tzinfo is None:
+        raise ValueError("the clock is set to an instant, with a zone")
+    connection = session.connection() if isinstance(session, Session) else session
+    before = connection.execute(_READ).scalar()
+    if before is not None and at < before:
+        raise ValueError(f"the clock only steps forward: it stands at {before.isoformat()}")
+    connection.execute(_WRITE, {"at": at})
+
+
+_READ = text("SELECT at FROM sandbox_clock WHERE id = 1")
+_WRITE = text("INSERT INTO sandbox_clock (id, at) VALUES (1, :at) ON CONFLICT (id) DO UPDATE SET at = excluded.at")

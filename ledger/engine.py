@@ -1,0 +1,75 @@
+"""The way to the database: one engine a process, one transaction a step or request.
+
+In:   `TIDEOVER_DATABASE_URL`, or the embedded server where it is unset.
+Out:  SQLAlchemy sessions for the small transactional paths, ADBC connections for Arrow in and out.
+Pure: no. This is the only file that commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+import adbc_driver_postgresql.dbapi
+from adbc_driver_manager.dbapi import Connection as ArrowConnection
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.engine import make_url
+from sqlmodel import Session
+
+from config.settings import settings
+from ledger import embedded
+
+
+def database_url() -> str:
+    """Address of the ledger, `postgresql://…`; starts the embedded server where no address is set."""
+    configured = settings().database_url
+    if configured is not None:
+        parsed = make_url(configured)
+        if parsed.get_backend_name() != "postgresql":
+            raise ValueError("TIDEOVER_DATABASE_URL must be a postgresql:// address")
+        return parsed.set(drivername="postgresql").render_as_string(hide_password=False)
+    folder = embedded.default_folder()
+    embedded.start(folder)
+    return embedded.url(folder, "tideover")
+
+
+@lru_cache(maxsize=4)
+def engine_of(address: str) -> Engine:
+    """The engine for one address; made once a process.
+
+    No session settings and no server-side prepared statements: a transaction pooler may stand in between.
+    """
+    url = make_url(address).set(drivername="postgresql+psycopg")
+    return create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True, connect_args={"prepare_threshold": None})
+
+
+def engine() -> Engine:
+    """The ledger's engine."""
+    return engine_of(database_url())
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """One transaction as an SQLModel session: committed at the end, rolled back on any error."""
+    with Session(engine()) as session, session.begin():
+        yield session
+
+
+@contextmanager
+def connection() -> Iterator[Connection]:
+    """One transaction as a plain connection, for set-based statements and COPY."""
+    with engine().begin() as open_connection:
+        yield open_connection
+
+
+@contextmanager
+def arrow() -> Iterator[ArrowConnection]:
+    """One transaction over ADBC: Arrow in and out. Committed at the end, rolled back on any error."""
+    with adbc_driver_postgresql.dbapi.connect(database_url()) as open_connection:
+        try:
+            yield open_connection
+        except BaseException:
+            open_connection.rollback()
+            raise
+        open_connection.commit()

@@ -1,0 +1,28 @@
+"""Alembic's entry: migrates the ledger that the settings name, or the connection that a caller hands over."""
+
+from __future__ import annotations
+
+from alembic import context
+from sqlmodel import SQLModel
+
+import ledger.tables  # noqa: F401  # fills the metadata
+from ledger.engine import engine
+
+
+def migrate() -> None:
+    """Run migrations over the given connection, or over one of the ledger's engine."""
+    given = context.config.attributes.get("connection")
+    if given is not None:
+        _migrate_over(given)
+        return
+    with engine().begin() as connection:
+        _migrate_over(connection)
+
+
+def _migrate_over(connection: object) -> None:
+    context.configure(connection=connection, target_metadata=SQLModel.metadata, compare_type=True, compare_server_default=True)  # type: ignore[arg-type]  # an attribute is untyped
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+migrate()

@@ -1,0 +1,1046 @@
+"""The ledger's tables: what is true, since when, and since when we know it.
+
+Three kinds of table stand here.
+
+* **Identities** (`party`, `loan`, `contact_point`, ...): an id that never changes, and the lender's own id.
+* **Facts**: append-only versions. Every row says when it took effect (`effective_at`), when we learned it
+  (`recorded_at`), from where (`source`) and in which import. A correction is a new row; the old one only gets
+  `superseded_at`, so that a decision replays from what was known then. The version in force is the one whose
+  `superseded_at` is null: a partial unique index says that there is at most one.
+* **Records** of what we did (`decision`, `attempt`, `contact_event`, ...): keyed by `business_date` first, so that
+  they can be partitioned later without touching a key.
+
+Money is an integer in minor units with its ISO 4217 code; instants are UTC. Business instants (`effective_at`, `at`,
+`starts_at`) come from the one clock (ledger/clock.py) or from the outside world and never have a default.
+`recorded_at` and leases are the database's wall clock.
+
+Pure: no; importing this module only declares tables.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+ATTEMPT_STATES = (
+    "planned",
+    "submitting",
+    "accepted",
+    "sent",
+    "delivered",
+    "read",
+    "replied",
+    "undelivered",
+    "failed",
+    "rejected",
+    "withheld",
+    "superseded",
+    "expired",
+    "unknown",
+    "parked",
+)
+# A live attempt either may still reach the person or already has: no second one for the same borrower, day and stage.
+LIVE_ATTEMPT_STATES = ("planned", "submitting", "accepted", "sent", "delivered", "read", "replied", "unknown", "parked")
+
+CHANNELS = (
+    "sms",
+    "voice",
+    "call",
+    "push",
+    "in_app",
+    "whatsapp",
+    "messenger",
+    "rcs",
+    "email",
+    "letter",
+    "visit",
+    "social_public",
+)
+CONTACT_RESULTS = (
+    "no_answer",
+    "busy",
+    "not_in_service",
+    "dropped",
+    "voicemail",
+    "limited_content_voicemail",
+    "ringless_voicemail",
+    "conversation",
+    "delivered",
+    "read",
+    "undelivered",
+    "failed",
+    "wrong_number",
+    "sent",
+    "received",
+)
+HOLD_KINDS = (
+    "dispute",
+    "cease",
+    "refusal_to_pay",
+    "hardship",
+    "bankruptcy",
+    "deceased",
+    "breathing_space",
+    "mental_health_crisis",
+    "attorney",
+    "complaint",
+    "fraud",
+    "paid_claimed",
+    "promise",
+    "disaster",
+    "illness",
+    "bereavement",
+    "military",
+    "plan",
+    "placed",
+    "sold",
+    "litigation",
+    "debt_adviser",
+    "callback",
+    "economic_abuse",
+    "identity_theft",
+)
+STAGES = ("pre_due", "early", "mid", "late", "recovery")
+
+
+def _one_of(column: str, values: tuple[str, ...], name: str) -> CheckConstraint:
+    """A column that holds one of a closed list of words."""
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=name)
+
+
+def _identity() -> Any:
+    """A bigint id that the database gives; null only before the row is written."""
+    return Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=(Identity(),))
+
+
+def _instant(*, nullable: bool = False, index: bool = False) -> Any:
+    """A business instant, UTC, without a default."""
+    if nullable:
+        return Field(default=None, sa_type=DateTime(timezone=True), nullable=True, index=index)  # type: ignore[call-overload]  # an instance of a type is what SQLAlchemy wants here
+    return Field(sa_type=DateTime(timezone=True), nullable=False, index=index)  # type: ignore[call-overload]  # as above
+
+
+def _recorded() -> Any:
+    """When we learned it: the database's wall clock at the moment of writing."""
+    return Field(
+        default=None,
+        sa_type=DateTime(timezone=True),  # type: ignore[call-overload]  # as above
+        nullable=False,
+        sa_column_kwargs={"server_default": text("clock_timestamp()")},
+    )
+
+
+def _big(*, nullable: bool = False, index: bool = False, foreign_key: str | None = None) -> Any:
+    """A bigint column, by default NOT NULL."""
+    options: dict[str, Any] = {"sa_type": BigInteger, "nullable": nullable, "index": index}
+    if foreign_key is not None:
+        options["foreign_key"] = foreign_key
+    return Field(default=None, **options) if nullable else Field(**options)
+
+
+def _texts() -> Any:
+    """A list of short words, empty by default."""
+    return Field(default_factory=list, sa_type=ARRAY(Text), nullable=False, sa_column_kwargs={"server_default": text("'{}'")})  # type: ignore[call-overload]  # as above
+
+
+def _json(*, nullable: bool = False) -> Any:
+    """A JSON document."""
+    if nullable:
+        return Field(default=None, sa_type=JSONB, nullable=True)
+    return Field(default_factory=dict, sa_type=JSONB, nullable=False, sa_column_kwargs={"server_default": text("'{}'::jsonb")})
+
+
+def _current(name: str, *columns: str) -> Index:
+    """At most one version of a fact is in force."""
+    return Index(name, *columns, unique=True, postgresql_where=text("superseded_at IS NULL"))
+
+
+class Fact(SQLModel):
+    """The two times on every fact, and where it came from (DOMAIN.md)."""
+
+    effective_at: datetime = _instant()
+    recorded_at: datetime = _recorded()
+    superseded_at: datetime | None = _instant(nullable=True)
+    source: str = Field(sa_type=Text)
+    import_batch_id: int | None = _big(nullable=True, foreign_key="import_batch.id")
+
+
+# --- where facts come from ------------------------------------------------------------------------------------------
+
+
+class ImportBatch(SQLModel, table=True):
+    """One import of one set of files: what was read, and what became of each row."""
+
+    __tablename__: ClassVar[str] = "import_batch"
+
+    id: int | None = _identity()
+    mapping: str = Field(sa_type=Text)
+    mapping_hash: str = Field(sa_type=Text)
+    file_hash: str = Field(sa_type=Text, index=True)
+    started_at: datetime = _recorded()
+    finished_at: datetime | None = _instant(nullable=True)
+    counts: dict[str, Any] = _json()
+
+
+class Feed(Fact, table=True):
+    """How far a source of facts reaches, and how old it may be before nobody is contacted on its word."""
+
+    __tablename__: ClassVar[str] = "feed"
+    __table_args__ = (
+        _one_of("kind", ("payments", "wallet_flows", "contacts"), "feed_kind"),
+        CheckConstraint("age_seconds_max > 0", name="feed_age_positive"),
+        _current("feed_current", "creditor_id", "kind"),
+    )
+
+    id: int | None = _identity()
+    creditor_id: int = _big(foreign_key="creditor.id")
+    kind: str = Field(sa_type=Text)
+    covers_until: datetime = _instant()
+    age_seconds_max: int
+
+
+# --- who, and what is owed ------------------------------------------------------------------------------------------
+
+
+class Creditor(SQLModel, table=True):
+    """The lender as the borrower knows it: name, role before the law, senders, page."""
+
+    __tablename__: ClassVar[str] = "creditor"
+    __table_args__ = (_one_of("role", ("first_party", "third_party", "debt_buyer"), "creditor_role"),)
+
+    id: int | None = _identity()
+    external_id: str = Field(sa_type=Text, unique=True)
+    name: str = Field(sa_type=Text)
+    role: str = Field(sa_type=Text)
+    country: str = Field(sa_type=Text)
+    licence: str | None = Field(default=None, sa_type=Text)
+    page_domain: str | None = Field(default=None, sa_type=Text)
+    senders: dict[str, Any] = _json()
+
+
+class Party(SQLModel, table=True):
+    """A person: borrower, co-borrower, guarantor, attorney, adviser. Locking this row is locking the borrower."""
+
+    __tablename__: ClassVar[str] = "party"
+    __table_args__ = (UniqueConstraint("creditor_id", "external_id", name="party_external_id"),)
+
+    id: int | None = _identity()
+    creditor_id: int = _big(foreign_key="creditor.id")
+    external_id: str = Field(sa_type=Text)
+
+
+class PartyVersion(Fact, table=True):
+    """What is known of a person. The name is encrypted; what planning needs stands in the clear."""
+
+    __tablename__: ClassVar[str] = "party_version"
+    __table_args__ = (_current("party_version_current", "party_id"),)
+
+    id: int | None = _identity()
+    party_id: int = _big(foreign_key="party.id")
+    name_encrypted: bytes | None = Field(default=None)
+    key_id: str | None = Field(default=None, sa_type=Text)
+    locale: str = Field(sa_type=Text)
+    country: str | None = Field(default=None, sa_type=Text)
+    region: str | None = Field(default=None, sa_type=Text)
+    postal_code: str | None = Field(default=None, sa_type=Text)
+    known_zone: str | None = Field(default=None, sa_type=Text)
+    # Every zone the person may be in, from place, postal code and all numbers; derived once at import.
+    zones: list[str] = _texts()
+    facts: list[str] = _texts()
+    digest: bytes = Field()
+
+
+class Loan(SQLModel, table=True):
+    """A loan's identity."""
+
+    __tablename__: ClassVar[str] = "loan"
+    __table_args__ = (UniqueConstraint("creditor_id", "external_id", name="loan_external_id"),)
+
+    id: int | None = _identity()
+    creditor_id: int = _big(foreign_key="creditor.id")
+    external_id: str = Field(sa_type=Text)
+
+
+class LoanVersion(Fact, table=True):
+    """A loan's terms and status as one source stated them."""
+
+    __tablename__: ClassVar[str] = "loan_version"
+    __table_args__ = (
+        _one_of(
+            "status",
+            ("active", "written_off", "submitted", "approved", "rejected", "withdrawn", "closed", "overpaid"),
+            "loan_status",
+        ),
+        _one_of(
+            "servicing_status",
+            ("active", "in_plan", "written_off", "placed", "sold", "settled", "paid", "estate", "forgiven"),
+            "loan_servicing_status",
+        ),
+        CheckConstraint("principal_minor >= 0", name="loan_principal_not_negative"),
+        CheckConstraint("grace_days >= 0", name="loan_grace_not_negative"),
+        CheckConstraint("currency ~ '^[A-Z]{3}$'", name="loan_currency_iso4217"),
+        CheckConstraint("disputed_minor >= 0", name="loan_disputed_not_negative"),
+        _current("loan_version_current", "loan_id"),
+    )
+
+    id: int | None = _identity()
+    loan_id: int = _big(foreign_key="loan.id")
+    product: str = Field(sa_type=Text)
+    account: str | None = Field(default=None, sa_type=Text)
+    currency: str = Field(sa_type=Text)
+    principal_minor: int = _big()
+    apr_basis_points: int | None = Field(default=None)
+    jurisdiction: str | None = Field(default=None, sa_type=Text)
+    opened_on: date | None = Field(default=None)
+    bucket_scheme: str = Field(sa_type=Text)
+    allocation_order: list[str] = _texts()
+    grace_days: int
+    status: str = Field(sa_type=Text)
+    servicing_status: str = Field(sa_type=Text)
+    disputed_minor: int = _big()
+    charged_off: bool
+    time_barred: bool
+    digest: bytes = Field()
+
+
+class LoanParty(Fact, table=True):
+    """Who is liable for which loan, in which role, from when to when."""
+
+    __tablename__: ClassVar[str] = "loan_party"
+    __table_args__ = (
+        _one_of(
+            "role",
+            ("borrower", "co_borrower", "guarantor", "executor", "attorney", "debt_adviser"),
+            "loan_party_role",
+        ),
+        CheckConstraint("ends_on IS NULL OR ends_on >= starts_on", name="loan_party_interval"),
+        _current("loan_party_current", "loan_id", "party_id", "role"),
+        Index("loan_party_of_party", "party_id", postgresql_where=text("superseded_at IS NULL")),
+    )
+
+    id: int | None = _identity()
+    loan_id: int = _big(foreign_key="loan.id")
+    party_id: int = _big(foreign_key="party.id")
+    role: str = Field(sa_type=Text)
+    starts_on: date | None = Field(default=None)
+    ends_on: date | None = Field(default=None)
+
+
+class Instalment(Fact, table=True):
+    """What falls due on a day, by component."""
+
+    __tablename__: ClassVar[str] = "instalment"
+    __table_args__ = (
+        CheckConstraint(
+            "principal_minor >= 0 AND interest_minor >= 0 AND fee_minor >= 0 AND penalty_minor >= 0",
+            name="instalment_not_negative",
+        ),
+        _current("instalment_current", "loan_id", "number"),
+    )
+
+    id: int | None = _identity()
+    loan_id: int = _big(foreign_key="loan.id")
+    number: int
+    due_on: date
+    principal_minor: int = _big()
+    interest_minor: int = _big()
+    fee_minor: int = _big()
+    penalty_minor: int = _big()
+
+
+class Payment(Fact, table=True):
+    """Money that came in, or went back.
+
+    A reversal is a payment row of its own: negative, and it names what it takes back and why.
+    """
+
+    __tablename__: ClassVar[str] = "payment"
+    __table_args__ = (
+        _one_of("state", ("claimed", "pending", "posted", "reversed"), "payment_state"),
+        _one_of("reversal_reason", ("returned", "chargeback", "misposted", "refund", "fraud"), "payment_reversal_reason"),
+        CheckConstraint("(state = 'reversed') = (amount_minor < 0)", name="payment_sign"),
+        CheckConstraint("amount_minor <> 0", name="payment_not_zero"),
+        CheckConstraint(
+            "(state = 'reversed') = (reverses_external_id IS NOT NULL) AND (state = 'reversed') = (reversal_reason IS NOT NULL)",
+            name="payment_reversal_names_what_and_why",
+        ),
+        _current("payment_current", "loan_id", "external_id"),
+    )
+
+    id: int | None = _identity()
+    loan_id: int = _big(foreign_key="loan.id")
+    external_id: str = Field(sa_type=Text)
+    state: str = Field(sa_type=Text)
+    amount_minor: int = _big()
+    # The local date in the loan's zone, from which ageing counts, beside the instant.
+    paid_on: date
+    paid_at: datetime | None = _instant(nullable=True)
+    rail: str | None = Field(default=None, sa_type=Text)
+    reverses_external_id: str | None = Field(default=None, sa_type=Text)
+    reversal_reason: str | None = Field(default=None, sa_type=Text)
+
+
+class Allocation(Fact, table=True):
+    """Where the core system itself says which part of a payment paid what."""
+
+    __tablename__: ClassVar[str] = "allocation"
+    __table_args__ = (
+        _one_of("component", ("penalty", "fee", "interest", "principal"), "allocation_component"),
+        CheckConstraint("amount_minor <> 0", name="allocation_not_zero"),
+        _current("allocation_current", "loan_id", "payment_external_id", "instalment_number", "component"),
+    )
+
+    id: int | None = _identity()
+    loan_id: int = _big(foreign_key="loan.id")
+    payment_external_id: str = Field(sa_type=Text)
+    instalment_number: int
+    component: str = Field(sa_type=Text)
+    amount_minor: int = _big()
+
+
+class AgeingPause(Fact, table=True):
+    """Days of a loan that do not age: [starts_on, ends_on)."""
+
+    __tablename__: ClassVar[str] = "ageing_pause"
+    __table_args__ = (
+        CheckConstraint("ends_on >= starts_on", name="ageing_pause_interval"),
+        _current("ageing_pause_current", "loan_id", "starts_on"),
+    )
+
+    id: int | None = _identity()
+    loan_id: int = _big(foreign_key="loan.id")
+    starts_on: date
+    ends_on: date
+    reason: str = Field(sa_type=Text)
+
+
+class DelinquencySnapshot(Fact, table=True):
+    """How late a source itself called a loan on a date; evidence beside our own ageing, never its input."""
+
+    __tablename__: ClassVar[str] = "delinquency_snapshot"
+    __table_args__ = (_current("delinquency_snapshot_current", "loan_id", "as_of"),)
+
+    id: int | None = _identity()
+    loan_id: int = _big(foreign_key="loan.id")
+    as_of: date
+    months_past_due: int
+    status_code: str = Field(sa_type=Text)
+    balance_minor: int | None = _big(nullable=True)
+
+
+class LoanAging(SQLModel, table=True):
+    """What ageing found for the loans that are late or nearly due; derived, may be computed again."""
+
+    __tablename__: ClassVar[str] = "loan_aging"
+
+    business_date: date = Field(primary_key=True)
+    loan_id: int = Field(primary_key=True, sa_type=BigInteger, foreign_key="loan.id")
+    party_id: int = _big()
+    days_past_due: int
+    delinquent_days: int
+    past_due_minor: int = _big()
+    outstanding_minor: int = _big()
+    oldest_unpaid_due_on: date | None = Field(default=None)
+    next_due_on: date | None = Field(default=None)
+    bucket: str = Field(sa_type=Text)
+    stage: str | None = Field(default=None, sa_type=Text)
+    __table_args__ = (Index("loan_aging_of_party", "business_date", "party_id"),)
+
+
+class Plan(SQLModel, table=True):
+    """A payment plan's identity."""
+
+    __tablename__: ClassVar[str] = "plan"
+
+    id: int | None = _identity()
+    loan_id: int = _big(foreign_key="loan.id", index=True)
+    kind: str = Field(sa_type=Text)
+    __table_args__ = (_one_of("kind", ("plan", "extension", "settlement"), "plan_kind"),)
+
+
+class PlanVersion(Fact, table=True):
+    """One version of a plan: its instalments and how it stands."""
+
+    __tablename__: ClassVar[str] = "plan_version"
+    __table_args__ = (
+        _one_of(
+            "status",
+            ("offered", "accepted", "active", "late", "broken", "renegotiated", "completed"),
+            "plan_status",
+        ),
+        UniqueConstraint("plan_id", "version", name="plan_version_number"),
+        _current("plan_version_current", "plan_id"),
+    )
+
+    id: int | None = _identity()
+    plan_id: int = _big(foreign_key="plan.id")
+    version: int
+    status: str = Field(sa_type=Text)
+    agreed_on: date | None = Field(default=None)
+    instalments: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB, nullable=False)
+
+
+class Promise(Fact, table=True):
+    """Date and amount that the borrower named."""
+
+    __tablename__: ClassVar[str] = "promise"
+    __table_args__ = (
+        CheckConstraint("amount_minor IS NULL OR amount_minor > 0", name="promise_amount_positive"),
+        _one_of("state", ("open", "kept", "partial", "broken", "withdrawn"), "promise_state"),
+        _current("promise_current", "party_id", "loan_id", "due_on"),
+    )
+
+    id: int | None = _identity()
+    party_id: int = _big(foreign_key="party.id")
+    loan_id: int | None = _big(nullable=True, foreign_key="loan.id")
+    due_on: date
+    amount_minor: int | None = _big(nullable=True)
+    currency: str | None = Field(default=None, sa_type=Text)
+    state: str = Field(sa_type=Text)
+
+
+# --- how a person may be reached ------------------------------------------------------------------------------------
+
+
+class ContactValue(Fact, table=True):
+    """Who owns a number or address. Ownership belongs to the value: "not me" blocks it for every borrower."""
+
+    __tablename__: ClassVar[str] = "contact_value"
+    __table_args__ = (
+        _one_of("ownership", ("claimed", "verified", "shared", "reassigned", "wrong"), "contact_value_ownership"),
+        _current("contact_value_current", "blind_index"),
+    )
+
+    id: int | None = _identity()
+    blind_index: bytes
+    ownership: str = Field(sa_type=Text)
+
+
+class ContactPoint(SQLModel, table=True):
+    """A contact point's identity."""
+
+    __tablename__: ClassVar[str] = "contact_point"
+    __table_args__ = (
+        UniqueConstraint("party_id", "external_id", name="contact_point_external_id"),
+        _one_of(
+            "kind",
+            ("mobile", "landline", "email", "address", "push", "whatsapp", "messenger", "social"),
+            "contact_point_kind",
+        ),
+    )
+
+    id: int | None = _identity()
+    party_id: int = _big(foreign_key="party.id")
+    external_id: str = Field(sa_type=Text)
+    kind: str = Field(sa_type=Text)
+
+
+class ContactPointVersion(Fact, table=True):
+    """A phone number, push token, address: value encrypted, what planning needs derived once at import."""
+
+    __tablename__: ClassVar[str] = "contact_point_version"
+    __table_args__ = (
+        _one_of("status", ("active", "inactive", "invalid", "unreachable"), "contact_point_status"),
+        _one_of(
+            "owner",
+            ("borrower", "co_borrower", "spouse", "guarantor", "attorney", "employer", "reference", "household", "third_party"),
+            "contact_point_owner",
+        ),
+        _current("contact_point_version_current", "contact_point_id"),
+        Index("contact_point_version_value", "blind_index"),
+    )
+
+    id: int | None = _identity()
+    contact_point_id: int = _big(foreign_key="contact_point.id")
+    value_encrypted: bytes
+    blind_index: bytes
+    key_id: str = Field(sa_type=Text)
+    country: str | None = Field(default=None, sa_type=Text)
+    zones: list[str] = _texts()
+    owner: str = Field(sa_type=Text)
+    employer_owned: bool
+    verified_on: date | None = Field(default=None)
+    status: str = Field(sa_type=Text)
+    digest: bytes = Field()
+
+
+class Consent(Fact, table=True):
+    """Leave to use a channel: to whom it was given, when, until when, and whether it was taken back."""
+
+    __tablename__: ClassVar[str] = "consent"
+    __table_args__ = (_current("consent_current", "party_id", "channel", "given_to", "at"),)
+
+    id: int | None = _identity()
+    party_id: int = _big(foreign_key="party.id")
+    channel: str = Field(sa_type=Text)
+    given_to: str = Field(sa_type=Text)
+    at: datetime = _instant()
+    until: datetime | None = _instant(nullable=True)
+    withdrawn_at: datetime | None = _instant(nullable=True)
+
+
+class OptOut(Fact, table=True):
+    """A stop: of one channel or all, of one contact point or every one."""
+
+    __tablename__: ClassVar[str] = "opt_out"
+    __table_args__ = (
+        _one_of("channel", ("all", *CHANNELS), "opt_out_channel"),
+        Index("opt_out_of_party", "party_id", postgresql_where=text("superseded_at IS NULL")),
+    )
+
+    id: int | None = _identity()
+    party_id: int = _big(foreign_key="party.id")
+    channel: str = Field(sa_type=Text)
+    contact_point_id: int | None = _big(nullable=True, foreign_key="contact_point.id")
+    at: datetime = _instant()
+    until: datetime | None = _instant(nullable=True)
+
+
+class Wish(Fact, table=True):
+    """What the person asked for: hours, places, channels to leave alone."""
+
+    __tablename__: ClassVar[str] = "wish"
+    __table_args__ = (
+        _one_of("kind", ("not_at", "not_place", "not_channel"), "wish_kind"),
+        Index("wish_of_party", "party_id", postgresql_where=text("superseded_at IS NULL")),
+    )
+
+    id: int | None = _identity()
+    party_id: int = _big(foreign_key="party.id")
+    kind: str = Field(sa_type=Text)
+    days: list[str] = _texts()
+    opens: str | None = Field(default=None, sa_type=Text)
+    closes: str | None = Field(default=None, sa_type=Text)
+    place: str | None = Field(default=None, sa_type=Text)
+    channels: list[str] = _texts()
+    starts_at: datetime = _instant()
+    until: datetime | None = _instant(nullable=True)
+    form: str | None = Field(default=None, sa_type=Text)
+
+
+class Agreement(Fact, table=True):
+    """Hours that both sides agreed on; widens only where the borrower asked for it."""
+
+    __tablename__: ClassVar[str] = "agreement"
+    __table_args__ = (Index("agreement_of_party", "party_id", postgresql_where=text("superseded_at IS NULL")),)
+
+    id: int | None = _identity()
+    party_id: int = _big(foreign_key="party.id")
+    kind: str = Field(sa_type=Text)
+    days: list[str] = _texts()
+    opens: str | None = Field(default=None, sa_type=Text)
+    closes: str | None = Field(default=None, sa_type=Text)
+    requested_by: str = Field(sa_type=Text)
+    at: datetime = _instant()
+    until: datetime | None = _instant(nullable=True)
+
+
+class Notice(Fact, table=True):
+    """A notice that a law wants before something else may happen."""
+
+    __tablename__: ClassVar[str] = "notice"
+    __table_args__ = (Index("notice_of_party", "party_id", postgresql_where=text("superseded_at IS NULL")),)
+
+    id: int | None = _identity()
+    party_id: int = _big(foreign_key="party.id")
+    loan_id: int | None = _big(nullable=True, foreign_key="loan.id")
+    kind: str = Field(sa_type=Text)
+    sent_at: datetime = _instant()
+    received_on: date | None = Field(default=None)
+    bounced: bool
+    opt_out_by: date | None = Field(default=None)
+
+
+class Hold(Fact, table=True):
+    """A reason not to contact: on a party, on a loan, or on all who are liable for it."""
+
+    __tablename__: ClassVar[str] = "hold"
+    __table_args__ = (
+        _one_of("kind", HOLD_KINDS, "hold_kind"),
+        CheckConstraint("until IS NULL OR until >= starts_at", name="hold_interval"),
+        Index("hold_of_party", "party_id", postgresql_where=text("superseded_at IS NULL")),
+        Index("hold_of_loan", "loan_id", postgresql_where=text("superseded_at IS NULL AND loan_id IS NOT NULL")),
+    )
+
+    id: int | None = _identity()
+    party_id: int = _big(foreign_key="party.id")
+    loan_id: int | None = _big(nullable=True, foreign_key="loan.id")
+    all_liable: bool
+    kind: str = Field(sa_type=Text)
+    channel: str | None = Field(default=None, sa_type=Text)
+    purpose: str | None = Field(default=None, sa_type=Text)
+    starts_at: datetime = _instant()
+    until: datetime | None = _instant(nullable=True)
+
+
+class Pause(Fact, table=True):
+    """Operations stop contact: everything, a creditor, a stage, a channel. In force while not lifted."""
+
+    __tablename__: ClassVar[str] = "pause"
+
+    id: int | None = _identity()
+    creditor_id: int | None = _big(nullable=True, foreign_key="creditor.id")
+    stage: str | None = Field(default=None, sa_type=Text)
+    channel: str | None = Field(default=None, sa_type=Text)
+    reason: str = Field(sa_type=Text)
+    starts_at: datetime = _instant()
+    until: datetime | None = _instant(nullable=True)
+
+
+# --- what was in force, and who agreed to it ------------------------------------------------------------------------
+
+
+class PolicyVersion(SQLModel, table=True):
+    """Every rule pack, strategy, message and experiment that was ever in force, by the hash of its content."""
+
+    __tablename__: ClassVar[str] = "policy_version"
+    __table_args__ = (_one_of("kind", ("rules", "strategy", "message", "experiment", "mapping", "calendar", "ageing"), "policy_version_kind"),)
+
+    hash: str = Field(primary_key=True, sa_type=Text)
+    kind: str = Field(sa_type=Text)
+    name: str = Field(sa_type=Text)
+    body: str = Field(sa_type=Text)
+    recorded_at: datetime = _recorded()
+
+
+class Approval(SQLModel, table=True):
+    """Four eyes on a message, strategy, pack, run, waiver or experiment."""
+
+    __tablename__: ClassVar[str] = "approval"
+    __table_args__ = (
+        CheckConstraint("approved_by IS NULL OR approved_by <> asked_by", name="approval_four_eyes"),
+        _one_of("verdict", ("asked", "approved", "rejected"), "approval_verdict"),
+        CheckConstraint("(verdict = 'asked') = (approved_by IS NULL)", name="approval_names_who"),
+        Index("approval_of_subject", "subject_hash"),
+    )
+
+    id: int | None = _identity()
+    subject_kind: str = Field(sa_type=Text)
+    subject_hash: str = Field(sa_type=Text)
+    asked_by: str = Field(sa_type=Text)
+    approved_by: str | None = Field(default=None, sa_type=Text)
+    role: str | None = Field(default=None, sa_type=Text)
+    verdict: str = Field(sa_type=Text)
+    reason: str | None = Field(default=None, sa_type=Text)
+    at: datetime = _instant()
+    until: datetime | None = _instant(nullable=True)
+    recorded_at: datetime = _recorded()
+
+
+# --- what we decided and did ----------------------------------------------------------------------------------------
+
+
+class CampaignRun(SQLModel, table=True):
+    """One stage on one business date: a second run of the flow for the same date finds this row."""
+
+    __tablename__: ClassVar[str] = "campaign_run"
+    __table_args__ = (
+        _one_of("stage", STAGES, "campaign_run_stage"),
+        _one_of("state", ("open", "closed", "paused", "rejected"), "campaign_run_state"),
+        UniqueConstraint("stage", "business_date", "scope", name="campaign_run_once"),
+    )
+
+    id: int | None = _identity()
+    stage: str = Field(sa_type=Text)
+    business_date: date
+    # Which part of the portfolio: 'all', or a country.
+    scope: str = Field(sa_type=Text)
+    state: str = Field(sa_type=Text)
+    preview: bool
+    borrowers_max: int | None = Field(default=None)
+    seed: str = Field(sa_type=Text)
+    policy_hashes: dict[str, Any] = _json()
+    opened_at: datetime = _instant()
+    closed_at: datetime | None = _instant(nullable=True)
+    evidence_root: bytes | None = Field(default=None)
+    recorded_at: datetime = _recorded()
+
+
+class CampaignShard(SQLModel, table=True):
+    """The borrowers of a run, cut into parts that Prefect orchestrates, retries and shows."""
+
+    __tablename__: ClassVar[str] = "campaign_shard"
+    __table_args__ = (CheckConstraint("last_party_id >= first_party_id", name="campaign_shard_interval"),)
+
+    campaign_run_id: int = Field(primary_key=True, sa_type=BigInteger, foreign_key="campaign_run.id")
+    shard: int = Field(primary_key=True)
+    first_party_id: int = _big()
+    last_party_id: int = _big()
+    borrowers: int
+    planned: int | None = Field(default=None)
+    withheld: int | None = Field(default=None)
+    decided_at: datetime | None = _instant(nullable=True)
+
+
+class ReasonSet(SQLModel, table=True):
+    """A set of reasons, kept once: millions of decisions share a few."""
+
+    __tablename__: ClassVar[str] = "reason_set"
+
+    id: int | None = _identity()
+    reasons: list[str] = Field(sa_type=ARRAY(Text), nullable=False, unique=True)  # type: ignore[call-overload]  # an instance of a type is what SQLAlchemy wants here
+
+
+class Decision(SQLModel, table=True):
+    """For one party on one date: contact or not, channel, message, offer, reasons, probability."""
+
+    __tablename__: ClassVar[str] = "decision"
+    __table_args__ = (
+        UniqueConstraint("business_date", "party_id", "stage", name="decision_once"),
+        CheckConstraint("probability > 0 AND probability <= 1", name="decision_probability"),
+        _one_of("action", ("contact", "no_contact"), "decision_action"),
+        CheckConstraint("(action = 'contact') = (contact_point_id IS NOT NULL AND channel IS NOT NULL AND message IS NOT NULL)", name="decision_contact_is_whole"),
+        Index("decision_of_run", "campaign_run_id", "shard"),
+    )
+
+    business_date: date = Field(primary_key=True)
+    id: int | None = _identity()
+    campaign_run_id: int = _big(foreign_key="campaign_run.id")
+    shard: int
+    party_id: int = _big(foreign_key="party.id")
+    stage: str = Field(sa_type=Text)
+    step: int
+    action: str = Field(sa_type=Text)
+    channel: str | None = Field(default=None, sa_type=Text)
+    contact_point_id: int | None = _big(nullable=True)
+    message: str | None = Field(default=None, sa_type=Text)
+    offer: str | None = Field(default=None, sa_type=Text)
+    locale: str | None = Field(default=None, sa_type=Text)
+    score: int = _big()
+    probability: float
+    # Only where more than one arm was allowed; the rest is replayed by `tideover explain`.
+    propensities: dict[str, Any] | None = _json(nullable=True)
+    reason_set_id: int = _big(foreign_key="reason_set.id")
+    decided_at: datetime = _instant()
+    # Facts recorded up to this wall-clock instant were seen: `explain` reads them again as of then.
+    facts_known_at: datetime = _instant()
+
+
+class Attempt(SQLModel, table=True):
+    """One try to reach one contact point; ledger/attempts.py alone moves its state."""
+
+    __tablename__: ClassVar[str] = "attempt"
+    __table_args__ = (
+        UniqueConstraint("business_date", "party_id", "stage", "step", "try_number", name="attempt_idempotency_key"),
+        Index(
+            "attempt_one_live",
+            "business_date",
+            "party_id",
+            "stage",
+            unique=True,
+            postgresql_where=text("state IN (" + ", ".join(f"'{state}'" for state in LIVE_ATTEMPT_STATES) + ")"),
+        ),
+        _one_of("state", ATTEMPT_STATES, "attempt_state"),
+        _one_of("channel", CHANNELS, "attempt_channel"),
+        CheckConstraint("state <> 'submitting' OR (claim_id IS NOT NULL AND call_deadline IS NOT NULL)", name="attempt_submitting_is_claimed"),
+        ForeignKeyConstraint(["business_date", "decision_id"], ["decision.business_date", "decision.id"], name="attempt_decision"),
+        Index("attempt_due", "campaign_run_id", "send_after", "party_id", postgresql_where=text("state = 'planned'")),
+        Index("attempt_open", "call_deadline", postgresql_where=text("state IN ('submitting', 'unknown')")),
+        Index("attempt_token", "token"),
+        Index("attempt_provider_id", "provider_id", postgresql_where=text("provider_id IS NOT NULL")),
+        Index("attempt_of_party", "party_id"),
+    )
+
+    business_date: date = Field(primary_key=True)
+    id: int | None = _identity()
+    decision_id: int = _big()
+    campaign_run_id: int = _big(foreign_key="campaign_run.id")
+    party_id: int = _big(foreign_key="party.id")
+    contact_point_id: int = _big(foreign_key="contact_point.id")
+    stage: str = Field(sa_type=Text)
+    step: int
+    try_number: int
+    channel: str = Field(sa_type=Text)
+    purpose: str = Field(sa_type=Text)
+    message: str = Field(sa_type=Text)
+    offer: str | None = Field(default=None, sa_type=Text)
+    locale: str = Field(sa_type=Text)
+    state: str = Field(sa_type=Text)
+    # For callback addresses and the borrower's links: 128 random bits that say nothing.
+    token: UUID
+    send_after: datetime = _instant()
+    expires_at: datetime = _instant()
+    claim_id: UUID | None = Field(default=None)
+    call_deadline: datetime | None = _instant(nullable=True)
+    submitted_at: datetime | None = _instant(nullable=True)
+    provider: str | None = Field(default=None, sa_type=Text)
+    provider_id: str | None = Field(default=None, sa_type=Text)
+    error_code: str | None = Field(default=None, sa_type=Text)
+    # Rule ids, pack versions, zones and clock under which the gate let it pass, or why it did not.
+    permit: dict[str, Any] | None = _json(nullable=True)
+    text_hash: str | None = Field(default=None, sa_type=Text)
+    segments: int | None = Field(default=None)
+    recorded_at: datetime = _recorded()
+
+
+class AttemptTransition(SQLModel, table=True):
+    """Every move of an attempt, with its cause."""
+
+    __tablename__: ClassVar[str] = "attempt_transition"
+    __table_args__ = (
+        ForeignKeyConstraint(["business_date", "attempt_id"], ["attempt.business_date", "attempt.id"], name="attempt_transition_attempt"),
+        Index("attempt_transition_of_attempt", "business_date", "attempt_id"),
+    )
+
+    business_date: date = Field(primary_key=True)
+    id: int | None = _identity()
+    attempt_id: int = _big()
+    from_state: str | None = Field(default=None, sa_type=Text)
+    to_state: str = Field(sa_type=Text)
+    cause: str = Field(sa_type=Text)
+    at: datetime = _instant()
+    recorded_at: datetime = _recorded()
+
+
+class ContactEvent(SQLModel, table=True):
+    """The one log that all caps read: what happened between us and a person, both directions, append-only.
+
+    Results and un-counting are further rows. Imported contacts and an agency's use the same table.
+    """
+
+    __tablename__: ClassVar[str] = "contact_event"
+    __table_args__ = (
+        _one_of("channel", CHANNELS, "contact_event_channel"),
+        _one_of("direction", ("outbound", "inbound"), "contact_event_direction"),
+        _one_of("result", CONTACT_RESULTS, "contact_event_result"),
+        ForeignKeyConstraint(["attempt_business_date", "attempt_id"], ["attempt.business_date", "attempt.id"], name="contact_event_attempt"),
+        CheckConstraint("(attempt_id IS NULL) = (attempt_business_date IS NULL)", name="contact_event_attempt_is_whole"),
+        Index("contact_event_of_party", "party_id", "at"),
+        Index("contact_event_of_attempt", "attempt_business_date", "attempt_id", postgresql_where=text("attempt_id IS NOT NULL")),
+        Index("contact_event_external_id", "business_date", "source", "external_id", unique=True, postgresql_where=text("external_id IS NOT NULL")),
+    )
+
+    business_date: date = Field(primary_key=True)
+    id: int | None = _identity()
+    party_id: int = _big(foreign_key="party.id")
+    at: datetime = _instant()
+    channel: str = Field(sa_type=Text)
+    direction: str = Field(sa_type=Text)
+    loans: list[int] = Field(default_factory=list, sa_type=ARRAY(BigInteger), nullable=False, sa_column_kwargs={"server_default": text("'{}'")})  # type: ignore[call-overload]  # an instance of a type is what SQLAlchemy wants here
+    contact_point_id: int | None = _big(nullable=True)
+    counterparty: str = Field(sa_type=Text)
+    purpose: str | None = Field(default=None, sa_type=Text)
+    result: str = Field(sa_type=Text)
+    attempt_business_date: date | None = Field(default=None)
+    attempt_id: int | None = _big(nullable=True)
+    # A result or an un-counting speaks of an earlier event; only events without this are contacts of their own.
+    about_event_id: int | None = _big(nullable=True)
+    counts: bool
+    jurisdiction: str | None = Field(default=None, sa_type=Text)
+    external_id: str | None = Field(default=None, sa_type=Text)
+    source: str = Field(sa_type=Text)
+    recorded_at: datetime = _recorded()
+
+
+# --- what the world says --------------------------------------------------------------------------------------------
+
+
+class ProviderEvent(SQLModel, table=True):
+    """The inbox: one row for each thing that a provider said, whatever the number of times it said it."""
+
+    __tablename__: ClassVar[str] = "provider_event"
+    __table_args__ = (
+        UniqueConstraint("provider", "provider_id", "status", name="provider_event_once"),
+        _one_of("kind", ("status", "inbound", "acknowledgement"), "provider_event_kind"),
+        Index("provider_event_waiting", "id", postgresql_where=text("applied_at IS NULL")),
+    )
+
+    id: int | None = _identity()
+    provider: str = Field(sa_type=Text)
+    provider_id: str = Field(sa_type=Text)
+    kind: str = Field(sa_type=Text)
+    status: str = Field(sa_type=Text)
+    token: UUID | None = Field(default=None)
+    error_code: str | None = Field(default=None, sa_type=Text)
+    at: datetime = _instant()
+    received_at: datetime = _recorded()
+    times_received: int
+    applied_at: datetime | None = _instant(nullable=True)
+    effect: str | None = Field(default=None, sa_type=Text)
+
+
+class ProviderEventPayload(SQLModel, table=True):
+    """What was received, raw and encrypted; dropped after some days."""
+
+    __tablename__: ClassVar[str] = "provider_event_payload"
+
+    provider_event_id: int = Field(primary_key=True, sa_type=BigInteger, foreign_key="provider_event.id")
+    payload_encrypted: bytes
+    key_id: str = Field(sa_type=Text)
+    received_at: datetime = _recorded()
+
+
+class Outcome(SQLModel, table=True):
+    """What a person's answer was taken to mean, and what it did."""
+
+    __tablename__: ClassVar[str] = "outcome"
+    __table_args__ = (
+        _one_of(
+            "intent",
+            ("stop", "start", "paid", "promise", "cannot_pay", "dispute", "wrong_person", "call_me", "help", "danger", "unclear"),
+            "outcome_intent",
+        ),
+        Index("outcome_of_party", "party_id"),
+        Index("outcome_waiting", "id", postgresql_where=text("needs_person AND handled_at IS NULL")),
+    )
+
+    id: int | None = _identity()
+    party_id: int = _big(foreign_key="party.id")
+    attempt_business_date: date | None = Field(default=None)
+    attempt_id: int | None = _big(nullable=True)
+    provider_event_id: int | None = _big(nullable=True, foreign_key="provider_event.id")
+    channel: str = Field(sa_type=Text)
+    intent: str = Field(sa_type=Text)
+    because: str | None = Field(default=None, sa_type=Text)
+    due_on: date | None = Field(default=None)
+    amount_minor: int | None = _big(nullable=True)
+    currency: str | None = Field(default=None, sa_type=Text)
+    needs_person: bool
+    handled_at: datetime | None = _instant(nullable=True)
+    at: datetime = _instant()
+    recorded_at: datetime = _recorded()
+
+
+# --- proof, and the one clock ---------------------------------------------------------------------------------------
+
+
+class EvidenceBatch(SQLModel, table=True):
+    """One Merkle root per written batch of contact events; batches of a run are linked, runs are not."""
+
+    __tablename__: ClassVar[str] = "evidence_batch"
+    __table_args__ = (CheckConstraint("leaves > 0", name="evidence_batch_not_empty"),)
+
+    business_date: date = Field(primary_key=True)
+    id: int | None = _identity()
+    campaign_run_id: int = _big(foreign_key="campaign_run.id", index=True)
+    root: bytes
+    leaves: int
+    claim_id: UUID
+    recorded_at: datetime = _recorded()
+
+
+class SandboxClock(SQLModel, table=True):
+    """The simulated clock: one row, in sandbox mode only; it stands while a run sends and jumps between phases."""
+
+    __tablename__: ClassVar[str] = "sandbox_clock"
+    __table_args__ = (CheckConstraint("id = 1", name="sandbox_clock_is_one"),)
+
+    id: int = Field(primary_key=True)
+    at: datetime = _instant()

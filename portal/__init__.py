@@ -1,0 +1,1 @@
+"""Where people answer: provider webhooks today, pages and desks later (FastAPI)."""

@@ -1,0 +1,1 @@
+"""The steps of a flow: thin, I/O at the edges, decisions in the middle."""
