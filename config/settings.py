@@ -8,6 +8,7 @@ Pure: no; reads the environment and one file. The only other reader of files is 
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -17,7 +18,8 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 HOUSE = Path(__file__).resolve().parent.parent
-STATE_FOLDER = HOUSE / ".tideover"
+# Keys, addresses and logs of what `make up` runs; tests and the demo have folders of their own.
+STATE_FOLDER = Path(os.environ.get("TIDEOVER_STATE_DIR") or HOUSE / ".tideover")
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 # A key made by `make up` says so in its id; live mode refuses it.
 MADE_UP_KEY_PREFIX = "madeup-"
@@ -47,6 +49,9 @@ class Settings(BaseSettings):
     public_url: str = "http://127.0.0.1:8790"
     app_secret: SecretStr = SecretStr("")
 
+    # The local date of a run without `as_of` is the date in this zone.
+    business_zone: str = "Asia/Taipei"
+
     # `KEYID:base64` pairs; the first encrypts, all decrypt.
     encryption_keys: SecretStr = SecretStr("")
     index_key: SecretStr = SecretStr("")
@@ -71,17 +76,35 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _live_is_whole(self) -> Settings:
         """Live mode refuses whatever belongs to the sandbox; sandbox mode refuses whatever reaches a real person."""
-        providers = {"TIDEOVER_TWILIO_BASE_URL": self.twilio_base_url, "TIDEOVER_FCM_BASE_URL": self.fcm_base_url, "TIDEOVER_FCM_TOKEN_URL": self.fcm_token_url}
+        providers = {
+            "TIDEOVER_TWILIO_BASE_URL": self.twilio_base_url,
+            "TIDEOVER_FCM_BASE_URL": self.fcm_base_url,
+            "TIDEOVER_FCM_TOKEN_URL": self.fcm_token_url,
+        }
         on_loopback = [name for name, address in providers.items() if urlsplit(address).hostname in LOOPBACK_HOSTS]
         if self.mode == "live":
             if on_loopback:
-                raise ValueError(f"live mode with a provider on loopback: {', '.join(on_loopback)}; unset them or use TIDEOVER_MODE=sandbox")
+                raise ValueError(
+                    f"live mode with a provider on loopback: {', '.join(on_loopback)}; unset them or use TIDEOVER_MODE=sandbox"
+                )
             if any(key.startswith(MADE_UP_KEY_PREFIX) for key in self.encryption_keys.get_secret_value().split(",")):
-                raise ValueError("live mode with keys made up by `make up`; set TIDEOVER_ENCRYPTION_KEYS and TIDEOVER_INDEX_KEY to your own")
-            missing = [name for name, secret in (("TIDEOVER_ENCRYPTION_KEYS", self.encryption_keys), ("TIDEOVER_INDEX_KEY", self.index_key), ("TIDEOVER_SEED", self.seed)) if not secret.get_secret_value()]
+                raise ValueError(
+                    "live mode with keys made up by `make up`; set TIDEOVER_ENCRYPTION_KEYS and TIDEOVER_INDEX_KEY to your own"
+                )
+            missing = [
+                name
+                for name, secret in (
+                    ("TIDEOVER_ENCRYPTION_KEYS", self.encryption_keys),
+                    ("TIDEOVER_INDEX_KEY", self.index_key),
+                    ("TIDEOVER_SEED", self.seed),
+                )
+                if not secret.get_secret_value()
+            ]
             if missing:
                 raise ValueError(f"live mode without {', '.join(missing)}")
-            if self.index_key.get_secret_value().startswith(MADE_UP_KEY_PREFIX) or self.seed.get_secret_value().startswith(MADE_UP_KEY_PREFIX):
+            if self.index_key.get_secret_value().startswith(MADE_UP_KEY_PREFIX) or self.seed.get_secret_value().startswith(
+                MADE_UP_KEY_PREFIX
+            ):
                 raise ValueError("live mode with keys made up by `make up`; set TIDEOVER_INDEX_KEY and TIDEOVER_SEED to your own")
         return self
 

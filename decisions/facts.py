@@ -96,7 +96,15 @@ AGREEMENTS: Final = {
     "at": type_instant,
     "until": type_instant,
 }
-NOTICES: Final = {"party_id": pl.Int64, "loan_id": pl.Int64, "kind": pl.String, "sent_at": type_instant, "received_on": pl.Date, "bounced": pl.Boolean, "opt_out_by": pl.Date}
+NOTICES: Final = {
+    "party_id": pl.Int64,
+    "loan_id": pl.Int64,
+    "kind": pl.String,
+    "sent_at": type_instant,
+    "received_on": pl.Date,
+    "bounced": pl.Boolean,
+    "opt_out_by": pl.Date,
+}
 HISTORY: Final = {
     "party_id": pl.Int64,
     "event_id": pl.Int64,

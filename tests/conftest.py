@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
+
+# What `make up` left in this checkout must not reach into tests.
+os.environ["TIDEOVER_STATE_DIR"] = tempfile.mkdtemp(prefix="tideover-test-state-")
 
 pytest_plugins = [f"tests.plugins.{path.stem}" for path in sorted((Path(__file__).parent / "plugins").glob("*.py"))]

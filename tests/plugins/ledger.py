@@ -1,7 +1,7 @@
 """Fixtures: a real PostgreSQL with a migrated ledger.
 
-One server for the whole test run (or the one that TIDEOVER_TEST_DATABASE_URL names, as `.ci/run` does with Debian's own 15), one template database
-at the newest migration, and for each test a fresh copy of it.
+One server for the whole test run (or the one that TIDEOVER_TEST_DATABASE_URL names, as `.ci/run` does with Debian's
+own 15), one template database at the newest migration, and for each test a fresh copy of it.
 """
 
 from __future__ import annotations

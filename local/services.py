@@ -1,0 +1,308 @@
+"""The programs of one machine: PostgreSQL, Prefect server, worker, portal, sandbox. Started, watched, stopped.
+
+In:   a state folder (`.tideover` for `make up`, another for `make demo`) and the ledger's database name.
+Out:  running programs, their addresses in `run.json`, their logs in `logs/`, keys and addresses in `env`, which
+      config/settings.py reads.
+Pure: no; starts and stops processes. Programs listen on loopback only.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from sqlalchemy.engine import make_url
+
+from config.settings import HOUSE, MADE_UP_KEY_PREFIX, settings
+from ledger import embedded, schema
+
+WORK_POOL = "tideover"
+READY_SECONDS_MAX = 90
+STOP_SECONDS_MAX = 15
+PREFERRED_PORTS = {"prefect": 4200, "portal": 8790, "sandbox": 9100}
+# Prefect phones home and shows advertisements unless told not to (PREFECT.md B).
+PREFECT_QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
+    "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
+    "PREFECT_LOGGING_LEVEL": "INFO",
+    "PREFECT_CLI_PROMPT": "false",
+    # A worker that looks often starts a scheduled run soon (9 s with the defaults).
+    "PREFECT_WORKER_QUERY_SECONDS": "2",
+}
+
+
+class ServiceError(RuntimeError):
+    """A program did not come up; the message says where its log is."""
+
+
+@dataclass
+class Services:
+    """The programs of one state folder.
+
+    Attributes:
+        folder: State folder.
+        database: Name of the ledger's database; Prefect's own is beside it.
+        addresses: Program → address, once started.
+    """
+
+    folder: Path
+    database: str = "tideover"
+    addresses: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def run_file(self) -> Path:
+        """Which programs run: name → process id and address."""
+        return self.folder / "run.json"
+
+    def start(self, *, seed: int, say: Callable[[str], None]) -> None:
+        """Start every program and wait until each answers.
+
+        Args:
+            seed: Of the sandbox's town.
+            say: Receives a line for each program that is ready.
+
+        Raises:
+            ServiceError: Something already runs from this folder, or a program does not answer.
+            EmbeddedDatabaseError: The database cannot be started.
+        """
+        if self.running():
+            raise ServiceError(f"already running ({', '.join(self.running())}); `make down` stops it")
+        (self.folder / "logs").mkdir(parents=True, exist_ok=True)
+        self.run_file.write_text("{}")
+        try:
+            self._start(seed=seed, say=say)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self, *, seed: int, say: Callable[[str], None]) -> None:
+        ports = {name: _free_port(port) for name, port in PREFERRED_PORTS.items()}
+        self.addresses = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+        ledger_url, prefect_url = self._databases()
+        self.environment = {
+            **PREFECT_QUIET,
+            **_made_up_secrets(self.folder),
+            "TIDEOVER_MODE": "sandbox",
+            "TIDEOVER_STATE_DIR": str(self.folder),
+            "TIDEOVER_HOME": str(HOUSE),
+            "TIDEOVER_DATABASE_URL": ledger_url,
+            "TIDEOVER_PUBLIC_URL": self.addresses["portal"],
+            "TIDEOVER_TWILIO_BASE_URL": self.addresses["sandbox"],
+            "TIDEOVER_FCM_BASE_URL": self.addresses["sandbox"],
+            "TIDEOVER_FCM_TOKEN_URL": f"{self.addresses['sandbox']}/token",
+            "TIDEOVER_FCM_SERVICE_ACCOUNT_FILE": str(self.folder / "service-account.json"),
+            "PREFECT_HOME": str(self.folder / "prefect"),
+            "PREFECT_API_URL": f"{self.addresses['prefect']}/api",
+            "PREFECT_SERVER_DATABASE_CONNECTION_URL": prefect_url,
+            "PYTHONUNBUFFERED": "1",
+        }
+        self._write_env()
+        os.environ.update(self.environment)
+        settings.cache_clear()
+
+        python = [sys.executable, "-m"]
+        # The slowest first: the others start while it makes its tables.
+        self._spawn("prefect", [*python, "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(ports["prefect"])])
+        self._spawn("sandbox", [*python, "sandbox", "--port", str(ports["sandbox"]), "--seed", str(seed), *self._sandbox_secrets()])
+        schema.migrate(ledger_url)
+        say("ledger    migrated")
+        self._spawn(
+            "portal",
+            [
+                *python,
+                "uvicorn",
+                "portal.app:app",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                str(ports["portal"]),
+                "--log-level",
+                "warning",
+                "--no-access-log",
+            ],
+        )
+        self._wait("sandbox", "/sandbox/health", say)
+        self._wait("portal", "/health", say)
+        self._wait("prefect", "/api/health", say)
+        self._prefect("work-pool", "create", WORK_POOL, "--type", "process", "--overwrite")
+        self._prefect("deploy", "--all")
+        self._spawn("worker", [*python, "prefect", "worker", "start", "--pool", WORK_POOL, "--name", "local", "--type", "process"])
+        say("worker    started, deployments applied")
+
+    def stop(self) -> list[str]:
+        """Stop what this folder's `run.json` names; returns the names of what was stopped. Data stay."""
+        stopped: list[str] = []
+        known = self._known()
+        for name in ("worker", "portal", "sandbox", "prefect"):
+            if name in known and _alive(known[name]["pid"]):
+                os.killpg(int(known[name]["pid"]), signal.SIGTERM)
+                stopped.append(name)
+        deadline = time.monotonic() + STOP_SECONDS_MAX
+        for name in stopped:
+            while _alive(known[name]["pid"]) and time.monotonic() < deadline:
+                time.sleep(0.1)
+            if _alive(known[name]["pid"]):
+                os.killpg(int(known[name]["pid"]), signal.SIGKILL)
+        self.run_file.unlink(missing_ok=True)
+        return stopped
+
+    def running(self) -> dict[str, str]:
+        """Programs that run now: name → address."""
+        return {name: entry["address"] for name, entry in self._known().items() if _alive(entry["pid"])}
+
+    def _databases(self) -> tuple[str, str]:
+        """Addresses of the ledger and of Prefect's database, both on the same engine; makes the latter."""
+        configured = os.environ.get("TIDEOVER_DATABASE_URL")
+        if configured:
+            ledger = make_url(configured).set(drivername="postgresql")
+        else:
+            embedded.start(embedded.default_folder())
+            ledger = make_url(embedded.url(embedded.default_folder(), self.database))
+        prefect = ledger.set(database=f"{ledger.database}_prefect")
+        schema.create_database(prefect.render_as_string(hide_password=False))
+        return (
+            ledger.render_as_string(hide_password=False),
+            prefect.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False),
+        )
+
+    def _sandbox_secrets(self) -> list[str]:
+        return [
+            "--service-account-file",
+            self.environment["TIDEOVER_FCM_SERVICE_ACCOUNT_FILE"],
+            "--account-sid",
+            self.environment["TIDEOVER_TWILIO_ACCOUNT_SID"],
+            "--auth-token",
+            self.environment["TIDEOVER_TWILIO_AUTH_TOKEN"],
+            "--app-secret",
+            self.environment["TIDEOVER_APP_SECRET"],
+            "--inbound-url",
+            f"{self.addresses['portal']}/webhooks/twilio/inbound",
+            "--acknowledgement-url",
+            f"{self.addresses['portal']}/webhooks/app/acknowledgement",
+        ]
+
+    def _spawn(self, name: str, command: list[str]) -> None:
+        log = (self.folder / "logs" / f"{name}.log").open("wb")
+        process = subprocess.Popen(  # our own programs
+            command,
+            cwd=HOUSE,
+            env={**os.environ, **self.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        log.close()
+        known = self._known()
+        known[name] = {"pid": str(process.pid), "address": self.addresses.get(name, "")}
+        self.run_file.write_text(json.dumps(known, indent=1))
+
+    def _wait(self, name: str, path: str, say: Callable[[str], None]) -> None:
+        address = self.addresses[name]
+        deadline = time.monotonic() + READY_SECONDS_MAX
+        while time.monotonic() < deadline:
+            try:
+                with urlopen(address + path, timeout=2) as answer:  # noqa: S310  # loopback
+                    if answer.status == 200:  # noqa: PLR2004  # OK
+                        say(f"{name:<9} {address}")
+                        return
+            except (URLError, OSError):
+                if not _alive(self._known()[name]["pid"]):
+                    break
+                time.sleep(0.2)
+        raise ServiceError(f"{name} does not answer; its log is {self.folder / 'logs' / f'{name}.log'}")
+
+    def _prefect(self, *arguments: str) -> None:
+        done = subprocess.run(  # our own program
+            [sys.executable, "-m", "prefect", "--no-prompt", *arguments],
+            cwd=HOUSE,
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise ServiceError(f"prefect {' '.join(arguments)}: {(done.stderr or done.stdout).strip()[-1500:]}")
+
+    def _write_env(self) -> None:
+        """What other terminals need to talk to what runs here: keys and addresses, readable by the owner only."""
+        names = [name for name in self.environment if name.startswith("TIDEOVER_") and name != "TIDEOVER_STATE_DIR"]
+        file = self.folder / "env"
+        file.touch(mode=0o600)
+        file.write_text("".join(f"{name}={self.environment[name]}\n" for name in names))
+
+    def _known(self) -> dict[str, dict[str, str]]:
+        if not self.run_file.exists():
+            return {}
+        known: dict[str, dict[str, str]] = json.loads(self.run_file.read_text())
+        return known
+
+
+def _made_up_secrets(folder: Path) -> Mapping[str, str]:
+    """Keys of this state folder, made once; their ids say that they are made up, so live mode refuses them."""
+    file = folder / "keys.json"
+    if not file.exists():
+        made = {
+            "TIDEOVER_ENCRYPTION_KEYS": f"{MADE_UP_KEY_PREFIX}{secrets.token_hex(4)}:{base64.b64encode(secrets.token_bytes(32)).decode()}",
+            "TIDEOVER_INDEX_KEY": f"{MADE_UP_KEY_PREFIX}{secrets.token_hex(32)}",
+            "TIDEOVER_SEED": f"{MADE_UP_KEY_PREFIX}{secrets.token_hex(16)}",
+            "TIDEOVER_APP_SECRET": secrets.token_hex(32),
+            "TIDEOVER_TWILIO_ACCOUNT_SID": f"AC{secrets.token_hex(16)}",
+            "TIDEOVER_TWILIO_AUTH_TOKEN": secrets.token_hex(16),
+        }
+        file.touch(mode=0o600)
+        file.write_text(json.dumps(made))
+    kept: dict[str, str] = json.loads(file.read_text())
+    return kept
+
+
+def _free_port(preferred: int) -> int:
+    """The preferred port where it is free, else any."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise ServiceError("no free port on loopback")
+
+
+def _alive(pid: str) -> bool:
+    """Say whether the process runs; a child that has ended is reaped on the way."""
+    number = int(pid)
+    with suppress(ChildProcessError):
+        os.waitpid(number, os.WNOHANG)
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@contextmanager
+def started(services: Services, *, seed: int, say: Callable[[str], None]) -> Iterator[Services]:
+    """The programs for as long as the block runs."""
+    services.start(seed=seed, say=say)
+    try:
+        yield services
+    finally:
+        services.stop()
