@@ -30,8 +30,13 @@ def now(session: Session | Connection) -> datetime:
     """The business instant at which whatever happens in this transaction happens."""
     if settings().mode == "live":
         return datetime.now(UTC)
-    simulated = session.connection().execute(_READ).scalar() if isinstance(session, Session) else session.execute(_READ).scalar()
+    simulated = _simulated(session)
     return datetime.now(UTC) if simulated is None else simulated
+
+
+def is_simulated(session: Session | Connection) -> bool:
+    """Say whether the simulated clock is set; never in live mode."""
+    return settings().mode == "sandbox" and _simulated(session) is not None
 
 
 def step(session: Session | Connection, at: datetime) -> None:
@@ -45,11 +50,16 @@ def step(session: Session | Connection, at: datetime) -> None:
         raise LiveClockError
     if at.tzinfo is None:
         raise ValueError("the clock is set to an instant, with a zone")
-    connection = session.connection() if isinstance(session, Session) else session
-    before = connection.execute(_READ).scalar()
+    before = _simulated(session)
     if before is not None and at < before:
         raise ValueError(f"the clock only steps forward: it stands at {before.isoformat()}")
-    connection.execute(_WRITE, {"at": at})
+    (session.connection() if isinstance(session, Session) else session).execute(_WRITE, {"at": at})
+
+
+def _simulated(session: Session | Connection) -> datetime | None:
+    connection = session.connection() if isinstance(session, Session) else session
+    found: datetime | None = connection.execute(_READ).scalar()
+    return found
 
 
 _READ = text("SELECT at FROM sandbox_clock WHERE id = 1")

@@ -1,0 +1,88 @@
+"""What became of a campaign run: how many were reached, answered and paid, and why others were left in peace.
+
+In:   a campaign run's id.
+Out:  counts, by channel; withheld borrowers by reason. Counts and rule ids only.
+Pure: no; reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+from sqlalchemy import Connection, text
+
+# Each step contains the next: whoever read a message also got it.
+STEPS = ("planned", "sent", "delivered", "read", "answered", "paid")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Funnel:
+    """One run in counts.
+
+    Attributes:
+        borrowers: Borrowers that were looked at.
+        withheld: Borrowers who were left in peace: by the decision, or by the gate at the last moment.
+        by_channel: One row a channel: `channel`, the steps of STEPS, `waiting`, `failed`, `unknown`, `segments`.
+        by_reason: `reason`, `borrowers`; a borrower with several reasons stands under each.
+    """
+
+    borrowers: int
+    withheld: int
+    by_channel: pl.DataFrame
+    by_reason: pl.DataFrame
+
+    def total(self, column: str) -> int:
+        """Sum of a column over the channels."""
+        return int(self.by_channel[column].sum())
+
+
+def read_funnel(connection: Connection, campaign_run_id: int) -> Funnel:
+    """The run's counts as they stand now; they grow while phones and people answer."""
+    key = {"run": campaign_run_id}
+    channels = connection.execute(_BY_CHANNEL, key)
+    by_channel = pl.DataFrame(
+        channels.fetchall(),
+        schema={"channel": pl.String, **dict.fromkeys([*STEPS, "waiting", "failed", "unknown", "segments"], pl.Int64)},
+        orient="row",
+    )
+    by_reason = pl.DataFrame(
+        connection.execute(_BY_REASON, key).fetchall(), schema={"reason": pl.String, "borrowers": pl.Int64}, orient="row"
+    )
+    borrowers, withheld = connection.execute(_TOTALS, key).one()
+    return Funnel(borrowers=borrowers, withheld=withheld, by_channel=by_channel, by_reason=by_reason)
+
+
+_BY_CHANNEL = text("""
+    SELECT a.channel,
+           count(*) AS planned,
+           count(*) FILTER (WHERE a.state IN ('accepted', 'sent', 'delivered', 'read', 'replied', 'undelivered', 'failed')) AS sent,
+           count(*) FILTER (WHERE a.state IN ('delivered', 'read', 'replied')) AS delivered,
+           count(*) FILTER (WHERE a.state IN ('read', 'replied')) AS read,
+           count(*) FILTER (WHERE a.state = 'replied') AS answered,
+           count(*) FILTER (WHERE a.submitted_at IS NOT NULL AND EXISTS (
+               SELECT 1 FROM loan_party lp JOIN payment p ON p.loan_id = lp.loan_id
+               WHERE lp.party_id = a.party_id AND lp.superseded_at IS NULL AND p.superseded_at IS NULL
+                 AND p.state = 'posted' AND p.paid_at >= a.submitted_at)) AS paid,
+           count(*) FILTER (WHERE a.state IN ('planned', 'submitting')) AS waiting,
+           count(*) FILTER (WHERE a.state IN ('undelivered', 'failed', 'rejected', 'expired')) AS failed,
+           count(*) FILTER (WHERE a.state IN ('unknown', 'parked')) AS unknown,
+           coalesce(sum(a.segments), 0)::bigint AS segments
+    FROM attempt a WHERE a.campaign_run_id = :run GROUP BY a.channel ORDER BY a.channel
+""")
+_BY_REASON = text("""
+    SELECT reason, count(DISTINCT party_id) AS borrowers FROM (
+        SELECT d.party_id, unnest(r.reasons) AS reason
+        FROM decision d JOIN reason_set r ON r.id = d.reason_set_id
+        WHERE d.campaign_run_id = :run AND d.action = 'no_contact'
+        UNION ALL
+        SELECT a.party_id, jsonb_array_elements_text(coalesce(a.permit -> 'blocked_by', '["gate"]'::jsonb))
+        FROM attempt a WHERE a.campaign_run_id = :run AND a.state = 'withheld'
+    ) reasons GROUP BY reason ORDER BY borrowers DESC, reason
+""")
+_TOTALS = text("""
+    SELECT count(*) AS borrowers,
+           count(*) FILTER (WHERE d.action = 'no_contact' OR EXISTS (
+               SELECT 1 FROM attempt a WHERE a.business_date = d.business_date AND a.decision_id = d.id AND a.state = 'withheld')) AS withheld
+    FROM decision d WHERE d.campaign_run_id = :run
+""")
