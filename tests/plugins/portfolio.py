@@ -39,7 +39,7 @@ class Place:
 
 
 PLACES = {
-    "US": Place(region="US-NY", locale="en", zones=("America/New_York",), currency="USD"),
+    "US": Place(region="NY", locale="en", zones=("America/New_York",), currency="USD"),
     "TW": Place(region=None, locale="zh-Hant", zones=("Asia/Taipei",), currency="TWD"),
     "CN": Place(region=None, locale="zh-Hans", zones=("Asia/Shanghai",), currency="CNY"),
     "MX": Place(region=None, locale="es", zones=("America/Mexico_City",), currency="MXN"),
