@@ -31,8 +31,10 @@ BORROWERS: Final = {
     "jurisdictions": pl.List(pl.String),
     # When the payment feed's word is older than its limit, nobody is contacted (`stale_payments`). Null = no feed known = stale.
     "payments_fresh_until": type_instant,
-    "paused": pl.Boolean,  # operations stopped contact for this creditor or stage
+    "paused": pl.Boolean,  # operations stopped all contact for this creditor or for the stage the borrower is in
+    "paused_channels": pl.List(pl.String),  # ... or contact by these channels
 }
+# The loans that are late or nearly due; one that was paid up is gone from here, at planning and at the gate alike.
 LOANS: Final = {
     "party_id": pl.Int64,
     "loan_id": pl.Int64,
@@ -46,7 +48,7 @@ LOANS: Final = {
     "delinquent_days": pl.Int32,
     "oldest_unpaid_due_on": pl.Date,
     "bucket": pl.String,
-    "stage": pl.String,
+    "stage": pl.String,  # the stage of treatment, or `in_plan` while a plan is kept; null = within grace
     "disputed_minor": pl.Int64,
     "charged_off": pl.Boolean,
     "time_barred": pl.Boolean,

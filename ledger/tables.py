@@ -931,6 +931,8 @@ class ContactEvent(SQLModel, table=True):
             ["attempt_business_date", "attempt_id"], ["attempt.business_date", "attempt.id"], name="contact_event_attempt"
         ),
         CheckConstraint("(attempt_id IS NULL) = (attempt_business_date IS NULL)", name="contact_event_attempt_is_whole"),
+        CheckConstraint("about_event_id IS NULL OR NOT counts", name="contact_event_counts_once"),
+        CheckConstraint("NOT uncounts OR about_event_id IS NOT NULL", name="contact_event_uncounts_something"),
         Index("contact_event_of_party", "party_id", "at"),
         Index("contact_event_of_attempt", "attempt_business_date", "attempt_id", postgresql_where=text("attempt_id IS NOT NULL")),
         Index(
@@ -961,6 +963,8 @@ class ContactEvent(SQLModel, table=True):
     # A result or an un-counting speaks of an earlier event; only events without this are contacts of their own.
     about_event_id: int | None = _big(nullable=True)
     counts: bool
+    # True on a row that takes its event back: the provider surely did not process it, so no cap counts it any more.
+    uncounts: bool = Field(default=False, nullable=False, sa_column_kwargs={"server_default": text("false")})
     jurisdiction: str | None = Field(default=None, sa_type=Text)
     external_id: str | None = Field(default=None, sa_type=Text)
     source: str = Field(sa_type=Text)

@@ -353,7 +353,7 @@ class Portfolio:
         counterparty: str = "borrower",
         purpose: str | None = "collection",
         about_event_id: int | None = None,
-        counts: bool = True,
+        uncounts: bool = False,
     ) -> int:
         """Something that happened between us and a person; with `about_event_id`, a result of it. Returns the event's id."""
         with connection() as tx:
@@ -371,7 +371,8 @@ class Portfolio:
                 purpose=purpose,
                 result=result,
                 about_event_id=about_event_id,
-                counts=counts,
+                counts=about_event_id is None,
+                uncounts=uncounts,
                 source=SOURCE,
             )
 

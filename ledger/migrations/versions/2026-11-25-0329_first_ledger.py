@@ -1066,6 +1066,7 @@ def upgrade() -> None:
         sa.Column("attempt_id", sa.BigInteger(), nullable=True),
         sa.Column("about_event_id", sa.BigInteger(), nullable=True),
         sa.Column("counts", sa.Boolean(), nullable=False),
+        sa.Column("uncounts", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("jurisdiction", sa.Text(), nullable=True),
         sa.Column("external_id", sa.Text(), nullable=True),
         sa.Column("source", sa.Text(), nullable=False),
@@ -1080,6 +1081,8 @@ def upgrade() -> None:
             name="contact_event_result",
         ),
         sa.CheckConstraint("(attempt_id IS NULL) = (attempt_business_date IS NULL)", name="contact_event_attempt_is_whole"),
+        sa.CheckConstraint("about_event_id IS NULL OR NOT counts", name="contact_event_counts_once"),
+        sa.CheckConstraint("NOT uncounts OR about_event_id IS NOT NULL", name="contact_event_uncounts_something"),
         sa.ForeignKeyConstraint(
             ["attempt_business_date", "attempt_id"], ["attempt.business_date", "attempt.id"], name="contact_event_attempt"
         ),
