@@ -71,10 +71,10 @@ def find_violations(connection: Connection, received: Iterable[Received], limits
     """
     _load(connection, received, limits)
     parameters = {"a_day_max": limits.contacts_a_day_max, "a_week_max": limits.contacts_a_week_max}
-    found = []
+    found: list[Violation] = []
     for check, statement in CHECKS.items():
-        for row in connection.execute(text(statement), parameters if ":a_" in statement else {}):
-            found.append(Violation(check=check, provider_id=row.provider_id, party_id=row.party_id))
+        rows = connection.execute(text(statement), {name: value for name, value in parameters.items() if f":{name}" in statement})
+        found.extend(Violation(check=check, provider_id=row.provider_id, party_id=row.party_id) for row in rows)
     return found
 
 
@@ -150,7 +150,8 @@ CHECKS: dict[str, str] = {
     """,
     "after_stop": """
         SELECT DISTINCT m.provider_id, m.party_id FROM message m JOIN opt_out o ON o.party_id = m.party_id
-        WHERE o.superseded_at IS NULL AND o.channel IN ('all', m.channel) AND (o.contact_point_id IS NULL OR o.contact_point_id = m.contact_point_id)
+        WHERE o.superseded_at IS NULL AND o.channel IN ('all', m.channel)
+          AND (o.contact_point_id IS NULL OR o.contact_point_id = m.contact_point_id)
           AND (o.until IS NULL OR o.until > m.at) AND o.at <= m.at AND (m.let_go_at IS NULL OR o.recorded_at < m.let_go_at)
     """,
     "during_hold": """

@@ -83,6 +83,7 @@ _BY_REASON = text("""
 _TOTALS = text("""
     SELECT count(*) AS borrowers,
            count(*) FILTER (WHERE d.action = 'no_contact' OR EXISTS (
-               SELECT 1 FROM attempt a WHERE a.business_date = d.business_date AND a.decision_id = d.id AND a.state = 'withheld')) AS withheld
+               SELECT 1 FROM attempt a
+               WHERE a.business_date = d.business_date AND a.decision_id = d.id AND a.state = 'withheld')) AS withheld
     FROM decision d WHERE d.campaign_run_id = :run
 """)
