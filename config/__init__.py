@@ -1,0 +1,1 @@
+"""What operations may change: settings from the environment, and YAML read into the types of decisions/."""

@@ -1,0 +1,50 @@
+"""Reads config/aging.yaml: schemes of buckets and stages, order of allocation, which loans age.
+
+In:   the file.
+Out:  `decisions.aging.AgingPolicy`.
+Pure: no; reads one file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from config.load import ConfigError, Strict, Whole, read
+from decisions.aging import AgingPolicy, Scheme
+
+AGING_FILE: Final = Path(__file__).with_name("aging.yaml")
+
+
+class SchemeForm(Strict):
+    """One entry of `schemes`, as written: names with their first delinquent day."""
+
+    buckets: dict[str, Whole]
+    stages: dict[str, Whole]
+    pre_due_days: Whole
+
+
+class AgingForm(Strict):
+    """The file, as written."""
+
+    schemes: dict[str, SchemeForm]
+    default_scheme: str
+    allocation: tuple[str, ...]
+    ageing_statuses: frozenset[str]
+
+
+def aging_policy(path: Path = AGING_FILE) -> AgingPolicy:
+    """Read the policy of ageing in force.
+
+    Raises:
+        ConfigError: The file is not of that form, or does not make sense (first days that do not ascend, …).
+    """
+    form = read(path, AgingForm)
+    try:
+        schemes = {
+            name: Scheme(tuple(scheme.buckets.items()), tuple(scheme.stages.items()), scheme.pre_due_days)
+            for name, scheme in form.schemes.items()
+        }
+        return AgingPolicy(schemes, form.default_scheme, form.allocation, form.ageing_statuses)
+    except ValueError as error:
+        raise ConfigError(path, None, "", str(error)) from error

@@ -1,0 +1,185 @@
+"""The one reader of files that operations, lawyers and testers write: YAML (JSON is YAML too) into checked values.
+
+In:   a path, and the type that the file must have.
+Out:  a value of that type; or one `ConfigError` that says file, line, place and reason of everything that is wrong.
+Pure: no; reads files.
+
+YAML 1.1 reads 21:00 as 1260 and NO as false, and lets a repeated key win silently. So every scalar stays text here (only
+a plain `null`, `~` or nothing is None), a repeated key is an error, and the types come from the model.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+
+T = TypeVar("T")
+
+NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+JSON_ESCAPE: Final = re.compile(r"\\(?:u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})|.)", re.IGNORECASE | re.DOTALL)
+
+
+class ConfigError(ValueError):
+    """A file cannot be used. The message never repeats a value: a case file may hold personal data.
+
+    Attributes:
+        file: As the caller named it.
+        line: First line of the place, from 1; None = the whole file.
+        where: Path inside the file; an item of a list is named by its `id` where it has one. Empty = the whole file.
+        reason: What is wrong there.
+        more: Everything else that is wrong in the same file.
+    """
+
+    def __init__(self, file: Path | str, line: int | None, where: str, reason: str, more: Sequence[ConfigError] = ()) -> None:
+        """Build the message: one line a problem, `file:line: where: reason`."""
+        self.file, self.line, self.where, self.reason, self.more = str(file), line, where, reason, tuple(more)
+        place = self.file if line is None else f"{self.file}:{line}"
+        own = ": ".join(part for part in (place, where, reason) if part)
+        super().__init__("\n".join([own, *map(str, self.more)]))
+
+
+class PlainYaml(yaml.CBaseLoader):
+    """YAML in which every scalar but a plain null is text, and a repeated key is an error."""
+
+    def construct_scalar(self, node: yaml.ScalarNode) -> str | None:  # type: ignore[override]  # the stub knows no null
+        """Text of a scalar; None where it is null and not quoted."""
+        return None if not node.style and node.value in NULLS else str(super().construct_scalar(node))
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002  # yaml's signature
+        """Mapping whose keys are all different."""
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, "this key is given twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors: a typo in a rule must not switch the rule off."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch(r"-?(0|[1-9][0-9]*)", value, re.ASCII):
+        raise ValueError("not a whole number")
+    return value
+
+
+def _day(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value, re.ASCII):
+        raise ValueError("not a date like 2026-03-31")
+    try:
+        return date.fromisoformat(value)
+    except ValueError as error:
+        raise ValueError("no such day in the calendar") from error
+
+
+# Pydantic alone would read 10.0 and 1_000 as whole numbers, and 1700000000 as a date.
+Whole = Annotated[int, BeforeValidator(_whole)]
+Day = Annotated[date, BeforeValidator(_day)]
+
+
+def read(path: Path, form: type[T]) -> T:
+    """Read one YAML or JSON file as a value of `form` (a `Strict` model, or a list or dict of them).
+
+    Raises:
+        ConfigError: The file is missing, not UTF-8, not YAML, or not of that form; all problems of form at once.
+    """
+    root, plain = _parse(path, _as_yaml(_text(path)))
+    try:
+        return TypeAdapter(form).validate_python(plain)
+    except ValidationError as error:
+        problems = [_problem(path, root, details["loc"], _reason(details["type"], details["msg"])) for details in error.errors()]
+        first, *more = problems
+        raise ConfigError(first.file, first.line, first.where, first.reason, more) from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(path, None, "", "not UTF-8 text") from error
+    except OSError as error:
+        raise ConfigError(path, None, "", f"cannot be read: {error.strerror}") from error
+
+
+def _as_yaml(text: str) -> str:
+    """JSON that libyaml would refuse (tabs between tokens, UTF-16 escapes) as the same JSON without them; other text as it is."""
+    if not text.lstrip().startswith(("[", "{")):
+        return text
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return JSON_ESCAPE.sub(_unescaped, text.replace("\t", " "))
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    high, low = escape.groups()
+    return bytes.fromhex(high + low).decode("utf-16-be") if high else escape[0]
+
+
+def _parse(path: Path, text: str) -> tuple[yaml.Node | None, Any]:
+    """The file's nodes, which know their lines, and the plain values made of them."""
+    loader = PlainYaml(text)
+    try:
+        root = loader.get_single_node()
+        return root, None if root is None else loader.construct_document(root)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        reason = ", ".join(part for part in (error.context, error.problem) if part)
+        raise ConfigError(path, mark.line + 1 if mark else None, "", f"not YAML: {reason}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(path, None, "", "not YAML: a character that YAML does not allow") from error
+    except RecursionError as error:
+        raise ConfigError(path, None, "", "not YAML that can be read: nested too deeply") from error
+    finally:
+        loader.dispose()
+
+
+def _reason(kind: str, message: str) -> str:
+    """Words for people; pydantic's own where they do."""
+    words = {"extra_forbidden": "unknown field", "missing": "required field is missing"}
+    return words.get(kind, message.removeprefix("Value error, "))
+
+
+def _problem(path: Path, root: yaml.Node | None, location: tuple[int | str, ...], reason: str) -> ConfigError:
+    line = None if root is None else root.start_mark.line + 1
+    names: list[str] = []
+    for step, node in _walk(root, location):
+        line = line if node is None else node.start_mark.line + 1
+        names.append(f"[{_id_of(node) or step}]" if isinstance(step, int) else f".{step}")
+    where = "".join(names).removeprefix(".")
+    if where.startswith("["):  # an item of the file's own list: its id stands first, apart from the path inside
+        own, _, inside = where[1:].partition("]")
+        where = ": ".join(part for part in (own, inside.removeprefix(".")) if part)
+    return ConfigError(path, line, where, reason)
+
+
+def _walk(node: yaml.Node | None, location: tuple[int | str, ...]) -> Iterator[tuple[int | str, yaml.Node | None]]:
+    """Each step of a pydantic location with the node it leads to; None once it has left the file (a missing field)."""
+    for step in location:
+        if isinstance(step, int) and isinstance(node, yaml.SequenceNode):
+            node = node.value[step]
+        elif isinstance(node, yaml.MappingNode):
+            node = next((value for key, value in node.value if key.value == step), None)
+        else:
+            node = None
+        yield step, node
+
+
+def _id_of(node: yaml.Node | None) -> str | None:
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    return next((str(value.value) for key, value in node.value if key.value == "id" and isinstance(value, yaml.ScalarNode)), None)
