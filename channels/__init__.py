@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
 from config.settings import LOOPBACK_HOSTS
@@ -148,19 +148,21 @@ class Channel(Protocol):
 
 
 class ForbiddenHost(RuntimeError):
-    """Somebody pointed a channel at a host that is neither the provider's nor loopback."""
+    """Somebody pointed a channel at a host that this mode does not allow."""
 
     def __init__(self, host: str | None, allowed: str) -> None:
-        super().__init__(f"refused to talk to host {host!r}: only {allowed} or loopback")
+        super().__init__(f"refused to talk to host {host!r}: only {allowed}")
 
 
-def allow_host(url: str, provider_host: str) -> str:
-    """Return `url` when its host is the provider's own or loopback.
+def allow_host(url: str, provider_host: str, *, mode: Literal["sandbox", "live"]) -> str:
+    """Return `url` when its host is the one of this mode: loopback in the sandbox, the provider's own in live mode.
 
     Raises:
         ForbiddenHost: It is another.
     """
     host = urlsplit(url).hostname
-    if host not in {provider_host, *LOOPBACK_HOSTS}:
-        raise ForbiddenHost(host, provider_host)
+    if mode == "sandbox" and host not in LOOPBACK_HOSTS:
+        raise ForbiddenHost(host, "loopback in sandbox mode")
+    if mode == "live" and host != provider_host:
+        raise ForbiddenHost(host, f"{provider_host} in live mode")
     return url
