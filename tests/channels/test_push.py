@@ -35,7 +35,7 @@ from channels.push import MissingServiceAccountError, Push
 from config.settings import Settings
 from tests.plugins.wire import Reply, Wire
 
-TOKEN_URL = "https://oauth2.googleapis.com/token"  # an address, not a secret
+TOKEN_URL = "https://oauth2.googleapis.com/token"  # noqa: S105  # an address, not a secret
 SEND = "/messages:send"
 NAME = "projects/lantern/messages/0:1"
 TAKEN = Reply(body={"name": NAME})
