@@ -11,13 +11,15 @@ Pure: values only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import polars as pl
 
+Schema: TypeAlias = dict[str, pl.DataType | type[pl.DataType]]
+
 type_instant: Final = pl.Datetime("us", "UTC")
 
-BORROWERS: Final = {
+BORROWERS: Final[Schema] = {
     "party_id": pl.Int64,
     "creditor_id": pl.Int64,
     "creditor_role": pl.String,  # first_party | third_party | debt_buyer
@@ -35,7 +37,7 @@ BORROWERS: Final = {
     "paused_channels": pl.List(pl.String),  # ... or contact by these channels
 }
 # The loans that are late or nearly due; one that was paid up is gone from here, at planning and at the gate alike.
-LOANS: Final = {
+LOANS: Final[Schema] = {
     "party_id": pl.Int64,
     "loan_id": pl.Int64,
     "role": pl.String,  # borrower | co_borrower | guarantor | ...
@@ -54,7 +56,7 @@ LOANS: Final = {
     "time_barred": pl.Boolean,
     "servicing_status": pl.String,
 }
-CONTACT_POINTS: Final = {
+CONTACT_POINTS: Final[Schema] = {
     "party_id": pl.Int64,
     "contact_point_id": pl.Int64,
     "kind": pl.String,
@@ -66,9 +68,15 @@ CONTACT_POINTS: Final = {
     "status": pl.String,  # active | inactive | invalid | unreachable
     "ownership": pl.String,  # claimed | verified | shared | reassigned | wrong; of the value, not the row
 }
-CONSENTS: Final = {"party_id": pl.Int64, "channel": pl.String, "given_to": pl.String, "at": type_instant, "until": type_instant}
-OPT_OUTS: Final = {"party_id": pl.Int64, "channel": pl.String, "contact_point_id": pl.Int64, "at": type_instant, "until": type_instant}
-HOLDS: Final = {
+CONSENTS: Final[Schema] = {"party_id": pl.Int64, "channel": pl.String, "given_to": pl.String, "at": type_instant, "until": type_instant}
+OPT_OUTS: Final[Schema] = {
+    "party_id": pl.Int64,
+    "channel": pl.String,
+    "contact_point_id": pl.Int64,
+    "at": type_instant,
+    "until": type_instant,
+}
+HOLDS: Final[Schema] = {
     "party_id": pl.Int64,
     "loan_id": pl.Int64,  # null = all loans of the party
     "kind": pl.String,
@@ -77,7 +85,7 @@ HOLDS: Final = {
     "starts_at": type_instant,
     "until": type_instant,
 }
-WISHES: Final = {
+WISHES: Final[Schema] = {
     "party_id": pl.Int64,
     "kind": pl.String,  # not_at | not_place | not_channel
     "days": pl.List(pl.String),  # mon..sun; empty = every day
@@ -88,7 +96,7 @@ WISHES: Final = {
     "starts_at": type_instant,
     "until": type_instant,
 }
-AGREEMENTS: Final = {
+AGREEMENTS: Final[Schema] = {
     "party_id": pl.Int64,
     "kind": pl.String,
     "days": pl.List(pl.String),
@@ -98,7 +106,7 @@ AGREEMENTS: Final = {
     "at": type_instant,
     "until": type_instant,
 }
-NOTICES: Final = {
+NOTICES: Final[Schema] = {
     "party_id": pl.Int64,
     "loan_id": pl.Int64,
     "kind": pl.String,
@@ -107,7 +115,7 @@ NOTICES: Final = {
     "bounced": pl.Boolean,
     "opt_out_by": pl.Date,
 }
-HISTORY: Final = {
+HISTORY: Final[Schema] = {
     "party_id": pl.Int64,
     "event_id": pl.Int64,
     "at": type_instant,
@@ -120,7 +128,7 @@ HISTORY: Final = {
     "result": pl.String,  # the latest result known of the contact
 }
 # One thing that might be done: a contact point, a channel, a purpose, an instant.
-CANDIDATES: Final = {
+CANDIDATES: Final[Schema] = {
     "candidate": pl.Int64,  # row number, unique in the frame
     "party_id": pl.Int64,
     "contact_point_id": pl.Int64,
@@ -133,7 +141,7 @@ CANDIDATES: Final = {
 }
 
 
-def empty(schema: dict[str, pl.DataType | type[pl.DataType]]) -> pl.DataFrame:
+def empty(schema: Schema) -> pl.DataFrame:
     """A frame of no rows with the given columns."""
     return pl.DataFrame(schema=schema)
 

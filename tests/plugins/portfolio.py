@@ -316,6 +316,28 @@ class Portfolio:
         with connection() as tx:
             _fact(tx, "wish", party_id=party_id, kind=kind, **{"starts_at": SINCE, **columns})
 
+    def agreement(self, party_id: int, *, opens: str, closes: str, requested_by: str = "borrower", at: datetime = SINCE) -> None:
+        """Hours that both sides agreed on."""
+        with connection() as tx:
+            _fact(tx, "agreement", party_id=party_id, kind="contact_hours", opens=opens, closes=closes, requested_by=requested_by, at=at)
+
+    def notice(self, party_id: int, kind: str = "validation", *, bounced: bool = False, **columns: Any) -> None:
+        """A notice that was sent; columns as in the table `notice`."""
+        with connection() as tx:
+            _fact(tx, "notice", party_id=party_id, kind=kind, bounced=bounced, **{"sent_at": SINCE, **columns})
+
+    def ageing_pause(self, loan_id: int, starts_on: date, ends_on: date) -> None:
+        """Days of a loan, [starts_on, ends_on), that do not age."""
+        with connection() as tx:
+            _fact(tx, "ageing_pause", loan_id=loan_id, starts_on=starts_on, ends_on=ends_on, reason="test")
+
+    def plan(self, loan_id: int, *, instalments: Sequence[dict[str, Any]], status: str = "active", agreed_on: date = SINCE.date()) -> int:
+        """A payment plan; instalments as {due_on: ISO date, amount_minor}. Returns its id."""
+        with connection() as tx:
+            plan_id = _insert(tx, "plan", loan_id=loan_id, kind="plan")
+            _fact(tx, "plan_version", plan_id=plan_id, version=1, status=status, agreed_on=agreed_on, instalments=json.dumps(instalments))
+        return plan_id
+
     def pause(
         self,
         *,
@@ -353,6 +375,7 @@ class Portfolio:
         counterparty: str = "borrower",
         purpose: str | None = "collection",
         about_event_id: int | None = None,
+        counts: bool = True,
         uncounts: bool = False,
     ) -> int:
         """Something that happened between us and a person; with `about_event_id`, a result of it. Returns the event's id."""
@@ -371,7 +394,7 @@ class Portfolio:
                 purpose=purpose,
                 result=result,
                 about_event_id=about_event_id,
-                counts=about_event_id is None,
+                counts=counts and about_event_id is None,
                 uncounts=uncounts,
                 source=SOURCE,
             )

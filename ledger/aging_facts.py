@@ -1,0 +1,166 @@
+"""Ageing over the ledger: reads what ageing needs, keeps what it found for a business date.
+
+In:   loan ids, a local business date.
+Out:  one row a loan that is late or nearly due; the rows of `loan_aging` for a date.
+Pure: no. The ageing itself is decisions/aging.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+
+import polars as pl
+from sqlalchemy import text
+
+from config.aging import aging_policy
+from decisions.aging import age
+from decisions.facts import Schema
+from ledger.engine import arrow, connection
+from ledger.frames import Ids, Known, Source, ids_clause, read
+
+LOANS_A_CHUNK: Final = 100_000
+
+LOANS: Final[Schema] = {"loan_id": pl.Int64, "status": pl.String, "grace_days": pl.Int32, "bucket_scheme": pl.String}
+INSTALMENTS: Final[Schema] = {
+    "loan_id": pl.Int64,
+    "due_on": pl.Date,
+    "penalty_minor": pl.Int64,
+    "fee_minor": pl.Int64,
+    "interest_minor": pl.Int64,
+    "principal_minor": pl.Int64,
+}
+PAYMENTS: Final[Schema] = {"loan_id": pl.Int64, "paid_on": pl.Date, "amount_minor": pl.Int64}
+PAUSES: Final[Schema] = {"loan_id": pl.Int64, "from_on": pl.Date, "to_on": pl.Date}
+PLANS: Final[Schema] = {"loan_id": pl.Int64, "agreed_on": pl.Date, "due_on": pl.Date, "amount_minor": pl.Int64}
+# Columns of `loan_aging` besides its date and party, as ageing names them.
+AGED: Final = (
+    "loan_id",
+    "days_past_due",
+    "delinquent_days",
+    "past_due_minor",
+    "outstanding_minor",
+    "oldest_unpaid_due_on",
+    "next_due_on",
+    "bucket",
+    "stage",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aged:
+    """How many loans were aged, and how many of them are late or nearly due."""
+
+    loans: int
+    kept: int
+
+
+def age_loans(source: Source, loans: Ids, *, business_date: date, known_at: datetime | None = None) -> pl.DataFrame:
+    """Age loans from what is known of them; keep those that are late or nearly due.
+
+    Money that is only claimed or pending is not counted: it may not arrive. A reversal counts when the payment that it
+    takes back was posted; what never came in cannot be taken back.
+
+    Args:
+        source: Either kind of connection.
+        loans: Loan ids.
+        business_date: Local date as of which they age.
+        known_at: See `ledger.frames.Known`.
+
+    Returns:
+        One row a kept loan, columns `AGED`; `stage` is the stage of treatment (`in_plan` while a plan is active), null
+        within grace.
+    """
+    aged = _age(source, loans, business_date=business_date, known_at=known_at)
+    return aged.filter((pl.col("days_past_due") > 0) | pl.col("stage").is_not_null()).with_columns(stage="treatment").select(AGED)
+
+
+def age_portfolio(business_date: date, *, loans_a_chunk: int = LOANS_A_CHUNK) -> Aged:
+    """Age every loan as of a date and write `loan_aging`, in chunks: memory does not grow with the portfolio.
+
+    Each chunk replaces what an earlier call wrote for its loans in one transaction, so that a call that was cut off
+    is simply made again.
+    """
+    with connection() as tx:
+        chunks = [range(row.first, row.last + 1) for row in tx.execute(_CHUNKS, {"loans_a_chunk": loans_a_chunk})]
+        total = tx.scalar(_COUNT) or 0
+    kept = sum(_age_chunk(chunk, business_date) for chunk in chunks)
+    with connection() as tx:
+        # A new date is unknown to the planner until its statistics are taken.
+        tx.execute(text("ANALYZE loan_aging"))
+    return Aged(loans=total, kept=kept)
+
+
+def _age_chunk(loans: range, business_date: date) -> int:
+    """Age one chunk and replace its rows; returns how many were written."""
+    with arrow() as tx:
+        aged = age_loans(tx, loans, business_date=business_date)
+        liable = read(tx, _BORROWER_OF_LOAN.format(which=ids_clause(loans), on=f"'{business_date.isoformat()}'::date"), _BORROWER)
+        rows = aged.join(liable, on="loan_id").with_columns(business_date=pl.lit(business_date, pl.Date))
+        with tx.cursor() as cursor:
+            cursor.execute(_ONE_WRITER.format(days=business_date.toordinal()))
+            cursor.fetchall()
+            cursor.execute(_DELETE.format(which=ids_clause(loans), on=f"'{business_date.isoformat()}'::date"))
+            if not rows.is_empty():
+                cursor.adbc_ingest("loan_aging", rows.to_arrow(), mode="append")
+    return rows.height
+
+
+def _age(source: Source, loans: Ids, *, business_date: date, known_at: datetime | None) -> pl.DataFrame:
+    known = Known(known_at)
+    which = ids_clause(loans)
+    frames = [
+        read(source, statement.format(which=which, known=known), schema)
+        for statement, schema in (
+            (_LOANS, LOANS),
+            (_INSTALMENTS, INSTALMENTS),
+            (_PAYMENTS, PAYMENTS),
+            (_PAUSES, PAUSES),
+            (_PLANS, PLANS),
+        )
+    ]
+    return age(*frames, policy=aging_policy(), as_of=business_date)
+
+
+_BORROWER: Final[Schema] = {"loan_id": pl.Int64, "party_id": pl.Int64}
+
+_LOANS = "SELECT v.loan_id, v.status, v.grace_days, v.bucket_scheme FROM loan_version v WHERE v.loan_id {which} AND {known[v]}"
+_INSTALMENTS = """
+    SELECT i.loan_id, i.due_on, i.penalty_minor, i.fee_minor, i.interest_minor, i.principal_minor
+    FROM instalment i WHERE i.loan_id {which} AND {known[i]}
+"""
+_PAYMENTS = """
+    SELECT y.loan_id, y.paid_on, y.amount_minor
+    FROM payment y
+    WHERE y.loan_id {which} AND {known[y]} AND (y.state = 'posted' OR y.state = 'reversed' AND EXISTS (
+        SELECT FROM payment o
+        WHERE o.loan_id = y.loan_id AND o.external_id = y.reverses_external_id AND o.state = 'posted' AND {known[o]}))
+"""
+_PAUSES = "SELECT a.loan_id, a.starts_on AS from_on, a.ends_on AS to_on FROM ageing_pause a WHERE a.loan_id {which} AND {known[a]}"
+# A plan that fell behind is still a plan: it is assessed again, the old stage does not come back by itself.
+_PLANS = """
+    SELECT p.loan_id, p.agreed_on, i.due_on, i.amount_minor
+    FROM (
+        SELECT DISTINCT ON (p.loan_id) p.loan_id, coalesce(v.agreed_on, v.effective_at::date) AS agreed_on, v.instalments
+        FROM plan p JOIN plan_version v ON v.plan_id = p.id AND {known[v]}
+        WHERE p.loan_id {which} AND v.status IN ('active', 'late')
+        ORDER BY p.loan_id, coalesce(v.agreed_on, v.effective_at::date) DESC, p.id DESC
+    ) p CROSS JOIN LATERAL jsonb_to_recordset(p.instalments) AS i(due_on date, amount_minor bigint)
+"""
+_BORROWER_OF_LOAN = """
+    SELECT DISTINCT ON (lp.loan_id) lp.loan_id, lp.party_id
+    FROM loan_party lp
+    WHERE lp.loan_id {which} AND lp.superseded_at IS NULL
+      AND (lp.starts_on IS NULL OR lp.starts_on <= {on}) AND (lp.ends_on IS NULL OR lp.ends_on > {on})
+    ORDER BY lp.loan_id, lp.role <> 'borrower', lp.role <> 'co_borrower', lp.party_id
+"""
+_CHUNKS = text("""
+    SELECT min(id) AS first, max(id) AS last
+    FROM (SELECT id, (row_number() OVER (ORDER BY id) - 1) / :loans_a_chunk AS chunk FROM loan) numbered
+    GROUP BY chunk ORDER BY chunk
+""")
+_COUNT = text("SELECT count(*) FROM loan")
+# Two stages may age the same date at once: the second waits here, and its DELETE sees what the first wrote.
+_ONE_WRITER = "SELECT pg_advisory_xact_lock(hashtext('loan_aging'), {days:d})::text"
+_DELETE = "DELETE FROM loan_aging WHERE business_date = {on} AND loan_id {which}"

@@ -1,0 +1,284 @@
+"""Facts: what is known of some borrowers, read from the ledger as the frames of decisions/facts.py.
+
+The same function serves a shard of 20,000 borrowers at planning (ADBC, Arrow), a chunk of 256 under the gate's lock
+(the locked transaction's own connection) and one borrower in `tideover explain` (as known at an instant of the past).
+
+In:   an open connection; party ids; a business instant and a local business date.
+Out:  `decisions.facts.Facts`.
+Pure: no; reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final, Literal
+
+import polars as pl
+
+from decisions import facts
+from decisions.facts import Facts, Schema
+from ledger.aging_facts import age_loans
+from ledger.frames import Ids, Known, Source, ids_clause, instant, read
+from ledger.tables import STAGES
+
+HISTORY_DAYS: Final = 40
+
+
+def read_facts(
+    source: Source,
+    *,
+    parties: Ids,
+    at: datetime,
+    business_date: date,
+    loans: Literal["planned", "now"],
+    known_at: datetime | None = None,
+    history_days: int = HISTORY_DAYS,
+) -> Facts:
+    """Read everything that a rule or a choice may look at.
+
+    Args:
+        source: An ADBC connection, or a SQLAlchemy connection (the gate: after `lock_borrowers`, same transaction).
+        parties: Party ids, a range or a list. Those that do not exist are left out.
+        at: Business instant: which pauses are in force, where history begins. Nothing else is cut off by it: consents,
+            holds and wishes come whole, because a candidate's own instant decides.
+        business_date: Local date as of which loans are late and parties liable.
+        loans: `planned` = as `tasks/pick` aged them for the date; `now` = aged here and now.
+        known_at: Wall clock: read the facts as we knew them then, to replay a decision. Not with `planned`, whose
+            ageing is kept once a date.
+        history_days: How far back contacts are read.
+
+    Returns:
+        Frames with the schemas of decisions/facts.py, ordered by party and by id.
+
+    Raises:
+        ValueError: An instant without a zone; `planned` with `known_at`.
+    """
+    if loans == "planned" and known_at is not None:
+        raise ValueError("what was planned is kept once a date: a replay reads loans='now'")
+    asked = _Asked(
+        who=ids_clause(parties),
+        on=f"'{business_date.isoformat()}'::date",
+        at=instant(at),
+        history_from=instant(at - timedelta(days=history_days)),
+        known=Known(known_at),
+    )
+    owed = _planned_loans(source, asked) if loans == "planned" else _loans_now(source, asked, business_date, known_at)
+    return Facts(
+        borrowers=_borrowers(source, asked, owed),
+        loans=owed,
+        contact_points=asked.read(source, _CONTACT_POINTS, facts.CONTACT_POINTS),
+        consents=asked.read(source, _CONSENTS, facts.CONSENTS),
+        opt_outs=asked.read(source, _OPT_OUTS, facts.OPT_OUTS),
+        holds=asked.read(source, _HOLDS, facts.HOLDS),
+        wishes=asked.read(source, _WISHES, facts.WISHES),
+        agreements=asked.read(source, _AGREEMENTS, facts.AGREEMENTS),
+        notices=asked.read(source, _NOTICES, facts.NOTICES),
+        history=_history(source, asked),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What is asked for, as the statements below want it written: conditions and dates, no text from outside."""
+
+    who: str
+    on: str
+    at: str
+    history_from: str
+    known: Known
+
+    def read(self, source: Source, statement: str, schema: Schema) -> pl.DataFrame:
+        """Run one of the statements below."""
+        liable = _LIABLE.format(who=self.who, on=self.on, known=self.known)
+        filled = statement.format(
+            who=self.who,
+            on=self.on,
+            at=self.at,
+            history_from=self.history_from,
+            known=self.known,
+            recorded_e=self.known.recorded("e"),
+            liable=liable,
+        )
+        return read(source, filled, schema)
+
+
+def _borrowers(source: Source, asked: _Asked, loans: pl.DataFrame) -> pl.DataFrame:
+    columns: Schema = {name: kind for name, kind in facts.BORROWERS.items() if name not in {"jurisdictions", "paused", "paused_channels"}}
+    people = asked.read(source, _BORROWERS, columns)
+    pauses = asked.read(source, _PAUSES, {"creditor_id": pl.Int64, "stage": pl.String, "channel": pl.String})
+    return people.with_columns(jurisdictions=_jurisdictions()).pipe(_with_pauses, pauses, loans).select(facts.BORROWERS.keys())
+
+
+def _jurisdictions() -> pl.Expr:
+    """["US", "US-NY"] from country and region; the region may be written with or without its country (ISO 3166-2)."""
+    country, region = pl.col("country"), pl.col("region").str.strip_prefix(pl.col("country") + "-")
+    subdivision = pl.when(region.str.contains("^[A-Z0-9]{1,3}$")).then(country + "-" + region)
+    return pl.concat_list(country, subdivision).list.drop_nulls()
+
+
+def _with_pauses(people: pl.DataFrame, pauses: pl.DataFrame, loans: pl.DataFrame) -> pl.DataFrame:
+    """Add `paused` and `paused_channels`. A pause of a stage concerns whoever is in it with their worst loan."""
+    worst = loans.group_by("party_id").agg(worst=pl.col("stage").replace_strict(_SEVERITY, default=None, return_dtype=pl.Int8).max())
+    staged = people.join(worst, on="party_id", how="left", maintain_order="left")
+    everything, by_channel = pl.lit(False), []
+    for pause in pauses.iter_rows(named=True):  # a handful: each was somebody's decision
+        concerned = pl.lit(True)
+        if pause["creditor_id"] is not None:
+            concerned &= pl.col("creditor_id") == pause["creditor_id"]
+        if pause["stage"] is not None:
+            concerned &= (pl.col("worst") == _SEVERITY.get(pause["stage"])).fill_null(False)
+        if pause["channel"] is None:
+            everything |= concerned
+        else:
+            by_channel.append(pl.when(concerned).then(pl.lit(pause["channel"])))
+    channels = pl.concat_list(by_channel).list.drop_nulls().list.unique(maintain_order=True) if by_channel else _NO_WORDS
+    return staged.with_columns(paused=everything, paused_channels=channels)
+
+
+def _planned_loans(source: Source, asked: _Asked) -> pl.DataFrame:
+    return asked.read(source, _LOANS_PLANNED, facts.LOANS)
+
+
+def _loans_now(source: Source, asked: _Asked, business_date: date, known_at: datetime | None) -> pl.DataFrame:
+    stated = asked.read(source, _LOANS_STATED, _STATED)
+    aged = age_loans(source, stated["loan_id"].unique().to_list(), business_date=business_date, known_at=known_at)
+    return stated.join(aged, on="loan_id", maintain_order="left").select(pl.col(name).cast(kind) for name, kind in facts.LOANS.items())
+
+
+def _history(source: Source, asked: _Asked) -> pl.DataFrame:
+    """Contacts, each with the latest result known of it, without those that were taken back."""
+    rows = asked.read(source, _HISTORY, {**facts.HISTORY, "about_event_id": pl.Int64, "uncounts": pl.Boolean})
+    said = rows.filter(pl.col("about_event_id").is_not_null())
+    latest = (
+        said.sort("event_id")
+        .group_by("about_event_id")
+        .agg(latest=pl.col("result").filter(~pl.col("uncounts")).last(), taken_back=pl.col("uncounts").any())
+    )
+    return (
+        rows.filter(pl.col("about_event_id").is_null())
+        .join(latest, left_on="event_id", right_on="about_event_id", how="left", maintain_order="left")
+        .filter(pl.col("taken_back").is_null() | ~pl.col("taken_back"))
+        .with_columns(result=pl.coalesce("latest", "result"))
+        .select(facts.HISTORY.keys())
+    )
+
+
+_SEVERITY: Final[Mapping[str, int]] = {stage: number for number, stage in enumerate(STAGES)}
+_NO_WORDS: Final = pl.lit([], pl.List(pl.String))
+_STATED: Final[Schema] = {
+    name: facts.LOANS[name]
+    for name in (
+        "party_id",
+        "loan_id",
+        "role",
+        "product",
+        "account",
+        "currency",
+        "disputed_minor",
+        "charged_off",
+        "time_barred",
+        "servicing_status",
+    )
+}
+
+# Who stands for which loan on the date, once a loan: a person with several roles has the first of these.
+_LIABLE = """
+    SELECT DISTINCT ON (lp.party_id, lp.loan_id) lp.party_id, lp.loan_id, lp.role
+    FROM loan_party lp
+    WHERE lp.party_id {who} AND {known[lp]}
+      AND (lp.starts_on IS NULL OR lp.starts_on <= {on}) AND (lp.ends_on IS NULL OR lp.ends_on > {on})
+    ORDER BY lp.party_id, lp.loan_id,
+             array_position(ARRAY['borrower', 'co_borrower', 'guarantor', 'executor', 'attorney', 'debt_adviser'], lp.role)
+"""
+_BORROWERS = """
+    SELECT p.id AS party_id, p.creditor_id, c.role AS creditor_role, v.country, v.region, v.locale, v.known_zone,
+           coalesce(v.zones, '{{}}') AS zones, coalesce(v.facts, '{{}}') AS facts,
+           f.covers_until + make_interval(secs => f.age_seconds_max) AS payments_fresh_until
+    FROM party p
+    JOIN creditor c ON c.id = p.creditor_id
+    LEFT JOIN party_version v ON v.party_id = p.id AND {known[v]}
+    LEFT JOIN feed f ON f.creditor_id = p.creditor_id AND f.kind = 'payments' AND {known[f]}
+    WHERE p.id {who}
+    ORDER BY p.id
+"""
+_PAUSES = """
+    SELECT u.creditor_id, u.stage, u.channel FROM pause u
+    WHERE {known[u]} AND u.starts_at <= {at} AND (u.until IS NULL OR u.until > {at})
+    ORDER BY u.id
+"""
+_LOANS_STATED = """
+    SELECT l.party_id, l.loan_id, l.role, v.product, v.account, v.currency, v.disputed_minor, v.charged_off, v.time_barred,
+           v.servicing_status
+    FROM ({liable}) l JOIN loan_version v ON v.loan_id = l.loan_id AND {known[v]}
+    ORDER BY l.party_id, l.loan_id
+"""
+_LOANS_PLANNED = """
+    SELECT l.party_id, l.loan_id, l.role, v.product, v.account, v.currency, a.past_due_minor, a.outstanding_minor, a.days_past_due,
+           a.delinquent_days, a.oldest_unpaid_due_on, a.bucket, a.stage, v.disputed_minor, v.charged_off, v.time_barred,
+           v.servicing_status
+    FROM ({liable}) l
+    JOIN loan_aging a ON a.business_date = {on} AND a.loan_id = l.loan_id
+    JOIN loan_version v ON v.loan_id = l.loan_id AND {known[v]}
+    ORDER BY l.party_id, l.loan_id
+"""
+_CONTACT_POINTS = """
+    SELECT t.party_id, t.id AS contact_point_id, t.kind, v.owner, v.employer_owned, v.country, v.zones, v.verified_on, v.status,
+           coalesce(o.ownership, 'claimed') AS ownership
+    FROM contact_point t
+    JOIN contact_point_version v ON v.contact_point_id = t.id AND {known[v]}
+    LEFT JOIN contact_value o ON o.blind_index = v.blind_index AND {known[o]}
+    WHERE t.party_id {who}
+    ORDER BY t.party_id, t.id
+"""
+# What was taken back ended when it was taken back, whatever end it was given for.
+_CONSENTS = """
+    SELECT c.party_id, c.channel, c.given_to, c.at, least(c.until, c.withdrawn_at) AS until
+    FROM consent c WHERE c.party_id {who} AND {known[c]} ORDER BY c.party_id, c.id
+"""
+_OPT_OUTS = """
+    SELECT o.party_id, o.channel, o.contact_point_id, o.at, o.until
+    FROM opt_out o WHERE o.party_id {who} AND {known[o]} ORDER BY o.party_id, o.id
+"""
+# A person's own holds, and those of somebody else that reach all who stand for the same loan. One that names no loan
+# reaches the others for the loans that they share.
+_HOLDS = """
+    WITH mine AS ({liable}),
+    found AS (
+        SELECT h.id, h.party_id, h.loan_id FROM hold h WHERE h.party_id {who} AND {known[h]}
+        UNION
+        SELECT h.id, m.party_id, h.loan_id
+        FROM mine m JOIN hold h ON h.loan_id = m.loan_id AND h.all_liable AND {known[h]}
+        WHERE h.party_id <> m.party_id
+        UNION
+        SELECT h.id, m.party_id, m.loan_id
+        FROM mine m
+        JOIN loan_party o ON o.loan_id = m.loan_id AND o.party_id <> m.party_id AND {known[o]}
+        JOIN hold h ON h.party_id = o.party_id AND h.loan_id IS NULL AND h.all_liable AND {known[h]}
+    )
+    SELECT f.party_id, f.loan_id, h.kind, h.channel, h.purpose, h.starts_at, h.until
+    FROM found f JOIN hold h ON h.id = f.id
+    ORDER BY f.party_id, h.id, f.loan_id
+"""
+_WISHES = """
+    SELECT w.party_id, w.kind, w.days, w.opens::time AS opens, w.closes::time AS closes, w.place, w.channels, w.starts_at, w.until
+    FROM wish w WHERE w.party_id {who} AND {known[w]} ORDER BY w.party_id, w.id
+"""
+_AGREEMENTS = """
+    SELECT a.party_id, a.kind, a.days, a.opens::time AS opens, a.closes::time AS closes, a.requested_by, a.at, a.until
+    FROM agreement a WHERE a.party_id {who} AND {known[a]} ORDER BY a.party_id, a.id
+"""
+_NOTICES = """
+    SELECT n.party_id, n.loan_id, n.kind, n.sent_at, n.received_on, n.bounced, n.opt_out_by
+    FROM notice n WHERE n.party_id {who} AND {known[n]} ORDER BY n.party_id, n.id
+"""
+# Inbound messages count towards no cap, but rules look at them (what is answered, when a person last wrote).
+_HISTORY = """
+    SELECT e.party_id, e.id AS event_id, e.at, e.channel, e.direction, e.loans, e.contact_point_id, e.counterparty, e.purpose,
+           e.result, e.about_event_id, e.uncounts
+    FROM contact_event e
+    WHERE e.party_id {who} AND e.at >= {history_from} AND {recorded_e}
+      AND (e.about_event_id IS NOT NULL OR e.counts OR e.direction = 'inbound')
+    ORDER BY e.party_id, e.at, e.id
+"""

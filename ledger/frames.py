@@ -1,0 +1,84 @@
+"""Rows of the ledger as frames, over whichever connection the caller has.
+
+In:   an ADBC connection (planning: millions of rows, Arrow all the way) or a SQLAlchemy connection (the gate: later
+      statements of the transaction that holds the borrower lock, psycopg's rows).
+Out:  a Polars frame with exactly the columns and types asked for.
+Pure: no; reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+import polars as pl
+from adbc_driver_manager.dbapi import Connection as ArrowConnection
+from sqlalchemy import Connection
+
+from decisions.facts import Schema
+
+Source: TypeAlias = ArrowConnection | Connection
+Ids: TypeAlias = range | Sequence[int]
+
+
+def read(source: Source, statement: str, schema: Schema) -> pl.DataFrame:
+    """Run a statement and return its rows.
+
+    Args:
+        source: Either kind of connection; its transaction goes on.
+        statement: Complete, without parameters: values come in through `ids_clause`, `instant` and `Known`, which
+            write numbers and dates only.
+        schema: Columns of the statement, in its order, with the types wanted.
+    """
+    if isinstance(source, Connection):
+        driver: Any = source.connection.driver_connection
+        # Binary results save the client from parsing instants and arrays as text.
+        with driver.cursor(binary=True) as cursor:
+            rows = cursor.execute(statement).fetchall()
+        return pl.DataFrame(rows, schema=schema, orient="row")
+    with source.cursor() as cursor:
+        cursor.execute(statement)
+        return pl.DataFrame(cursor.fetch_arrow_table()).select(pl.col(name).cast(kind) for name, kind in schema.items())
+
+
+def ids_clause(ids: Ids) -> str:
+    """The end of a condition on an id column: `BETWEEN …` for a range (step 1), `= ANY(…)` for a list."""
+    if isinstance(ids, range):
+        if ids.step != 1:
+            raise ValueError("a range of ids has step 1")
+        return f"BETWEEN {ids.start:d} AND {ids.stop - 1:d}"
+    return "= ANY('{" + ",".join(f"{number:d}" for number in ids) + "}'::bigint[])"
+
+
+def instant(at: datetime) -> str:
+    """An instant as the database reads it.
+
+    Raises:
+        ValueError: It has no zone.
+    """
+    if at.tzinfo is None:
+        raise ValueError("an instant has a zone")
+    return f"'{at.astimezone(UTC).isoformat()}'::timestamptz"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Which versions of facts are read: `{known[v]}` in a statement is the condition on the table with the alias v.
+
+    Attributes:
+        at: Wall clock: the versions that we knew then. None = those in force now.
+    """
+
+    at: datetime | None
+
+    def __getitem__(self, alias: str) -> str:
+        """The condition on one table."""
+        if self.at is None:
+            return f"{alias}.superseded_at IS NULL"
+        return f"{self.recorded(alias)} AND ({alias}.superseded_at IS NULL OR {alias}.superseded_at > {instant(self.at)})"
+
+    def recorded(self, alias: str) -> str:
+        """The condition on a log, whose rows are never superseded."""
+        return "true" if self.at is None else f"{alias}.recorded_at <= {instant(self.at)}"
