@@ -858,7 +858,8 @@ class Attempt(SQLModel, table=True):
             "state <> 'submitting' OR (claim_id IS NOT NULL AND call_deadline IS NOT NULL)", name="attempt_submitting_is_claimed"
         ),
         ForeignKeyConstraint(["business_date", "decision_id"], ["decision.business_date", "decision.id"], name="attempt_decision"),
-        Index("attempt_due", "campaign_run_id", "send_after", "party_id", postgresql_where=text("state = 'planned'")),
+        # A lane goes through a run in the order of the borrowers, which is the order of their locks.
+        Index("attempt_due", "campaign_run_id", "party_id", postgresql_where=text("state = 'planned'")),
         Index("attempt_open", "call_deadline", postgresql_where=text("state IN ('submitting', 'unknown')")),
         Index("attempt_token", "token"),
         Index("attempt_provider_id", "provider_id", postgresql_where=text("provider_id IS NOT NULL")),
@@ -934,6 +935,7 @@ class ContactEvent(SQLModel, table=True):
         CheckConstraint("about_event_id IS NULL OR NOT counts", name="contact_event_counts_once"),
         CheckConstraint("NOT uncounts OR about_event_id IS NOT NULL", name="contact_event_uncounts_something"),
         Index("contact_event_of_party", "party_id", "at"),
+        Index("contact_event_of_batch", "business_date", "evidence_batch_id", postgresql_where=text("evidence_batch_id IS NOT NULL")),
         Index("contact_event_of_attempt", "attempt_business_date", "attempt_id", postgresql_where=text("attempt_id IS NOT NULL")),
         Index(
             "contact_event_external_id",
@@ -965,6 +967,9 @@ class ContactEvent(SQLModel, table=True):
     counts: bool
     # True on a row that takes its event back: the provider surely did not process it, so no cap counts it any more.
     uncounts: bool = Field(default=False, nullable=False, sa_column_kwargs={"server_default": text("false")})
+    # What the gate wrote is a leaf under this batch's Merkle root, with a salted hash of the text and the permit.
+    evidence_batch_id: int | None = _big(nullable=True)
+    commitment: str | None = Field(default=None, sa_type=Text)
     jurisdiction: str | None = Field(default=None, sa_type=Text)
     external_id: str | None = Field(default=None, sa_type=Text)
     source: str = Field(sa_type=Text)
