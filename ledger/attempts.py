@@ -1,0 +1,475 @@
+"""The attempt's state machine: one table of transitions, one guarded update, every move written down with its cause.
+
+Two parties move an attempt. We do, along `OURS`: anything else is a bug and crashes. A provider does, by what it tells
+us, in any order, late and more than once: it may only raise a state (`RANK`), end it, or correct an end
+("undelivered" that was delivered after all). What a provider says that cannot be is counted and changes nothing.
+
+In:   a connection inside a transaction; moves, or events that providers told.
+Out:  moved attempts, rows of `attempt_transition`, results in the contact log.
+Pure: `after_event` and the table are; the rest writes the ledger.
+Source: ARCHITECTURE.md "Attempt state machine"; PROVIDERS.md A5 for the order of a provider's statuses.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, text
+
+from ledger.locks import lock_borrowers
+from ledger.tables import LIVE_ATTEMPT_STATES
+
+# What we may do, from → to. A result (from `submitting` on) is written only under the claim that made the call.
+OURS: Final[Mapping[str, frozenset[str]]] = {
+    "planned": frozenset({"planned", "submitting", "withheld", "superseded", "expired"}),
+    # Back to planned only when the provider surely did not process it.
+    "submitting": frozenset({"accepted", "rejected", "planned", "unknown"}),
+    # Never back to planned: finding nothing at the provider is no proof.
+    "unknown": frozenset({"accepted", "rejected", "parked"}),
+    "parked": frozenset({"accepted", "rejected"}),
+}
+
+# A provider's word counts when it is higher than what we know.
+RANK: Final[Mapping[str, int]] = {
+    "submitting": 0,
+    "unknown": 0,
+    "parked": 0,
+    "accepted": 1,
+    "sent": 2,
+    "delivered": 3,
+    "read": 4,
+    "replied": 5,
+}
+PROVIDER_ENDS: Final = frozenset({"undelivered", "failed"})
+PROVIDER_STATES: Final = frozenset({"accepted", "sent", "delivered", "read", "replied"}) | PROVIDER_ENDS
+# Said about an attempt that never left, or that the provider itself refused: stored and counted.
+NEVER_LEFT: Final = frozenset({"rejected", "withheld", "superseded", "expired"})
+# States that the contact log knows as results; `replied` is logged as the inbound message that it is.
+LOGGED_RESULTS: Final = frozenset({"delivered", "read", "undelivered", "failed"})
+
+Effect = Literal["applied", "late", "correction", "impossible", "no_attempt"]
+
+
+class ImpossibleTransition(AssertionError):
+    """We tried to move an attempt in a way that the table does not know."""
+
+    def __init__(self, attempt_id: int, from_state: str, to_state: str) -> None:
+        """Say which move."""
+        super().__init__(f"attempt {attempt_id}: {from_state} → {to_state} is no transition of ours")
+        self.attempt_id, self.from_state, self.to_state = attempt_id, from_state, to_state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One transition of ours.
+
+    Attributes:
+        business_date: Of the attempt.
+        attempt_id: Which.
+        from_state: Where we believe it is; the move is not made where it is not.
+        to_state: Where it goes.
+        cause: Why, in words or rule ids; nothing personal.
+        claim_id: The claim that a result belongs to; the move is made only where it still holds. None = no claim needed.
+        changes: Columns of `attempt` to set with the move (`CHANGEABLE`).
+    """
+
+    business_date: date
+    attempt_id: int
+    from_state: str
+    to_state: str
+    cause: str
+    claim_id: UUID | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusEvent:
+    """What a provider told about one message.
+
+    Attributes:
+        event_id: Id of the inbox row (`provider_event.id`); effects are answered by it.
+        token: The attempt's token from the callback's address, where it came along.
+        provider_id: The provider's id of the message.
+        state: In our words, one of `PROVIDER_STATES`.
+        error_code: The provider's, where it gave one.
+        at: When it happened, as the provider or the inbox says.
+    """
+
+    event_id: int
+    token: UUID | None
+    provider_id: str | None
+    state: str
+    error_code: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locked:
+    """An attempt that is locked now, as it stands now."""
+
+    business_date: date
+    attempt_id: int
+    party_id: int
+    state: str
+    claim_id: UUID | None
+    provider_id: str | None
+
+
+def after_event(state: str, told: str, *, once_submitted: bool = True) -> tuple[str, Effect]:
+    """Where an attempt stands after a provider's word, and what the word did.
+
+    Args:
+        state: Where it stands.
+        told: One of `PROVIDER_STATES`.
+        once_submitted: Whether a call was ever made for it. A planned attempt of which the provider speaks was
+            processed after all, although it had seemed sure that it was not: it must not be sent again.
+
+    Raises:
+        ValueError: `told` is not a provider's word.
+    """
+    if told not in PROVIDER_STATES:
+        raise ValueError(f"{told!r} is no state that a provider may tell")
+    if state == "planned":
+        return (told, "applied") if once_submitted else (state, "impossible")
+    if state in NEVER_LEFT:
+        return state, "impossible"
+    if state in PROVIDER_ENDS:
+        arrived = told in RANK and RANK[told] >= RANK["delivered"]
+        return (told, "correction") if arrived else (state, "late")
+    rises = RANK[state] < RANK["delivered"] if told in PROVIDER_ENDS else RANK[told] > RANK[state]
+    return (told, "applied") if rises else (state, "late")
+
+
+def lock_attempts(connection: Connection, keys: Iterable[tuple[date, int]]) -> dict[int, Locked]:
+    """Lock attempts in the order of their ids; whoever needs the borrowers' lock has taken it before.
+
+    Args:
+        connection: Inside the transaction that will move them.
+        keys: (business date, id) of each.
+
+    Returns:
+        By id, as they stand under the lock.
+    """
+    ordered = sorted(set(keys), key=lambda key: key[1])
+    rows = connection.execute(_LOCK, {"dates": [key[0] for key in ordered], "ids": [key[1] for key in ordered]})
+    return {row.id: _locked(row) for row in rows}
+
+
+def move(connection: Connection, moves: Sequence[Move], *, at: datetime) -> set[int]:
+    """Make transitions of ours, and write each down with its cause.
+
+    Args:
+        connection: Inside a transaction.
+        moves: At most one for each attempt.
+        at: Business instant, UTC.
+
+    Returns:
+        Ids that moved; one is missing where the attempt was no longer in `from_state`, or under another claim.
+
+    Raises:
+        ImpossibleTransition: The table does not know a move. Nothing was written.
+    """
+    for wanted in moves:
+        if wanted.to_state not in OURS.get(wanted.from_state, frozenset()):
+            raise ImpossibleTransition(wanted.attempt_id, wanted.from_state, wanted.to_state)
+    return _write(connection, moves, at)
+
+
+def expire_submitting(connection: Connection, *, campaign_run_id: int | None, at: datetime) -> int:
+    """Call unknown what is `submitting` past its call deadline: whoever made the call is gone, its fate is not known.
+
+    Args:
+        connection: Inside a transaction.
+        campaign_run_id: Of one run; None = of all.
+        at: Business instant, UTC; the deadline itself is the database's wall clock.
+
+    Returns:
+        How many.
+    """
+    late = connection.execute(_SUBMITTING_PAST_DEADLINE, {"run": campaign_run_id}).all()
+    cause = "the call's deadline passed without a result"
+    moves = [
+        Move(
+            business_date=row.business_date,
+            attempt_id=row.id,
+            from_state="submitting",
+            to_state="unknown",
+            cause=cause,
+            claim_id=row.claim_id,
+        )
+        for row in late
+    ]
+    return len(move(connection, moves, at=at))
+
+
+def expire_planned(connection: Connection, *, campaign_run_id: int, at: datetime) -> int:
+    """Close what was planned and whose window has passed; returns how many."""
+    late = connection.execute(_PLANNED_PAST_WINDOW, {"run": campaign_run_id, "at": at}).all()
+    moves = [
+        Move(business_date=row.business_date, attempt_id=row.id, from_state="planned", to_state="expired", cause="its window passed")
+        for row in late
+    ]
+    return len(move(connection, moves, at=at))
+
+
+def apply_provider_events(connection: Connection, events: Sequence[StatusEvent], *, at: datetime) -> dict[int, Effect]:
+    """Let providers' words move attempts, in any order, however often they were said.
+
+    Takes the borrowers' lock, then the attempts'. Writes the transitions, and delivery results into the contact log.
+
+    Args:
+        connection: Inside a transaction.
+        events: In the order in which they came in.
+        at: Business instant at which we apply them.
+
+    Returns:
+        Event id → effect: `applied`; `late` (we knew as much or more); `correction` (an end was taken back);
+        `impossible` (stored and counted, nothing changed); `no_attempt` (nobody knows the message).
+    """
+    found = _find(connection, events)
+    lock_borrowers(connection, {party_id for _, _, party_id in found.values()})
+    standing = lock_attempts(connection, {(day, attempt_id) for day, attempt_id, _ in found.values()})
+    once = _once_submitted(connection, standing.values())
+    effects: dict[int, Effect] = {}
+    moves: list[Move] = []
+    results: list[dict[str, Any]] = []
+    for event in events:
+        if event.event_id not in found:
+            effects[event.event_id] = "no_attempt"
+            continue
+        before = standing[found[event.event_id][1]]
+        effect, wanted = _effect_of(event, before, once_submitted=before.attempt_id in once)
+        if effect == "correction" and not _make_room(connection, before, at):
+            # Another try of that day is under way, and only one may be live: the state stays, the result is logged.
+            effect, wanted = "late", None
+            results.append(_result(event, before))
+        effects[event.event_id] = effect
+        if wanted is not None:
+            moves.append(wanted)
+            results.append(_result(event, before))
+            standing[before.attempt_id] = replace(
+                before, state=wanted.to_state, provider_id=wanted.changes.get("provider_id", before.provider_id)
+            )
+    _apply_in_order(connection, moves, at)
+    _log_results(connection, results)
+    return effects
+
+
+def _effect_of(event: StatusEvent, before: Locked, *, once_submitted: bool) -> tuple[Effect, Move | None]:
+    """What one event does to one attempt."""
+    if before.provider_id and event.provider_id and before.provider_id != event.provider_id:
+        # Our token under another message's id: a second message for one attempt. For the auditor to see.
+        return "impossible", None
+    state, effect = after_event(before.state, event.state, once_submitted=once_submitted)
+    if state == before.state:
+        return effect, None
+    changes: dict[str, Any] = {"error_code": event.error_code if state in PROVIDER_ENDS else None}
+    if event.provider_id and not before.provider_id:
+        changes["provider_id"] = event.provider_id
+    return effect, Move(
+        business_date=before.business_date,
+        attempt_id=before.attempt_id,
+        from_state=before.state,
+        to_state=state,
+        cause=f"provider event {event.event_id}" + (" corrects an end" if effect == "correction" else ""),
+        changes=changes,
+    )
+
+
+def _result(event: StatusEvent, before: Locked) -> dict[str, Any]:
+    return {
+        "business_date": before.business_date.isoformat(),
+        "id": before.attempt_id,
+        "result": event.state,
+        "at": event.at.isoformat(),
+        "recount": before.state == "planned",
+    }
+
+
+def _make_room(connection: Connection, corrected: Locked, at: datetime) -> bool:
+    """Take back the plan of another try, now that this one has arrived after all; False where that try has left already."""
+    others = connection.execute(_OTHER_TRIES, {"business_date": corrected.business_date, "id": corrected.attempt_id}).all()
+    moves = [
+        Move(
+            business_date=corrected.business_date,
+            attempt_id=row.id,
+            from_state="planned",
+            to_state="superseded",
+            cause=f"attempt {corrected.attempt_id} arrived after all",
+        )
+        for row in others
+        if row.state == "planned"
+    ]
+    return len(move(connection, moves, at=at)) == len(others)
+
+
+def _apply_in_order(connection: Connection, moves: Sequence[Move], at: datetime) -> None:
+    """One statement moves an attempt once; several events of one attempt go one after the other."""
+    waiting = list(moves)
+    while waiting:
+        now: dict[int, Move] = {}
+        later = []
+        for wanted in waiting:
+            if wanted.attempt_id in now:
+                later.append(wanted)
+            else:
+                now[wanted.attempt_id] = wanted
+        moved = _write(connection, list(now.values()), at)
+        assert moved == set(now), "an attempt moved although it was locked"  # noqa: S101  # a bug, not a case
+        waiting = later
+
+
+def _log_results(connection: Connection, results: Sequence[Mapping[str, Any]]) -> None:
+    if again := [row for row in results if row["recount"]]:
+        connection.execute(_COUNT_AGAIN, {"rows": json.dumps(again)})
+    if logged := [row for row in results if row["result"] in LOGGED_RESULTS]:
+        connection.execute(_LOG_RESULTS, {"rows": json.dumps(logged)})
+
+
+def _find(connection: Connection, events: Sequence[StatusEvent]) -> dict[int, tuple[date, int, int]]:
+    """Event id → (business date, attempt, party); by the token first, since a callback may come before the answer."""
+    asked = [{"event": e.event_id, "token": str(e.token) if e.token else None, "provider_id": e.provider_id} for e in events]
+    rows = connection.execute(_FIND, {"asked": json.dumps(asked)})
+    return {row.event: (row.business_date, row.id, row.party_id) for row in rows}
+
+
+def _once_submitted(connection: Connection, standing: Iterable[Locked]) -> set[int]:
+    """Ids of the attempts for which a call was made, now or before they went back to planned."""
+    standing = list(standing)
+    doubtful = [locked for locked in standing if locked.state == "planned"]
+    once = {locked.attempt_id for locked in standing if locked.state != "planned"}
+    if doubtful:
+        keys = {"dates": [locked.business_date for locked in doubtful], "ids": [locked.attempt_id for locked in doubtful]}
+        once |= set(connection.execute(_ONCE_SUBMITTED, keys).scalars())
+    return once
+
+
+def _write(connection: Connection, moves: Sequence[Move], at: datetime) -> set[int]:
+    """The one guarded update."""
+    if not moves:
+        return set()
+    told = [
+        {
+            "business_date": wanted.business_date,
+            "id": wanted.attempt_id,
+            "from_state": wanted.from_state,
+            "to_state": wanted.to_state,
+            "cause": wanted.cause,
+            "claim_id": wanted.claim_id,
+            "changes": wanted.changes,
+        }
+        for wanted in moves
+    ]
+    if unknown := {column for wanted in moves for column in wanted.changes} - set(CHANGEABLE):
+        raise ValueError(f"no move may set {sorted(unknown)}")
+    return set(connection.execute(_MOVE, {"moves": json.dumps(told, default=str), "at": at}).scalars())
+
+
+def _locked(row: Row[Any]) -> Locked:
+    return Locked(
+        business_date=row.business_date,
+        attempt_id=row.id,
+        party_id=row.party_id,
+        state=row.state,
+        claim_id=row.claim_id,
+        provider_id=row.provider_id,
+    )
+
+
+# Column → its type in PostgreSQL: what may change along with a state.
+CHANGEABLE: Final[Mapping[str, str]] = {
+    "claim_id": "uuid",
+    "call_deadline": "timestamptz",
+    "submitted_at": "timestamptz",
+    "send_after": "timestamptz",
+    "provider": "text",
+    "provider_id": "text",
+    "error_code": "text",
+    "text_hash": "text",
+    "segments": "integer",
+    "permit": "jsonb",
+}
+_SETTING = ", ".join(
+    f"{column} = CASE WHEN told.changes ? '{column}'"
+    f" THEN CAST(told.changes {'->' if kind == 'jsonb' else '->>'} '{column}' AS {kind}) ELSE a.{column} END"
+    for column, kind in CHANGEABLE.items()
+)
+_MOVE = text(f"""
+    WITH told AS (
+        SELECT * FROM jsonb_to_recordset(CAST(:moves AS jsonb))
+            AS m(business_date date, id bigint, from_state text, to_state text, cause text, claim_id uuid, changes jsonb)
+    ), moved AS (
+        UPDATE attempt a SET state = told.to_state, {_SETTING}
+        FROM told
+        WHERE a.business_date = told.business_date AND a.id = told.id AND a.state = told.from_state
+          AND (told.claim_id IS NULL OR a.claim_id = told.claim_id)
+        RETURNING a.business_date, a.id, told.from_state, told.to_state, told.cause
+    )
+    INSERT INTO attempt_transition (business_date, attempt_id, from_state, to_state, cause, at)
+    SELECT business_date, id, from_state, to_state, cause, :at FROM moved
+    RETURNING attempt_id
+""")  # noqa: S608  # column names come from the table above
+_LOCK = text("""
+    SELECT a.business_date, a.id, a.party_id, a.state, a.claim_id, a.provider_id
+    FROM attempt a JOIN unnest(CAST(:dates AS date[]), CAST(:ids AS bigint[])) AS k(business_date, id) USING (business_date, id)
+    ORDER BY a.id FOR UPDATE OF a
+""")
+_OTHER_TRIES = text(f"""
+    SELECT b.id, b.state
+    FROM attempt a JOIN attempt b ON b.business_date = a.business_date AND b.party_id = a.party_id AND b.stage = a.stage AND b.id <> a.id
+    WHERE a.business_date = :business_date AND a.id = :id AND b.state IN ({", ".join(f"'{state}'" for state in LIVE_ATTEMPT_STATES)})
+    ORDER BY b.id FOR UPDATE OF b
+""")  # noqa: S608  # the states are the table's own
+_SUBMITTING_PAST_DEADLINE = text("""
+    SELECT business_date, id, claim_id FROM attempt
+    WHERE state = 'submitting' AND call_deadline < clock_timestamp() AND (CAST(:run AS bigint) IS NULL OR campaign_run_id = :run)
+    ORDER BY id FOR UPDATE SKIP LOCKED
+""")
+_PLANNED_PAST_WINDOW = text("""
+    SELECT business_date, id FROM attempt
+    WHERE state = 'planned' AND campaign_run_id = :run AND expires_at <= :at
+    ORDER BY id FOR UPDATE SKIP LOCKED
+""")
+_FIND = text("""
+    SELECT e.event, a.business_date, a.id, a.party_id
+    FROM jsonb_to_recordset(CAST(:asked AS jsonb)) AS e(event bigint, token uuid, provider_id text)
+    CROSS JOIN LATERAL (
+        SELECT business_date, id, party_id FROM attempt WHERE token = e.token
+        UNION ALL
+        SELECT business_date, id, party_id FROM attempt WHERE e.token IS NULL AND provider_id = e.provider_id
+        LIMIT 1
+    ) a
+""")
+_ONCE_SUBMITTED = text("""
+    SELECT DISTINCT t.attempt_id
+    FROM attempt_transition t JOIN unnest(CAST(:dates AS date[]), CAST(:ids AS bigint[])) AS k(business_date, id)
+      ON t.business_date = k.business_date AND t.attempt_id = k.id
+    WHERE t.to_state = 'submitting'
+""")
+_CONTACT_OF_ATTEMPT = """
+    SELECT c.* FROM contact_event c
+    WHERE c.attempt_business_date = r.business_date AND c.attempt_id = r.id AND c.about_event_id IS NULL AND c.direction = 'outbound'
+    ORDER BY c.id DESC LIMIT 1
+"""
+# The provider processed what we had taken back: it counts again, as a contact of its own.
+_COUNT_AGAIN = text(f"""
+    INSERT INTO contact_event (business_date, party_id, at, channel, direction, loans, contact_point_id, counterparty, purpose, result,
+                               attempt_business_date, attempt_id, counts, jurisdiction, source)
+    SELECT c.business_date, c.party_id, c.at, c.channel, c.direction, c.loans, c.contact_point_id, c.counterparty, c.purpose, 'sent',
+           c.attempt_business_date, c.attempt_id, true, c.jurisdiction, 'provider'
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(business_date date, id bigint)
+    CROSS JOIN LATERAL ({_CONTACT_OF_ATTEMPT}) c
+""")  # noqa: S608  # no text from outside
+_LOG_RESULTS = text(f"""
+    INSERT INTO contact_event (business_date, party_id, at, channel, direction, loans, contact_point_id, counterparty, purpose, result,
+                               attempt_business_date, attempt_id, about_event_id, counts, jurisdiction, source)
+    SELECT c.business_date, c.party_id, r.at, c.channel, c.direction, c.loans, c.contact_point_id, c.counterparty, c.purpose, r.result,
+           c.attempt_business_date, c.attempt_id, c.id, false, c.jurisdiction, 'provider'
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(business_date date, id bigint, result text, at timestamptz)
+    CROSS JOIN LATERAL ({_CONTACT_OF_ATTEMPT}) c
+""")  # noqa: S608  # no text from outside
