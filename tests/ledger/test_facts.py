@@ -63,7 +63,8 @@ def full(portfolio: Portfolio) -> list[int]:
 
 def test_every_frame_has_its_columns_and_types_even_of_nobody(portfolio: Portfolio) -> None:
     del portfolio
-    for parties in ([], range(1, 1), range(1, 100)):
+    ids: list[Ids] = [[], range(1, 1), range(1, 100)]
+    for parties in ids:
         for name, frame in frames_of(facts_of(loans="now", parties=parties)).items():
             assert dict(frame.schema) == SCHEMAS[name], name
             assert frame.is_empty()

@@ -331,7 +331,7 @@ class Portfolio:
         with connection() as tx:
             _fact(tx, "ageing_pause", loan_id=loan_id, starts_on=starts_on, ends_on=ends_on, reason="test")
 
-    def plan(self, loan_id: int, *, instalments: Sequence[dict[str, Any]], status: str = "active", agreed_on: date = SINCE.date()) -> int:
+    def plan(self, loan_id: int, *, instalments: Sequence[dict[str, Any]], status: str = "active", agreed_on: date = TODAY) -> int:
         """A payment plan; instalments as {due_on: ISO date, amount_minor}. Returns its id."""
         with connection() as tx:
             plan_id = _insert(tx, "plan", loan_id=loan_id, kind="plan")

@@ -1,0 +1,369 @@
+"""Campaign runs: one stage on one business date, and the shards into which its borrowers are cut.
+
+The ledger, not Prefect, says what a run has done: a second run of the flow for the same date finds the row, its shards
+and what was decided in them, and goes on from there.
+
+In:   a connection inside a transaction; a stage, a date, a part of the portfolio.
+Out:  rows of `campaign_run`, `campaign_shard`, `policy_version`; counts of what is left to do.
+Pure: no.
+"""
+
+from __future__ import annotations
+
+import hmac
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from hashlib import sha256
+from typing import Any, Final, Protocol
+
+import polars as pl
+from sqlalchemy import Connection, text
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.sql import bindparam
+
+from config.settings import settings
+from ledger import clock
+from ledger.frames import Source, read
+from ledger.tables import STAGES, PolicyVersion
+
+ALL: Final = "all"
+# A shard is what Prefect orchestrates, retries and shows; ARCHITECTURE.md, "One borrower through one stage".
+SHARD_BORROWERS_MIN: Final = 5_000
+SHARD_BORROWERS_MAX: Final = 20_000
+SHARDS_WANTED: Final = 20
+SHARDS_MAX: Final = 200
+
+
+class Policy(Protocol):
+    """A rule pack, strategy, message, … as it was in force: what kind, its name, its text, the hash of the text."""
+
+    @property
+    def kind(self) -> str:
+        """As in `policy_version.kind`: rules, strategy, message, experiment, calendar, ageing."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Unique among the policies of a kind: "us", "static-ladder/early", "early_reminder/en"."""
+        ...
+
+    @property
+    def hash(self) -> str:
+        """Of the body."""
+        ...
+
+    @property
+    def body(self) -> str:
+        """The whole text."""
+        ...
+
+
+class RunRefused(RuntimeError):
+    """The run of this date cannot be taken up again as asked; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A campaign run as it stands.
+
+    Attributes:
+        id: Of `campaign_run`.
+        stage: early, ….
+        business_date: The local date at which the portfolio is treated.
+        scope: `all`, or the creditors' country.
+        state: open, closed, paused, rejected.
+        preview: Decided and shown, nothing sent.
+        borrowers_max: The first so many by id; None = all.
+        seed: Of every draw in the run.
+        policy_hashes: `kind/name` → hash, of what was in force when it was opened.
+    """
+
+    id: int
+    stage: str
+    business_date: date
+    scope: str
+    state: str
+    preview: bool
+    borrowers_max: int | None
+    seed: str
+    policy_hashes: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """A part of a run's borrowers: those of the stage whose party ids lie in [first, last]."""
+
+    shard: int
+    first_party_id: int
+    last_party_id: int
+    borrowers: int
+    planned: int | None
+    withheld: int | None
+    decided_at: datetime | None
+
+
+def open_run(
+    connection: Connection,
+    *,
+    stage: str,
+    business_date: date,
+    scope: str = ALL,
+    preview: bool,
+    borrowers_max: int | None,
+    policies: Iterable[Policy],
+    at: datetime,
+) -> int:
+    """Open the stage's run for a date, or take up the one that is there.
+
+    A preview that is followed by a run that sends becomes one that sends, never the other way about: what was let out
+    stays a run of its own kind. A later run may reach further (a higher `borrowers_max`, or none), not less far.
+
+    Args:
+        connection: Inside a transaction.
+        stage: One of `ledger.tables.STAGES`.
+        business_date: Local date.
+        scope: `all`, or an ISO 3166-1 country of creditors.
+        preview: Decide and show only.
+        borrowers_max: At most so many borrowers, ≥ 1; None = all.
+        policies: What is in force; kept whole in `policy_version`.
+        at: Business instant.
+
+    Returns:
+        Id of the run.
+
+    Raises:
+        ValueError: An unknown stage or scope, or no borrower at most.
+        RunRefused: The run was rejected by a person; or shards were decided already, and since then the policies
+            changed; or it reaches further than now asked for.
+    """
+    if stage not in STAGES:
+        raise ValueError(f"unknown stage {stage!r}: one of {', '.join(STAGES)}")
+    if scope != ALL and not re.fullmatch("[A-Z]{2}", scope):
+        raise ValueError(f"unknown scope {scope!r}: 'all' or a country such as TW")
+    if borrowers_max is not None and borrowers_max < 1:
+        raise ValueError("a run treats at least one borrower")
+    hashes = write_policies(connection, policies)
+    key = {"stage": stage, "business_date": business_date, "scope": scope}
+    asked = {"preview": preview, "borrowers_max": borrowers_max, "policy_hashes": hashes}
+    seed = hmac.digest(settings().seed.get_secret_value().encode(), f"{stage} {business_date} {scope}".encode(), sha256).hex()
+    opened: int | None = connection.execute(_OPEN, {**key, **asked, "seed": seed, "at": at}).scalar()
+    return _take_up(connection, key, asked) if opened is None else opened
+
+
+def _take_up(connection: Connection, key: Mapping[str, Any], asked: Mapping[str, Any]) -> int:
+    """Widen the run that is there to what is asked for, and open it again."""
+    found = connection.execute(_FIND, key).one()
+    name = f"campaign run {found.id} ({key['stage']} {key['business_date'].isoformat()})"
+    if found.state == "rejected":
+        raise RunRefused(f"{name} was rejected by a person; it does not run again for this date")
+    decided = found.decided > 0
+    changed = sorted(
+        policy
+        for policy in found.policy_hashes.keys() | asked["policy_hashes"].keys()
+        if found.policy_hashes.get(policy) != asked["policy_hashes"].get(policy)
+    )
+    if decided and changed:
+        raise RunRefused(
+            f"{name} has decided with other policies: {', '.join(changed)}. Bring them back to complete it, or begin with the next date"
+        )
+    limit = asked["borrowers_max"]
+    if decided and limit is not None and (found.borrowers_max is None or found.borrowers_max > limit):
+        reaches = "all borrowers" if found.borrowers_max is None else f"{found.borrowers_max} borrowers"
+        raise RunRefused(f"{name} has decided for {reaches} already; it cannot be narrowed to {limit}")
+    connection.execute(
+        _TAKE_UP,
+        {
+            "id": found.id,
+            "preview": found.preview and asked["preview"],
+            "borrowers_max": limit,
+            "policy_hashes": asked["policy_hashes"],
+        },
+    )
+    return int(found.id)
+
+
+def write_policies(connection: Connection, policies: Iterable[Policy]) -> dict[str, str]:
+    """Keep the text of policies that were not kept yet; returns `kind/name` → hash."""
+    kept = list(policies)
+    if kept:
+        rows = [{"hash": policy.hash, "kind": policy.kind, "name": policy.name, "body": policy.body} for policy in kept]
+        connection.execute(insert(PolicyVersion).on_conflict_do_nothing(), rows)
+    return {f"{policy.kind}/{policy.name}": policy.hash for policy in kept}
+
+
+def read_run(connection: Connection, campaign_run_id: int) -> Run:
+    """One run.
+
+    Raises:
+        LookupError: There is none with this id.
+    """
+    row = connection.execute(_READ, {"id": campaign_run_id}).one_or_none()
+    if row is None:
+        raise LookupError(f"no campaign run {campaign_run_id}")
+    return Run(**row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for a row as a mapping
+
+
+def close_run(connection: Connection, campaign_run_id: int, *, at: datetime) -> None:
+    """Say that a run is done; a run that is paused or rejected stays what it is."""
+    connection.execute(_CLOSE, {"id": campaign_run_id, "at": at})
+
+
+def cut_shards(connection: Connection, campaign_run_id: int) -> list[int]:
+    """Cut the stage's borrowers, as `loan_aging` has them, into shards.
+
+    A borrower belongs to the stage of the worst loan for which they stand as borrower or co-borrower. Parts that were
+    decided stay as they are; a run that now reaches further gets more parts behind them.
+
+    Returns:
+        Numbers of all shards of the run, ascending; empty when nobody is in the stage.
+    """
+    run = read_run(connection, campaign_run_id)
+    # Two runs of the flow at once: the second waits, then finds the first one's shards.
+    connection.execute(_LOCK_RUN, {"id": run.id})
+    shards = read_shards(connection, run.id)
+    if any(shard.decided_at is not None for shard in shards):
+        behind, number = shards[-1].last_party_id, shards[-1].shard + 1
+    else:
+        connection.execute(_FORGET_SHARDS, {"id": run.id})
+        behind, number, shards = 0, 0, []
+    left = None if run.borrowers_max is None else run.borrowers_max - sum(shard.borrowers for shard in shards)
+    if left is None or left > 0:
+        where = {**_staged(run), "behind": behind, "left": left}
+        borrowers = connection.execute(_COUNT_STAGED, where).scalar_one()
+        size = shard_size(borrowers, shards_max=SHARDS_MAX - len(shards))
+        connection.execute(_CUT, {**where, "id": run.id, "number": number, "size": size})
+    return [shard.shard for shard in read_shards(connection, run.id)]
+
+
+def shard_size(borrowers: int, *, shards_max: int = SHARDS_MAX) -> int:
+    """Borrowers a shard: about `SHARDS_WANTED` shards of 5,000 to 20,000, larger ones only where `shards_max` would not do."""
+    usual = min(SHARD_BORROWERS_MAX, max(SHARD_BORROWERS_MIN, math.ceil(borrowers / SHARDS_WANTED)))
+    return max(usual, math.ceil(borrowers / max(shards_max, 1)))
+
+
+def read_shards(connection: Connection, campaign_run_id: int) -> list[Shard]:
+    """The shards of a run, ascending."""
+    return [Shard(**row._mapping) for row in connection.execute(_SHARDS, {"id": campaign_run_id})]  # noqa: SLF001  # as above
+
+
+def read_shard(connection: Connection, campaign_run_id: int, shard: int) -> Shard:
+    """One shard.
+
+    Raises:
+        LookupError: The run has no such shard.
+    """
+    for found in read_shards(connection, campaign_run_id):
+        if found.shard == shard:
+            return found
+    raise LookupError(f"campaign run {campaign_run_id} has no shard {shard}")
+
+
+def shard_borrowers(source: Source, run: Run, shard: Shard) -> list[int]:
+    """Party ids of a shard's borrowers, ascending: those of its range who are in the run's stage."""
+    staged = _staged(run)
+    statement = _STAGED_LITERAL.format(
+        on=f"'{run.business_date.isoformat()}'::date",
+        severity=staged["severity"],
+        # A scope is two capital letters or `all` (open_run, and the column's only writer).
+        scope=run.scope,
+        first=shard.first_party_id,
+        last=shard.last_party_id,
+    )
+    return read(source, statement, {"party_id": pl.Int64})["party_id"].to_list()
+
+
+def finish_shard(connection: Connection, campaign_run_id: int, shard: int, *, planned: int, withheld: int, at: datetime) -> None:
+    """Say that a shard is decided; in the transaction that writes its decisions.
+
+    Raises:
+        LookupError: The run has no such shard, or it is decided already.
+    """
+    done = connection.execute(_FINISH, {"id": campaign_run_id, "shard": shard, "planned": planned, "withheld": withheld, "at": at})
+    if done.rowcount != 1:
+        raise LookupError(f"campaign run {campaign_run_id} has no undecided shard {shard}")
+
+
+def unfinished(connection: Connection, campaign_run_id: int) -> dict[str, int]:
+    """What a run has still to do now; empty when all is done that can be done.
+
+    Not counted: attempts that wait for a later hour (flows/dispatch takes them), that wait for the provider's evidence
+    (flows/reconcile settles them), and those of a preview.
+
+    Returns:
+        Of `shards undecided`, `attempts due`, `attempts submitting`: those above zero.
+    """
+    counts = connection.execute(_UNFINISHED, {"id": campaign_run_id, "now": clock.now(connection)}).mappings().one()
+    return {what: count for what, count in counts.items() if count}
+
+
+def _staged(run: Run) -> dict[str, Any]:
+    return {"business_date": run.business_date, "severity": STAGES.index(run.stage), "scope": run.scope}
+
+
+_RUN_COLUMNS = "id, stage, business_date, scope, state, preview, borrowers_max, seed, policy_hashes"
+_OPEN = text("""
+    INSERT INTO campaign_run (stage, business_date, scope, state, preview, borrowers_max, seed, policy_hashes, opened_at)
+    VALUES (:stage, :business_date, :scope, 'open', :preview, :borrowers_max, :seed, :policy_hashes, :at)
+    ON CONFLICT ON CONSTRAINT campaign_run_once DO NOTHING
+    RETURNING id
+""").bindparams(bindparam("policy_hashes", type_=JSONB))
+_FIND = text("""
+    SELECT r.id, r.state, r.preview, r.borrowers_max, r.policy_hashes,
+           (SELECT count(*) FROM campaign_shard s WHERE s.campaign_run_id = r.id AND s.decided_at IS NOT NULL) AS decided
+    FROM campaign_run r
+    WHERE r.stage = :stage AND r.business_date = :business_date AND r.scope = :scope
+    FOR UPDATE
+""")
+_TAKE_UP = text("""
+    UPDATE campaign_run
+    SET preview = :preview, borrowers_max = :borrowers_max, policy_hashes = :policy_hashes,
+        state = CASE state WHEN 'closed' THEN 'open' ELSE state END, closed_at = NULL
+    WHERE id = :id
+""").bindparams(bindparam("policy_hashes", type_=JSONB))
+_READ = text(f"SELECT {_RUN_COLUMNS} FROM campaign_run WHERE id = :id")  # noqa: S608  # the columns above
+_LOCK_RUN = text("SELECT id FROM campaign_run WHERE id = :id FOR UPDATE")
+_CLOSE = text("UPDATE campaign_run SET state = 'closed', closed_at = :at WHERE id = :id AND state = 'open'")
+
+_STAGES_BY_SEVERITY = "ARRAY[" + ", ".join(f"'{stage}'" for stage in STAGES) + "]"
+# Borrowers of a stage: the stage of their worst loan. `in_plan` and "within grace" have no severity.
+_STAGED = f"""
+    SELECT lp.party_id
+    FROM loan_aging a
+    JOIN loan_party lp ON lp.loan_id = a.loan_id AND lp.superseded_at IS NULL AND lp.role IN ('borrower', 'co_borrower')
+     AND (lp.starts_on IS NULL OR lp.starts_on <= a.business_date) AND (lp.ends_on IS NULL OR lp.ends_on > a.business_date)
+    JOIN party p ON p.id = lp.party_id
+    JOIN creditor c ON c.id = p.creditor_id
+    WHERE a.business_date = {{on}} AND {{which}} AND ({{scope}} = 'all' OR c.country = {{scope}})
+    GROUP BY lp.party_id
+    HAVING max(array_position({_STAGES_BY_SEVERITY}, a.stage)) = {{severity}} + 1
+    ORDER BY lp.party_id
+"""  # noqa: S608  # our own words
+_STAGED_BOUND = _STAGED.format(on=":business_date", which="lp.party_id > :behind", scope=":scope", severity=":severity") + " LIMIT :left"
+_STAGED_LITERAL = _STAGED.replace("{which}", "lp.party_id BETWEEN {first:d} AND {last:d}").replace("{scope}", "'{scope}'")
+_COUNT_STAGED = text(f"SELECT count(*) FROM ({_STAGED_BOUND}) staged")  # noqa: S608  # as above
+_CUT = text(f"""
+    INSERT INTO campaign_shard (campaign_run_id, shard, first_party_id, last_party_id, borrowers)
+    SELECT :id, :number + part, min(party_id), max(party_id), count(*)
+    FROM (SELECT party_id, (row_number() OVER (ORDER BY party_id) - 1) / :size AS part FROM ({_STAGED_BOUND}) staged) numbered
+    GROUP BY part
+""")  # noqa: S608  # as above
+_FORGET_SHARDS = text("DELETE FROM campaign_shard WHERE campaign_run_id = :id")
+_SHARDS = text("""
+    SELECT shard, first_party_id, last_party_id, borrowers, planned, withheld, decided_at
+    FROM campaign_shard WHERE campaign_run_id = :id ORDER BY shard
+""")
+_FINISH = text("""
+    UPDATE campaign_shard SET planned = :planned, withheld = :withheld, decided_at = :at
+    WHERE campaign_run_id = :id AND shard = :shard AND decided_at IS NULL
+""")
+_UNFINISHED = text("""
+    SELECT (SELECT count(*) FROM campaign_shard s WHERE s.campaign_run_id = r.id AND s.decided_at IS NULL) AS "shards undecided",
+           (SELECT count(*) FROM attempt a
+            WHERE a.campaign_run_id = r.id AND a.state = 'planned' AND a.send_after <= :now AND a.expires_at > :now
+              AND NOT r.preview) AS "attempts due",
+           (SELECT count(*) FROM attempt a WHERE a.campaign_run_id = r.id AND a.state = 'submitting') AS "attempts submitting"
+    FROM campaign_run r WHERE r.id = :id
+""")
