@@ -1,0 +1,322 @@
+"""The control API: the clock, the town, what phones received, what the wallet took in, faults.
+
+In:   requests of a test, a demo or an auditor, on loopback.
+Out:  JSON, JSON lines, CSV. docs/sandbox.md lists the routes.
+Pure: no. A real provider has nothing of this; no sender may depend on it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from sandbox.faults import FaultError
+from sandbox.parameters import UnknownParameterError
+from sandbox.people import NoNumbersLeftError, invent_people
+from sandbox.town import Paid
+from sandbox.twilio import is_loopback_url
+from sandbox.world import ClockError, Received, World
+
+ROWS_MAX = 100_000
+# ISO 4217 currencies whose minor unit is not a hundredth; the feed also writes amounts as people read them.
+_DECIMALS = dict.fromkeys(("JPY", "KRW", "VND", "CLP", "PYG", "UGX", "RWF", "XOF", "XAF"), 0) | dict.fromkeys(
+    ("BHD", "KWD", "OMR", "TND", "JOD"), 3
+)
+_FEED = (
+    "external_id",
+    "loan_ref",
+    "amount_minor",
+    "amount",
+    "currency",
+    "paid_at",
+    "posted_at",
+    "rail",
+    "state",
+    "reverses_external_id",
+    "reversal_reason",
+)
+_RESIDENT_FIELDS = frozenset({"phone", "push_token", "locale", "zone", "loans"})
+_RESET_FIELDS = frozenset({"seed", "at", "world", "drawn", "latency_ms", "latency_jitter_ms", "settle_ms"})
+
+
+class ControlError(ValueError):
+    """A control request that cannot be done; the text says why."""
+
+
+def routes(world: World) -> list[BaseRoute]:
+    """The routes under /sandbox."""
+    control = _Control(world)
+    table: dict[str, tuple[Callable[[Request], Awaitable[Response]], str]] = {
+        "/health": (control.health, "GET"),
+        "/clock": (control.clock, "GET POST"),
+        "/town": (control.town, "POST"),
+        "/received": (control.received, "GET"),
+        "/payments.csv": (control.payments, "GET"),
+        "/summary": (control.summary, "GET"),
+        "/faults": (control.faults, "GET POST DELETE"),
+        "/latency": (control.latency, "POST"),
+        "/webhooks": (control.webhooks, "POST"),
+        "/texts": (control.texts, "POST"),
+        "/settle": (control.settle, "POST"),
+        "/reset": (control.reset, "POST"),
+        "/invent": (control.invent, "POST"),
+        "/service-account": (control.service_account, "GET"),
+    }
+    return [Route(path, _guarded(endpoint), methods=methods.split()) for path, (endpoint, methods) in table.items()]
+
+
+def _guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """Turn what cannot be done into a 400 with its reason."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except (ControlError, ClockError, FaultError, UnknownParameterError, NoNumbersLeftError) as error:
+            return JSONResponse({"error": str(error)}, 400)
+
+    return answer
+
+
+class _Control:
+    """The endpoints."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def health(self, request: Request) -> Response:
+        del request
+        return JSONResponse({"status": "ok", "at": self._world.now.isoformat()})
+
+    async def clock(self, request: Request) -> Response:
+        if request.method == "POST":
+            await self._world.step(_instant((await _object(request)).get("at"), "at"))
+        return JSONResponse({"at": self._world.now.isoformat(), "runs": self._world.options.wall_clock})
+
+    async def town(self, request: Request) -> Response:
+        """Load residents: all or none of a chunk's rows are checked before the first moves in."""
+        if request.headers.get("content-type", "").startswith("text/csv"):
+            rows = _csv_residents(await request.body())
+        else:
+            given = (await _object(request)).get("residents")
+            if not isinstance(given, list):
+                raise ControlError("residents is a list")
+            rows = [_resident(row, number) for number, row in enumerate(given, start=1)]
+        for number, row in enumerate(rows, start=1):
+            try:
+                self._world.town.settle(**row)
+            except ValueError as error:
+                raise ControlError(f"resident {number}: {error}") from error
+        return JSONResponse({"residents": self._world.town.residents, "rows": len(rows)})
+
+    async def received(self, request: Request) -> Response:
+        """JSON lines; `after` and the header X-Next-After page through them."""
+        channel = request.query_params.get("channel")
+        after, limit = _whole(request, "after", 0), min(_whole(request, "limit", ROWS_MAX), ROWS_MAX)
+        lines: list[str] = []
+        last = after
+        for serial, row in enumerate(self._world.received[after:], start=after + 1):
+            if len(lines) == limit:
+                break
+            last = serial
+            if channel in {None, row.channel}:
+                lines.append(json.dumps(_shown(serial, row), ensure_ascii=False))
+        return Response("".join(f"{line}\n" for line in lines), 200, {"X-Next-After": str(last)}, "application/x-ndjson")
+
+    async def payments(self, request: Request) -> Response:
+        """The wallet's feed: what was posted after `since`."""
+        since = _instant(request.query_params["since"], "since") if "since" in request.query_params else None
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(_FEED)
+        writer.writerows(_feed_row(paid) for paid in self._world.payments if since is None or paid.at > since)
+        return PlainTextResponse(out.getvalue(), media_type="text/csv")
+
+    async def summary(self, request: Request) -> Response:
+        del request
+        return JSONResponse(self._world.summary())
+
+    async def faults(self, request: Request) -> Response:
+        if request.method == "DELETE":
+            self._world.faults.put([])
+        elif request.method == "POST":
+            given = (await _object(request)).get("faults")
+            if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+                raise ControlError("faults is a list of objects")
+            self._world.faults.put(given)
+        return JSONResponse({"faults": self._world.faults.in_force})
+
+    async def latency(self, request: Request) -> Response:
+        given = await _object(request)
+        for name in ("latency_ms", "latency_jitter_ms"):
+            if name in given:
+                setattr(self._world.options, name, _milliseconds(given[name], name))
+        return JSONResponse({name: getattr(self._world.options, name) for name in ("latency_ms", "latency_jitter_ms")})
+
+    async def webhooks(self, request: Request) -> Response:
+        given = await _object(request)
+        for name in ("inbound_url", "acknowledgement_url"):
+            if name not in given:
+                continue
+            url = given[name]
+            if url is not None and not (isinstance(url, str) and is_loopback_url(url)):
+                raise ControlError(f"{name} is an address on loopback, or null")
+            setattr(self._world.options, name, url)
+        return JSONResponse({name: getattr(self._world.options, name) for name in ("inbound_url", "acknowledgement_url")})
+
+    async def texts(self, request: Request) -> Response:
+        """Someone texts the lender of their own accord."""
+        given = await _object(request)
+        if not all(isinstance(given.get(name), str) for name in ("from", "to", "text")):
+            raise ControlError("from, to and text are strings")
+        sid = given.get("messaging_service_sid")
+        record = await self._world.text_from(sender=given["from"], to=given["to"], text=given["text"], service_sid=sid)
+        return JSONResponse({"sid": record.sid})
+
+    async def settle(self, request: Request) -> Response:
+        """Let what is due by now happen, without moving the clock."""
+        del request
+        await self._world.settle()
+        return JSONResponse({"at": self._world.now.isoformat()})
+
+    async def reset(self, request: Request) -> Response:
+        given = await _object(request, may_be_empty=True)
+        unknown = set(given) - _RESET_FIELDS
+        if unknown:
+            raise ControlError(f"reset does not take {', '.join(sorted(unknown))}")
+        changes = dict(given)
+        if "seed" in changes:
+            changes["seed"] = str(changes["seed"])
+        if changes.get("at") is not None:
+            changes["at"] = _instant(changes["at"], "at")
+        for name in ("latency_ms", "latency_jitter_ms", "settle_ms"):
+            if name in changes and not (name == "settle_ms" and changes[name] is None):
+                changes[name] = _milliseconds(changes[name], name)
+        if not isinstance(changes.get("world", {}), dict) or not isinstance(changes.get("drawn", False), bool):
+            raise ControlError("world is an object of parameters, drawn is true or false")
+        await self._world.reset(changes)
+        return JSONResponse({"at": self._world.now.isoformat()})
+
+    async def invent(self, request: Request) -> Response:
+        given = await _object(request)
+        count = given.get("count")
+        if not isinstance(count, int) or isinstance(count, bool):
+            raise ControlError("count is a whole number")
+        people = invent_people(given.get("seed", self._world.options.seed), str(given.get("country")), count)
+        return JSONResponse({"people": [asdict(person) for person in people]})
+
+    async def service_account(self, request: Request) -> Response:
+        del request
+        return JSONResponse(self._world.project.service_account)
+
+
+async def _object(request: Request, *, may_be_empty: bool = False) -> dict[str, Any]:
+    body = await request.body()
+    if not body and may_be_empty:
+        return {}
+    try:
+        given = json.loads(body)
+    except ValueError as error:
+        raise ControlError("the body is not JSON") from error
+    if not isinstance(given, dict):
+        raise ControlError("the body is a JSON object")
+    return given
+
+
+def _instant(text: object, name: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise ControlError(f"{name} is an instant with its offset, like 2026-03-17T09:00:00Z")
+    return at.astimezone(UTC)
+
+
+def _whole(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name, str(default))
+    if not text.isascii() or not text.isdigit():
+        raise ControlError(f"{name} is a whole number from 0")
+    return int(text)
+
+
+def _milliseconds(value: object, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 600_000:  # noqa: PLR2004  # ten minutes
+        raise ControlError(f"{name} is milliseconds from 0 to 600000")
+    return float(value)
+
+
+def _resident(row: Any, number: int) -> dict[str, Any]:
+    if not isinstance(row, dict) or set(row) - _RESIDENT_FIELDS:
+        raise ControlError(f"resident {number}: an object of {', '.join(sorted(_RESIDENT_FIELDS))}")
+    loans = row.get("loans") or []
+    if not isinstance(loans, list):
+        raise ControlError(f"resident {number}: loans is a list")
+    return {
+        "phone": row.get("phone") or None,
+        "push_token": row.get("push_token") or None,
+        "locale": str(row.get("locale") or "en"),
+        "zone": str(row.get("zone") or "UTC"),
+        "loans": [_loan(loan, number) for loan in loans],
+    }
+
+
+def _loan(loan: Any, number: int) -> tuple[str, str, int]:
+    try:
+        loan_ref, currency, owed_minor = loan["loan_ref"], loan["currency"], loan["owed_minor"]
+    except (KeyError, TypeError) as error:
+        raise ControlError(f"resident {number}: a loan is {{loan_ref, currency, owed_minor}}") from error
+    if not isinstance(owed_minor, int) or isinstance(owed_minor, bool) or owed_minor <= 0:
+        raise ControlError(f"resident {number}: owed_minor is a whole number from 1")
+    return str(loan_ref), str(currency), owed_minor
+
+
+def _csv_residents(body: bytes) -> list[dict[str, Any]]:
+    """One row a loan: phone, push_token, locale, zone, loan_ref, currency, owed_minor."""
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ControlError("the CSV is not UTF-8") from error
+    rows: Iterable[Mapping[str, str | None]] = csv.DictReader(io.StringIO(text))
+    residents = []
+    for number, row in enumerate(rows, start=1):
+        loans: list[dict[str, Any]] = []
+        if row.get("loan_ref"):
+            owed = row.get("owed_minor") or ""
+            loans = [{"loan_ref": row["loan_ref"], "currency": row.get("currency"), "owed_minor": int(owed) if owed.isdigit() else None}]
+        residents.append(_resident({name: row.get(name) for name in _RESIDENT_FIELDS - {"loans"}} | {"loans": loans}, number))
+    return residents
+
+
+def _shown(serial: int, row: Received) -> dict[str, Any]:
+    shown: dict[str, Any] = {"serial": serial, "channel": row.channel, "to": row.to}
+    shown |= {"from": row.sender, "body": row.body} if row.channel == "sms" else {"title": row.title, "body": row.body, "data": row.data}
+    return shown | {"received_at": row.received_at.isoformat(), "provider_id": row.provider_id}
+
+
+def _feed_row(paid: Paid) -> tuple[object, ...]:
+    decimals = _DECIMALS.get(paid.currency, 2)
+    sign, digits = "-" if paid.amount_minor < 0 else "", str(abs(paid.amount_minor)).rjust(decimals + 1, "0")
+    amount = f"{sign}{digits[:-decimals]}.{digits[-decimals:]}" if decimals else f"{sign}{digits}"
+    returned = paid.reverses_external_id is not None
+    return (
+        paid.external_id,
+        paid.loan_ref,
+        paid.amount_minor,
+        amount,
+        paid.currency,
+        paid.paid_at.isoformat(),
+        paid.at.isoformat(),
+        "wallet",
+        paid.state,
+        paid.reverses_external_id or "",
+        "returned" if returned else "",
+    )

@@ -1,0 +1,604 @@
+"""The town: residents who receive, read, ignore, reply, pay, move and lose phones, on a clock that steps.
+
+In:   a seed, a world's parameters, residents with what they owe, messages handed over by a provider, and "it is now T".
+Out:  what happened up to T, in order.
+Pure: yes; a kernel of state and steps without I/O, wall clock or unnamed chance (chance.py). Same loads and steps, same
+      events; messages to different people may be handed over in any order.
+
+What a resident is like is hidden: nobody outside may read it. A resident reads a text as a person would: does it say how
+much, and how to pay? Parameters and their sources: parameters.py, docs/town.md.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from sandbox import words
+from sandbox.chance import Chance
+
+WAKES, SLEEPS = 7, 23
+CARRIER_GIVES_UP = timedelta(hours=4)
+READ_MINUTES_MEDIAN = 20
+PROMISE_DAYS_MAX = 10
+NUMBER_RESTS_DAYS = 21
+_AMOUNT = re.compile(r"\d")
+_WAY_TO_PAY = re.compile(r"https?://|www\.|\bpay at\b|[a-z0-9-]+\.[a-z]{2,}/", re.IGNORECASE)
+# What people of each temper write when they write of their own accord (weights, assumed).
+_INTENTS = {
+    "forgot": (("promise", 0.5), ("paid", 0.25), ("call_me", 0.05), ("unclear", 0.2)),
+    "timing": (("promise", 0.7), ("cannot_pay", 0.1), ("call_me", 0.1), ("unclear", 0.1)),
+    "hardship": (("cannot_pay", 0.6), ("promise", 0.1), ("call_me", 0.15), ("unclear", 0.15)),
+    "unwilling": (("dispute", 0.5), ("stop", 0.2), ("unclear", 0.3)),
+}
+# Where someone who moves may go.
+_ZONES = {
+    "America": ("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles"),
+    "Mexico": ("America/Mexico_City", "America/Hermosillo", "America/Tijuana", "America/Cancun"),
+}
+
+
+@dataclass(slots=True)
+class Loan:
+    """What a resident owes; `age_days` counts from the day the town heard of it."""
+
+    loan_ref: str
+    currency: str
+    owed_minor: int
+    since: date
+    payments: int = 0
+
+
+@dataclass(slots=True)
+class Resident:
+    """Someone of the town. All but address, locale and zone is hidden."""
+
+    key: str
+    phone: str | None
+    push_token: str | None
+    locale: str
+    zone: str
+    temper: str
+    income_every_days: int
+    income_offset_days: int
+    number: str
+    app: str
+    taste: tuple[float, ...]
+    loans: dict[str, Loan] = field(default_factory=dict)
+    phone_off_until: datetime | None = None
+    recent_contacts: float = 0.0
+    stranger_answered: bool = False
+    paid_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message as the carrier holds it.
+
+    Attributes:
+        text: What the phone shows; of a push, title and body.
+        at_once: The carrier takes no time over this one.
+        doomed: The carrier will lose this one (a fault was switched on).
+        nth: The how-manieth to this address; the town counts.
+    """
+
+    message_id: str
+    channel: str
+    address: str
+    sender: str
+    text: str
+    expires_at: datetime
+    at_once: bool = False
+    doomed: bool = False
+    nth: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The carrier took the message on."""
+
+    at: datetime
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The phone has it: a text is there, a notification is shown."""
+
+    at: datetime
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """It never will be. Reasons: expired, handset_off, unknown_handset, landline, carrier_unknown; for a push: not_shown."""
+
+    at: datetime
+    message: Message
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Someone tapped the notification."""
+
+    at: datetime
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """Someone answered a text. `intent` is what they meant: for tests and the summary, not for the lender."""
+
+    at: datetime
+    message: Message
+    text: str
+    intent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """Money moved; the lender's feed shows it from `at` on. A returned payment is negative and names what it takes back."""
+
+    at: datetime
+    external_id: str
+    loan_ref: str
+    currency: str
+    amount_minor: int
+    paid_at: datetime
+    state: str
+    reverses_external_id: str | None
+
+
+Event = Sent | Delivered | Undelivered | Opened | Replied | Paid
+
+
+@dataclass(frozen=True, slots=True)
+class _NewDay:
+    """Midnight in a zone."""
+
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Someone looks at a message."""
+
+    resident: Resident
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class _Pay:
+    """Someone sits down to pay."""
+
+    resident: Resident
+    loan_ref: str
+
+
+class Town:
+    """Residents, their phones and the time. `now` only moves forward."""
+
+    def __init__(self, *, seed: str, world: Mapping[str, float], now: datetime, prompt: bool = False) -> None:
+        """An empty town.
+
+        Args:
+            seed: Of everything that happens.
+            world: A value for each of PARAMETERS.
+            now: Where the clock stands (UTC).
+            prompt: Carriers take no time and no phone is off for a while: each message ends at once (tests, benchmarks).
+        """
+        self.now = now
+        self._chance = Chance(seed)
+        self._world = world
+        self._prompt = prompt
+        self._residents: dict[str, Resident] = {}
+        self._by_phone: dict[str, Resident] = {}
+        self._by_token: dict[str, Resident] = {}
+        self._by_zone: dict[str, dict[str, Resident]] = {}
+        self._owner: dict[str, str] = {}
+        self._dead_tokens: set[str] = set()
+        self._withdrawn: set[str] = set()
+        self._messages_to: dict[str, int] = {}
+        self._agenda: list[tuple[datetime, str, int, Event | _NewDay | _Read | _Pay]] = []
+        self._serial = 0
+
+    # Who lives here
+
+    def settle(
+        self, *, phone: str | None, push_token: str | None, locale: str, zone: str, loans: Iterable[tuple[str, str, int]]
+    ) -> Resident:
+        """Someone moves in, or someone known owes a further loan. A loan that is known stays as it is.
+
+        Args:
+            phone: E.164, or None.
+            push_token: The app's registration token, or None.
+            locale: What they read and write.
+            zone: IANA name.
+            loans: (loan_ref, ISO 4217, owed in minor units).
+
+        Raises:
+            ValueError: Neither phone nor token and no loan, an unknown zone, or an amount that is not positive.
+        """
+        debts = list(loans)
+        if any(owed_minor <= 0 for _, _, owed_minor in debts):
+            raise ValueError("owed_minor must be positive")
+        if not (phone or push_token or debts):
+            raise ValueError("a resident needs a phone, a push token or a loan")
+        resident = self._known(phone, push_token, debts) or self._newcomer(phone, push_token, debts, locale, zone)
+        today = self.now.astimezone(ZoneInfo(resident.zone)).date()
+        for loan_ref, currency, owed_minor in debts:
+            if loan_ref not in self._owner:
+                self._owner[loan_ref] = resident.key
+                resident.loans[loan_ref] = Loan(loan_ref, currency, owed_minor, today)
+        return resident
+
+    def _known(self, phone: str | None, push_token: str | None, debts: list[tuple[str, str, int]]) -> Resident | None:
+        for loan_ref, _, _ in debts:
+            if loan_ref in self._owner:
+                return self._residents[self._owner[loan_ref]]
+        if push_token is not None:
+            return self._by_token.get(push_token)
+        return None if phone is None or debts else self._by_phone.get(phone)
+
+    def _newcomer(self, phone: str | None, push_token: str | None, debts: list[tuple[str, str, int]], locale: str, zone: str) -> Resident:
+        try:
+            ZoneInfo(zone)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"unknown zone {zone!r}") from error
+        # A number is the likeliest to stay the same from one load to the next; a household shares one.
+        key = phone if phone is not None and phone not in self._by_phone else push_token or debts[0][0]
+        draw, world = self._chance, self._world
+        tempers = [(temper, world[f"{temper}_share"]) for temper in _INTENTS]
+        incomes = [(days, world[f"income_{name}_share"]) for days, name in (("7", "weekly"), ("14", "fortnightly"), ("30", "monthly"))]
+        dead = (1 - world["sms_delivered"]) / 2
+        numbers = [
+            ("wrong", world["wrong_number_share"]),
+            ("landline", world["landline_share"]),
+            ("dead", dead),
+            ("own", max(0.0, 1 - dead - world["wrong_number_share"] - world["landline_share"])),
+        ]
+        every = int(draw.pick(incomes, key, "income"))
+        spread = world["hour_taste_spread"]
+        resident = Resident(
+            key=key,
+            phone=phone,
+            push_token=push_token,
+            locale=locale,
+            zone=zone,
+            temper=draw.pick(tempers, key, "temper"),
+            income_every_days=every,
+            income_offset_days=int(draw.unit(key, "payday") * every),
+            number=draw.pick(numbers, key, "number"),
+            app="shows" if draw.unit(key, "permission") < world["push_permitted"] else "silent",
+            taste=tuple(draw.within(1 - spread, 1 + spread, key, "taste", slot) for slot in range(4)),
+        )
+        self._residents[key] = resident
+        if phone is not None:
+            # A phone in a household rings with whoever had it first.
+            self._by_phone.setdefault(phone, resident)
+        if push_token is not None:
+            self._by_token[push_token] = resident
+            if draw.unit(key, "stale") < world["stale_token_share"]:
+                self._dead_tokens.add(push_token)
+        self._move_in(resident, zone)
+        return resident
+
+    def _move_in(self, resident: Resident, zone: str) -> None:
+        neighbours = self._by_zone.setdefault(zone, {})
+        if not neighbours:
+            self._plan(self._midnight_after(self.now, zone), "", _NewDay(zone))
+        neighbours[resident.key] = resident
+        resident.zone = zone
+
+    @property
+    def residents(self) -> int:
+        """How many live here."""
+        return len(self._residents)
+
+    @property
+    def owed_minor(self) -> dict[str, int]:
+        """What is still owed, by currency."""
+        owed: dict[str, int] = {}
+        for resident in self._residents.values():
+            for loan in resident.loans.values():
+                owed[loan.currency] = owed.get(loan.currency, 0) + loan.owed_minor
+        return owed
+
+    # What a provider may ask and hand over
+
+    def is_registered(self, push_token: str) -> bool:
+        """Whether an app with this token is installed. A token the town never heard of belongs to someone out of town."""
+        return push_token not in self._dead_tokens
+
+    def submit(self, message: Message) -> None:
+        """Hand a message to the carrier now; what becomes of it are later events."""
+        resident = (self._by_phone if message.channel == "sms" else self._by_token).get(message.address)
+        # The how-manieth to this address names the draws, so that ids decide nothing.
+        nth = self._messages_to[message.address] = self._messages_to.get(message.address, 0) + 1
+        carried = replace(message, nth=nth)
+        if message.channel == "sms":
+            self._carry_text(carried, resident)
+        else:
+            self._carry_push(carried, resident)
+
+    def withdraw(self, message_id: str) -> None:
+        """Forget a message that has not reached the carrier yet."""
+        self._withdrawn.add(message_id)
+
+    def _carry_text(self, message: Message, resident: Resident | None) -> None:
+        """Plan delivery: at once, later when the phone is back, or never, with the reason."""
+        sent_at = self._soon(1.0, message, "sent")
+        arrives_at = max(self._soon(10.0, message, "arrives"), sent_at)
+        if resident is not None and resident.number in {"landline", "dead"}:
+            reason = "landline" if resident.number == "landline" else "unknown_handset"
+            self._plan(sent_at, message.address, Sent(sent_at, message))
+            self._plan(arrives_at, message.address, Undelivered(arrives_at, message, reason))
+            return
+        back_at = self._phone_back_at(message, resident)
+        if back_at is not None and message.expires_at < min(back_at, self.now + CARRIER_GIVES_UP):
+            self._plan(message.expires_at, message.address, Undelivered(message.expires_at, message, "expired"))
+            return
+        self._plan(sent_at, message.address, Sent(sent_at, message))
+        if message.doomed or (resident is not None and self._fails(message)):
+            self._plan(arrives_at, message.address, Undelivered(arrives_at, message, "carrier_unknown"))
+        elif back_at is None:
+            self._plan(arrives_at, message.address, Delivered(arrives_at, message))
+        elif back_at <= self.now + CARRIER_GIVES_UP:
+            self._plan(max(back_at, arrives_at), message.address, Delivered(max(back_at, arrives_at), message))
+        else:
+            gives_up_at = arrives_at if self._prompt else self.now + CARRIER_GIVES_UP
+            self._plan(gives_up_at, message.address, Undelivered(gives_up_at, message, "handset_off"))
+
+    def _carry_push(self, message: Message, resident: Resident | None) -> None:
+        shown_at = self._soon(3.0, message, "arrives")
+        reason = None
+        if resident is not None and resident.app == "silent":
+            reason = "not_shown"
+        elif resident is not None and resident.phone_off_until is not None and resident.phone_off_until > shown_at:
+            shown_at = resident.phone_off_until
+        if reason is None and shown_at > message.expires_at:
+            shown_at, reason = message.expires_at, "expired"
+        event = Delivered(shown_at, message) if reason is None else Undelivered(shown_at, message, reason)
+        self._plan(shown_at, message.address, event)
+
+    def _phone_back_at(self, message: Message, resident: Resident | None) -> datetime | None:
+        """When a phone that is off now is on again; None when it is on. People out of town always have theirs on."""
+        if resident is None:
+            return None
+        if resident.phone_off_until is not None and resident.phone_off_until > self.now:
+            return resident.phone_off_until
+        # A quarter of the undelivered are phones that are off for a while; some come back before the carrier gives up.
+        if (
+            self._prompt
+            or message.at_once
+            or self._chance.unit(message.address, "off", message.nth) >= (1 - self._world["sms_delivered"]) / 4
+        ):
+            return None
+        return self.now + timedelta(hours=self._chance.within(0.5, 12, message.address, "off-hours", message.nth))
+
+    def _fails(self, message: Message) -> bool:
+        return self._chance.unit(message.address, "fails", message.nth) < (1 - self._world["sms_delivered"]) / 4
+
+    def _soon(self, seconds: float, message: Message, what: str) -> datetime:
+        if self._prompt or message.at_once:
+            return self.now
+        return self.now + timedelta(
+            seconds=round(self._chance.within(0.5, 2, message.address, message.channel, what, message.nth) * seconds, 3)
+        )
+
+    # Time
+
+    def next_at(self) -> datetime | None:
+        """When the next thing happens; None when nothing is planned."""
+        return self._agenda[0][0] if self._agenda else None
+
+    def advance(self, to: datetime) -> Iterator[Event]:
+        """Let time pass; yields what outsiders can notice, in order. Run it to its end before anything else is asked.
+
+        Raises:
+            ValueError: Time would run backwards.
+        """
+        if to < self.now:
+            raise ValueError("the clock does not run backwards")
+        while self._agenda and self._agenda[0][0] <= to:
+            at, _, _, what = heapq.heappop(self._agenda)
+            self.now = max(self.now, at)
+            match what:
+                case _NewDay():
+                    self._begin_day(what.zone)
+                case _Read():
+                    self._read(what.resident, what.message)
+                case _Pay():
+                    self._pay(what.resident, what.loan_ref)
+                case Sent() | Delivered() | Undelivered():
+                    if what.message.message_id not in self._withdrawn:
+                        if isinstance(what, Delivered):
+                            self._look(what.message)
+                        yield what
+                case Paid(state="reversed"):
+                    self._residents[self._owner[what.loan_ref]].loans[what.loan_ref].owed_minor -= what.amount_minor
+                    yield what
+                case _:
+                    yield what
+        self.now = to
+
+    def _plan(self, at: datetime, whose: str, what: Event | _NewDay | _Read | _Pay) -> None:
+        """Put something on the agenda. Ties are broken by whose it is, so that loading order does not show."""
+        self._serial += 1
+        heapq.heappush(self._agenda, (at, whose, self._serial, what))
+
+    def _midnight_after(self, at: datetime, zone: str) -> datetime:
+        local = at.astimezone(ZoneInfo(zone))
+        midnight = datetime.combine(local.date() + timedelta(days=1), time(), ZoneInfo(zone))
+        return midnight.astimezone(at.tzinfo)
+
+    def _today(self, resident: Resident) -> date:
+        return self.now.astimezone(ZoneInfo(resident.zone)).date()
+
+    def _at_hour(self, day: date, resident: Resident, hour: float) -> datetime:
+        local = datetime.combine(day, time(int(hour), int(hour % 1 * 60)), ZoneInfo(resident.zone))
+        return local.astimezone(self.now.tzinfo)
+
+    def _awake(self, at: datetime, resident: Resident, *name: object) -> datetime:
+        """The instant, or the next morning if people sleep then."""
+        local = at.astimezone(ZoneInfo(resident.zone))
+        if WAKES <= local.hour < SLEEPS:
+            return at
+        day = local.date() if local.hour < WAKES else local.date() + timedelta(days=1)
+        return self._at_hour(day, resident, WAKES + self._chance.within(0, 1.5, resident.key, "morning", *name))
+
+    # What people do
+
+    def _begin_day(self, zone: str) -> None:
+        """Morning plans and the day's accidents, for everyone in a zone; a zone that emptied has no more days."""
+        neighbours = self._by_zone[zone]
+        if not neighbours:
+            return
+        self._plan(self._midnight_after(self.now, zone), "", _NewDay(zone))
+        today = self.now.astimezone(ZoneInfo(zone)).date()
+        for resident in list(neighbours.values()):
+            resident.recent_contacts *= self._world["memory_per_day"]
+            self._meet_accidents(resident, today)
+            for loan in resident.loans.values():
+                if loan.owed_minor > 0 and self._chance.unit(resident.key, "self-pay", loan.loan_ref, today) < self._hazard(
+                    resident, loan, today
+                ):
+                    hour = self._chance.within(WAKES + 1, SLEEPS - 1, resident.key, "pay-hour", loan.loan_ref, today)
+                    self._plan(self._at_hour(today, resident, hour), resident.key, _Pay(resident, loan.loan_ref))
+
+    def _hazard(self, resident: Resident, loan: Loan, today: date) -> float:
+        """Chance to pay today unasked."""
+        age_days = max(0, (today - loan.since).days)
+        hazard = self._world[f"self_pay_{resident.temper}"] * math.exp(-age_days / max(1.0, self._world["self_pay_decay_days"]))
+        if resident.temper == "timing":
+            since_income = (today.toordinal() - resident.income_offset_days) % resident.income_every_days
+            hazard *= self._world["payday_factor"] if since_income < 3 else 0.5  # noqa: PLR2004  # "in the 3 days after income"
+        return float(hazard)
+
+    def _meet_accidents(self, resident: Resident, today: date) -> None:
+        chance, world, key = self._chance, self._world, resident.key
+        if chance.unit(key, "lost", today) < world["phone_lost_rate"]:
+            resident.phone_off_until = self.now + timedelta(days=chance.within(1, 5, key, "off-days", today))
+            if resident.push_token is not None:
+                self._dead_tokens.add(resident.push_token)
+        if resident.number == "own" and chance.unit(key, "given-up", today) < world["number_given_up_rate"]:
+            resident.number = "dead"
+        elif resident.number == "dead" and chance.unit(key, "reassigned", today) < 1 / NUMBER_RESTS_DAYS:
+            # Not before someone gave it up: a number that was dead from the start finds a new owner just the same.
+            resident.number = "wrong"
+        if chance.unit(key, "moved", today) < world["moved_rate"]:
+            self._move_away(resident, today)
+
+    def _move_away(self, resident: Resident, today: date) -> None:
+        places = next((zones for zones in _ZONES.values() if resident.zone in zones), None)
+        if places is None:
+            return
+        others = [zone for zone in places if zone != resident.zone]
+        del self._by_zone[resident.zone][resident.key]
+        self._move_in(resident, others[int(self._chance.unit(resident.key, "where", today) * len(others))])
+
+    def _look(self, message: Message) -> None:
+        """Decide whether, and when, what has just arrived is read; people out of town never answer."""
+        resident = (self._by_phone if message.channel == "sms" else self._by_token).get(message.address)
+        if resident is None:
+            return
+        share = self._world["sms_read" if message.channel == "sms" else "push_opened"]
+        if self._chance.unit(message.address, "reads", message.nth) >= share:
+            return
+        minutes = self._chance.waiting(READ_MINUTES_MEDIAN, message.address, "read-minutes", message.nth)
+        at = self.now + timedelta(minutes=min(minutes, 600), seconds=5)
+        at = self._awake(at, resident, message.nth)
+        self._plan(at, resident.key, _Read(resident, message))
+
+    def _read(self, resident: Resident, message: Message) -> None:
+        if message.channel == "sms" and resident.number == "wrong":
+            self._puzzle_stranger(resident, message)
+            return
+        if message.channel == "push":
+            self._plan(self.now, resident.key, Opened(self.now, message))
+        self._be_moved(resident, message)
+        if message.channel == "sms":
+            self._answer(resident, message)
+        resident.recent_contacts += 1
+
+    def _puzzle_stranger(self, resident: Resident, message: Message) -> None:
+        if resident.stranger_answered or self._chance.unit(resident.key, "stranger") >= self._world["stranger_answers"]:
+            return
+        resident.stranger_answered = True
+        self._write(resident, message, "wrong_person", None)
+
+    def _be_moved(self, resident: Resident, message: Message) -> None:
+        """A message that was read may make someone pay the same day."""
+        debts = [loan for loan in resident.loans.values() if loan.owed_minor > 0]
+        if not debts:
+            return
+        world = self._world
+        slot = self.now.astimezone(ZoneInfo(resident.zone)).hour // 6
+        effect = world[f"sms_effect_{resident.temper}"] * resident.taste[slot] * world["fatigue_factor"] ** resident.recent_contacts
+        if message.channel == "push":
+            effect *= world["push_effect_factor"]
+        for named in (_AMOUNT, _WAY_TO_PAY):
+            if not named.search(message.text):
+                effect *= world["unclear_text_factor"]
+        if self._chance.unit(message.address, "moved-to-pay", message.nth) < effect:
+            at = self.now + timedelta(minutes=self._chance.within(1, 120, message.address, "pays-in", message.nth))
+            self._plan(at, resident.key, _Pay(resident, debts[0].loan_ref))
+
+    def _answer(self, resident: Resident, message: Message) -> None:
+        """Perhaps write back: a stop, "I paid" from those who did, or what someone of this temper writes."""
+        draw = self._chance.unit(message.address, "answers", message.nth)
+        stop = min(1.0, self._world["stop_rate"] * 1.2**resident.recent_contacts)
+        rate = self._world["reply_rate"]
+        paid_lately = resident.paid_at is not None and self.now - resident.paid_at < timedelta(days=4)
+        if draw < stop:
+            self._write(resident, message, "stop", None)
+        elif paid_lately and draw < stop + min(1.0, 4 * rate):
+            self._write(resident, message, "paid", None)
+        elif not paid_lately and draw < stop + rate:
+            intent = self._chance.pick(_INTENTS[resident.temper], message.address, "intent", message.nth)
+            self._write(resident, message, intent, self._promise(resident, message) if intent == "promise" else None)
+
+    def _promise(self, resident: Resident, message: Message) -> date:
+        """Name a day, and keep it or not."""
+        days = 1 + int(self._chance.unit(message.address, "promise", message.nth) * PROMISE_DAYS_MAX)
+        on = self._today(resident) + timedelta(days=days)
+        if self._chance.unit(message.address, "keeps", message.nth) < self._world["promise_kept"]:
+            hour = self._chance.within(WAKES + 1, SLEEPS - 1, message.address, "promised-hour", message.nth)
+            debt = next((loan.loan_ref for loan in resident.loans.values() if loan.owed_minor > 0), None)
+            if debt is not None:
+                self._plan(self._at_hour(on, resident, hour), resident.key, _Pay(resident, debt))
+        return on
+
+    def _write(self, resident: Resident, message: Message, intent: str, on: date | None) -> None:
+        text = words.reply(intent, resident.locale, self._chance.unit(message.address, "words", message.nth), on)
+        at = self.now + timedelta(minutes=self._chance.within(0.5, 10, message.address, "types", message.nth))
+        self._plan(at, resident.key, Replied(at, message, text, intent))
+
+    def _pay(self, resident: Resident, loan_ref: str) -> None:
+        """Pay all or a part; the feed may hear of it late, and money may come back."""
+        loan = resident.loans[loan_ref]
+        if loan.owed_minor <= 0:
+            return
+        loan.payments += 1
+        chance, name = self._chance, (resident.key, loan_ref, loan.payments)
+        partial = min(1.0, self._world["partial_share"] * (3 if resident.temper == "hardship" else 1))
+        amount_minor = loan.owed_minor
+        if chance.unit("partial", *name) < partial:
+            amount_minor = max(1, int(amount_minor * chance.within(0.2, 0.6, "part", *name)))
+        loan.owed_minor -= amount_minor
+        resident.paid_at = self.now
+        external_id = f"PAY-{chance.hexadecimal(16, 'payment', *name).upper()}"
+        late = chance.unit("posted-late", *name) < self._world["posted_late_share"]
+        posted_at = self.now + (timedelta(days=chance.within(1, 2, "late-days", *name)) if late else timedelta(0))
+        paid = Paid(posted_at, external_id, loan_ref, loan.currency, amount_minor, self.now, "posted", None)
+        self._plan(posted_at, resident.key, paid)
+        if chance.unit("returned", *name) < self._world["returned_share"]:
+            back_at = max(posted_at, self.now) + timedelta(days=3)
+            returned = Paid(back_at, f"RET-{external_id[4:]}", loan_ref, loan.currency, -amount_minor, back_at, "reversed", external_id)
+            self._plan(back_at, resident.key, returned)

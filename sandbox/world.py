@@ -1,0 +1,468 @@
+"""The outside world as a whole: clock, town, Twilio account, Firebase project, faults, webhooks.
+
+In:   calls of the wire (app.py) and of the control API (control.py).
+Out:  answers; posts to webhooks; what phones received; the wallet's payment feed.
+Pure: no; holds all state, reads the real clock where told to, and posts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+from xml.etree import ElementTree as ET
+
+from sandbox.chance import Chance
+from sandbox.faults import CALLBACK_FAULTS, CREATE_FAULTS, Fault, Faults
+from sandbox.fcm import FcmError, Project, Push
+from sandbox.parameters import default_world, drawn_world
+from sandbox.post import Post, Postman
+from sandbox.signature import app_signature, twilio_signature
+from sandbox.town import Delivered, Event, Message, Opened, Paid, Replied, Sent, Town, Undelivered
+from sandbox.twilio import Account, Record, TwilioError, conclude, shown_sender
+
+# Posts that fall due within this much simulated time go out together; each address still hears its own in order.
+WINDOW = timedelta(minutes=15)
+FORM = "application/x-www-form-urlencoded; charset=utf-8"
+
+
+class DropConnectionError(Exception):
+    """The connection is to break without an answer."""
+
+
+class ClockError(ValueError):
+    """The clock cannot be set so."""
+
+
+@dataclass(slots=True)
+class Options:
+    """What the sandbox was started with.
+
+    Attributes:
+        at: Where the clock starts; None: the real time.
+        wall_clock: The clock runs with the real one instead of standing.
+        settle_ms: Real milliseconds after which carriers have done with a message while the clock stands; None: they take
+            simulated seconds, so that the next step shows what became of it.
+        latency_ms, latency_jitter_ms: How long each call takes, half before and half after it has its effect.
+        world: Town parameters that are set; with `drawn`, the others are drawn from their ranges.
+        messages_max: Accepting more is refused (503), so that memory has an end.
+    """
+
+    account_sid: str
+    auth_token: str
+    app_secret: str
+    project_id: str
+    token_uri: str
+    seed: str = "1"
+    at: datetime | None = None
+    wall_clock: bool = False
+    settle_ms: float | None = None
+    latency_ms: float = 0.0
+    latency_jitter_ms: float = 0.0
+    drawn: bool = False
+    world: dict[str, float] = field(default_factory=dict)
+    inbound_url: str | None = None
+    acknowledgement_url: str | None = None
+    messages_max: int = 1_000_000
+    webhook_timeout_seconds: float = 10.0
+
+
+class Received(NamedTuple):
+    """What a phone received."""
+
+    channel: str
+    to: str
+    sender: str
+    title: str
+    body: str
+    data: dict[str, str] | None
+    received_at: datetime
+    provider_id: str
+
+
+class World:
+    """Everything outside. One task at a time plays events; calls may come in meanwhile."""
+
+    def __init__(self, options: Options) -> None:
+        """A world with an empty town."""
+        self.options = options
+        self.project = Project(project_id=options.project_id, token_uri=options.token_uri, seed=options.seed)
+        self.postman = Postman(options.webhook_timeout_seconds)
+        self._playing = asyncio.Lock()
+        self._begin()
+
+    def _begin(self) -> None:
+        options = self.options
+        start = datetime.now(UTC) if options.wall_clock or options.at is None else options.at
+        values = (drawn_world if options.drawn else lambda _, settings: default_world(settings))(options.seed, options.world)
+        self.town = Town(seed=options.seed, world=values, now=start, prompt=options.settle_ms is not None)
+        self.account = Account(account_sid=options.account_sid, seed=options.seed)
+        self.project.restart(options.seed)
+        self.faults = Faults(options.seed)
+        self.received: list[Received] = []
+        self.payments: list[Paid] = []
+        self.counts: Counter[str] = Counter()
+        self._pushes: dict[str, Push] = {}
+        self._scheduled: list[tuple[datetime, int, Record]] = []
+        self._noticed: list[Event] = []
+        self._jitter = Chance(f"{options.seed} latency")
+        self._calls = 0
+
+    async def reset(self, changes: Mapping[str, Any]) -> None:
+        """Begin anew: nobody lives here, nothing was sent. Credentials and webhooks stay."""
+        async with self._playing:
+            drawn_world(self.options.seed, changes.get("world", {}))
+            for name, value in changes.items():
+                setattr(self.options, name, value)
+            self._begin()
+
+    # Time
+
+    @property
+    def now(self) -> datetime:
+        """What the sandbox's clock shows."""
+        return datetime.now(UTC) if self.options.wall_clock else self.town.now
+
+    async def step(self, to: datetime) -> None:
+        """Let simulated time pass; returns when every webhook that fell due has been posted.
+
+        Raises:
+            ClockError: Time would run backwards, or the clock runs by itself.
+        """
+        if self.options.wall_clock:
+            raise ClockError("the clock runs with the real one")
+        if to < self.town.now:
+            raise ClockError(f"the clock stands at {self.town.now.isoformat()} and does not run backwards")
+        async with self._playing:
+            await self._play(to)
+
+    async def settle(self) -> None:
+        """Let what is due by now happen, unless something is being played already."""
+        if not self._playing.locked():
+            async with self._playing:
+                await self._play(max(self.now, self.town.now))
+
+    async def keep_settling(self) -> None:
+        """Settle for ever; for clocks that run and carriers that take real milliseconds."""
+        while True:
+            await asyncio.sleep((self.options.settle_ms or 50.0) / 1000)
+            if self.options.settle_ms is not None or self.options.wall_clock:
+                await self.settle()
+
+    async def _play(self, to: datetime) -> None:
+        while True:
+            window_end = to
+            next_at = self.town.next_at()
+            if next_at is not None:
+                window_end = min(to, max(next_at, self.town.now) + WINDOW)
+            if self._scheduled:
+                window_end = min(window_end, max(self._scheduled[0][0], self.town.now))
+            self._notice(window_end)
+            self._hand_over_scheduled()
+            events, self._noticed = self._noticed, []
+            posts = [post for event in events for post in self._apply(event)]
+            for post, answer in await self.postman.deliver(self._with_faults(posts)):
+                self._answer_inbound(post, answer)
+            if window_end >= to and not self._noticed:
+                return
+
+    def _notice(self, to: datetime) -> None:
+        self._noticed.extend(self.town.advance(max(to, self.town.now)))
+
+    def _hand_over_scheduled(self) -> None:
+        while self._scheduled and self._scheduled[0][0] <= self.town.now:
+            _, _, record = heapq.heappop(self._scheduled)
+            if record.status == "scheduled":
+                record.status, record.updated_at = "queued", self.town.now
+                self._hand_over(record)
+
+    # Twilio's side
+
+    async def create_text(self, fields: Sequence[tuple[str, str]]) -> Record:
+        """Take a text on, as faults allow.
+
+        Raises:
+            TwilioError: It is refused, or a fault says so.
+            DropConnectionError: A fault breaks the connection.
+        """
+        to = next((value for name, value in fields if name == "To"), "")
+        fault = self._strike("sms", to)
+        await self._before_accepting(fault, refusal=_twilio_refusal)
+        if len(self.account) >= self.options.messages_max:
+            raise TwilioError(20503, 503, "the sandbox holds as many messages as it may")
+        record = self.account.create(fields, self.now)
+        if fault is not None and fault.fault == "undelivered":
+            record.doomed_code = int(fault.code or 0)
+        if record.send_at is None:
+            self._hand_over(record, at_once=fault is not None and fault.fault == "callback_before_response")
+        else:
+            heapq.heappush(self._scheduled, (record.send_at, record.serial, record))
+        await self._after_accepting(fault, failure=TwilioError(20500, 500))
+        return record
+
+    def _hand_over(self, record: Record, *, at_once: bool = False) -> None:
+        """Give a text to the carrier. In a running clock, what fell due before comes first."""
+        if self.options.wall_clock:
+            self._notice(self.now)
+        self.town.submit(
+            Message(
+                message_id=record.sid,
+                channel="sms",
+                address=record.to,
+                sender=shown_sender(record),
+                text=record.body,
+                expires_at=self.town.now + record.expires_in,
+                at_once=at_once,
+                doomed=record.doomed_code is not None,
+            )
+        )
+
+    def update_text(self, sid: str, fields: Sequence[tuple[str, str]]) -> Record:
+        """Cancel or redact.
+
+        Raises:
+            TwilioError: As Account.update.
+        """
+        record = self.account.update(sid, fields, self.now)
+        if record.status == "canceled":
+            self.town.withdraw(sid)
+        return record
+
+    # FCM's side
+
+    async def create_push(self, project_id: str, request: Any) -> Push:
+        """Take a push on, as faults allow.
+
+        Raises:
+            FcmError: It is refused, or a fault says so.
+            DropConnectionError: A fault breaks the connection.
+        """
+        message = request.get("message") if isinstance(request, dict) else None
+        token = message.get("token") if isinstance(message, dict) else None
+        fault = self._strike("push", token if isinstance(token, str) else "")
+        await self._before_accepting(fault, refusal=_fcm_refusal)
+        if len(self._pushes) >= self.options.messages_max:
+            raise FcmError("UNAVAILABLE", "the sandbox holds as many messages as it may")
+        push = self.project.accept(project_id, request, self.now)
+        if not self.town.is_registered(push.token):
+            raise FcmError("UNREGISTERED")
+        if not push.validate_only:
+            self._hand_over_push(push)
+        await self._after_accepting(fault, failure=FcmError("INTERNAL"))
+        return push
+
+    def _hand_over_push(self, push: Push) -> None:
+        self._pushes[push.name] = push
+        self.counts["push accepted"] += 1
+        if self.options.wall_clock:
+            self._notice(self.now)
+        text = f"{push.title}\n{push.body}"
+        self.town.submit(
+            Message(message_id=push.name, channel="push", address=push.token, sender="", text=text, expires_at=push.expires_at)
+        )
+
+    # Faults and latency
+
+    def _strike(self, channel: str, to: str) -> Fault | None:
+        return self.faults.strike(channel, to, CREATE_FAULTS) if self.faults else None
+
+    async def _latency(self) -> None:
+        if self.options.latency_ms or self.options.latency_jitter_ms:
+            self._calls += 1
+            spread = self.options.latency_jitter_ms
+            await asyncio.sleep((self.options.latency_ms + self._jitter.within(-spread, spread, self._calls)) / 2000)
+
+    async def _before_accepting(self, fault: Fault | None, *, refusal: Any) -> None:
+        await self._latency()
+        if fault is None:
+            return
+        if fault.fault == "drop_before_accept":
+            raise DropConnectionError
+        if fault.fault in {"unavailable", "internal", "too_many_requests", "rejected"}:
+            raise refusal(fault)
+        if fault.fault == "delayed_accept":
+            await asyncio.sleep(fault.seconds)
+
+    async def _after_accepting(self, fault: Fault | None, *, failure: Exception) -> None:
+        await self._latency()
+        if fault is None:
+            return
+        if fault.fault == "accept_then_drop":
+            raise DropConnectionError
+        if fault.fault == "accept_then_500":
+            raise failure
+        if fault.fault == "delayed_answer":
+            await asyncio.sleep(fault.seconds)
+        if fault.fault == "callback_before_response":
+            await self.settle()
+
+    def _with_faults(self, posts: list[Post]) -> list[Post]:
+        """The posts as they really go out: some lost, some twice, some after the one that should follow."""
+        if not self.faults:
+            return posts
+        out: list[Post] = []
+        held: dict[str, Post] = {}
+        for post in posts:
+            is_status = post.about is None and post.headers["Content-Type"] == FORM
+            fault = self.faults.strike("sms", post.group, CALLBACK_FAULTS) if is_status else None
+            kind = fault.fault if fault is not None else ""
+            if kind == "callback_reordered" and post.group not in held:
+                held[post.group] = post
+                continue
+            if kind != "callback_lost":
+                out.extend([post] * (2 if kind == "callback_duplicated" else 1))
+            if post.group in held:
+                out.append(held.pop(post.group))
+        return out + list(held.values())
+
+    # What becomes of things
+
+    def _apply(self, event: Event) -> list[Post]:
+        """Write down what happened; returns what webhooks are to be told."""
+        match event:
+            case Paid():
+                self.payments.append(event)
+                self.counts[f"payment {event.state}"] += 1
+                return []
+            case Replied():
+                return self._text_back(event)
+            case Opened():
+                self.counts["push opened"] += 1
+                return self._acknowledge(event.message, "opened", event.at)
+            case _ if event.message.channel == "push":
+                return self._apply_to_push(event)
+            case _:
+                return self._apply_to_text(event)
+
+    def _apply_to_text(self, event: Sent | Delivered | Undelivered) -> list[Post]:
+        record = self.account.fetch(event.message.message_id)
+        if isinstance(event, Sent):
+            conclude(record, "sent", event.at)
+        elif isinstance(event, Undelivered):
+            conclude(record, "undelivered", event.at, event.reason)
+        else:
+            conclude(record, "delivered", event.at)
+            self.received.append(Received("sms", record.to, shown_sender(record), "", event.message.text, None, event.at, record.sid))
+        if record.status != "sent":
+            self.counts[f"sms {record.status}"] += 1
+        if record.callback_url is None:
+            return []
+        return [self._form_post(record.to, record.callback_url, self.account.callback_fields(record))]
+
+    def _apply_to_push(self, event: Sent | Delivered | Undelivered) -> list[Post]:
+        if not isinstance(event, Delivered):
+            self.counts["push not shown"] += 1
+            return []
+        push = self._pushes[event.message.message_id]
+        self.received.append(Received("push", push.token, "", push.title, push.body, push.data, event.at, push.name))
+        self.counts["push shown"] += 1
+        return self._acknowledge(event.message, "received", event.at)
+
+    def _acknowledge(self, message: Message, what: str, at: datetime) -> list[Post]:
+        """The lender's app tells the lender: it hands back the data that it was handed, and reads none of it."""
+        if self.options.acknowledgement_url is None:
+            return []
+        body = json.dumps({"data": self._pushes[message.message_id].data, "event": what, "at": at.isoformat()}).encode()
+        headers = {"Content-Type": "application/json", "X-Tideover-App-Signature": app_signature(self.options.app_secret, body)}
+        return [Post(message.address, self.options.acknowledgement_url, body, headers)]
+
+    def _text_back(self, event: Replied) -> list[Post]:
+        about = self.account.fetch(event.message.message_id)
+        self.counts[f"reply {event.intent}"] += 1
+        if not event.message.sender.startswith("+"):
+            # Nobody can answer a sender that is a word.
+            return []
+        return self._inbound(sender=about.to, to=event.message.sender, text=event.text, service_sid=about.service_sid, at=event.at)
+
+    async def text_from(self, *, sender: str, to: str, text: str, service_sid: str | None = None) -> Record:
+        """Someone writes of their own accord, now (control API)."""
+        posts = self._inbound(sender=sender, to=to, text=text, service_sid=service_sid, at=self.now)
+        for post, answer in await self.postman.deliver(posts):
+            self._answer_inbound(post, answer)
+        return self.account.newest
+
+    def _inbound(self, *, sender: str, to: str, text: str, service_sid: str | None, at: datetime) -> list[Post]:
+        record = self.account.receive(sender=sender, to=to, text=text, service_sid=service_sid, now=at)
+        self.counts["sms inbound"] += 1
+        if self.options.inbound_url is None:
+            return []
+        fields = self.account.inbound_fields(record)
+        return [self._form_post(sender, self.options.inbound_url, fields, about=record.sid)]
+
+    def _form_post(self, group: str, url: str, fields: list[tuple[str, str]], about: str | None = None) -> Post:
+        signature = twilio_signature(self.options.auth_token, url, fields)
+        headers = {"Content-Type": FORM, "X-Twilio-Signature": signature, "User-Agent": "TwilioProxy/1.1"}
+        return Post(group, url, urlencode(fields).encode(), headers, about)
+
+    def _answer_inbound(self, post: Post, answer: str) -> None:
+        """What a webhook's TwiML says to send back is sent, unless they just told us to stop."""
+        inbound = self.account.fetch(post.about or "")
+        for text in _twiml_messages(answer):
+            record = self.account.answer(inbound, text, self.town.now)
+            if self.account.is_stopped(record):
+                record.status, record.error_code = "failed", 21610
+            else:
+                self._hand_over(record)
+
+    # Showing
+
+    def summary(self) -> dict[str, Any]:
+        """Counts of everything, as integers; no address and no text."""
+        statuses = Counter(record.status for record in self.account.records())
+        paid = Counter[str]()
+        for payment in self.payments:
+            paid[payment.currency] += payment.amount_minor
+        return {
+            "at": self.now.isoformat(),
+            "residents": self.town.residents,
+            "owed_minor": self.town.owed_minor,
+            "paid_minor": dict(paid),
+            "payments": len(self.payments),
+            "messages": dict(statuses),
+            "received": dict(Counter(row.channel for row in self.received)),
+            "counts": dict(sorted(self.counts.items())),
+            "webhooks": {"posted": self.postman.posted, "lost": self.postman.lost},
+            "faults": self.faults.in_force,
+        }
+
+
+def wall_seconds() -> float:
+    """Real time, for what does not follow the simulated clock: access tokens and their assertions."""
+    return time.time()
+
+
+def _twilio_refusal(fault: Fault) -> TwilioError:
+    if fault.fault == "rejected":
+        return TwilioError(int(fault.code or 0))
+    code, status = {"unavailable": (20503, 503), "internal": (20500, 500), "too_many_requests": (20429, 429)}[fault.fault]
+    return TwilioError(code, status)
+
+
+def _fcm_refusal(fault: Fault) -> FcmError:
+    if fault.fault == "rejected":
+        return FcmError(str(fault.code))
+    code = {"unavailable": "UNAVAILABLE", "internal": "INTERNAL", "too_many_requests": "QUOTA_EXCEEDED"}[fault.fault]
+    return FcmError(code, retry_after_seconds=None if fault.fault == "internal" else fault.seconds)
+
+
+def _twiml_messages(answer: str) -> list[str]:
+    """The texts of a TwiML answer's <Message> verbs; what is not TwiML says nothing."""
+    if "<Message" not in answer:
+        return []
+    try:
+        root = ET.fromstring(answer)  # noqa: S314  # from our own webhook on loopback
+    except ET.ParseError:
+        return []
+    texts = []
+    for message in root.iter("Message"):
+        text = "".join(message.itertext()).strip()
+        if text:
+            texts.append(text)
+    return texts
