@@ -33,7 +33,6 @@ _APOSTROPHE = re.compile("[’‘`´ʼ]")
 _CLAUSE_END = re.compile(r"([.,;:!?。、…\n\r]+)")
 _STRETCHED = re.compile(r"([a-z])\1{2,}")
 _SPELLED_OUT = re.compile(r"\b(?:[a-z] ){2,}[a-z]\b")
-_ASCII = re.compile(r"[a-z0-9 ]+")
 # How far back a word can take a claim back: "have not yet paid", 还没有付了.
 NEGATION_WORDS_MAX: Final = 3
 NEGATION_CHARACTERS_MAX: Final = 4
@@ -222,7 +221,7 @@ def _counts(words: str, phrase: str, negated_by: frozenset[str]) -> bool:
 
 def _before(words: str, phrase: str) -> list[str]:
     """What stands before each place of a phrase."""
-    whole_words = _ASCII.fullmatch(phrase) is not None
+    whole_words = phrase.isascii()
     text, sought = (f" {words} ", f" {phrase} ") if whole_words else (words.replace(" ", ""), phrase.replace(" ", ""))
     places = []
     place = text.find(sought)
@@ -235,12 +234,12 @@ def _before(words: str, phrase: str) -> list[str]:
 def _negated(before: str, negated_by: frozenset[str]) -> bool:
     near_words = set(before.split()[-NEGATION_WORDS_MAX:])
     near_characters = before.replace(" ", "")[-NEGATION_CHARACTERS_MAX:]
-    return any(word in near_words if _ASCII.fullmatch(word) else word in near_characters for word in negated_by)
+    return any(word in near_words if word.isascii() else word in near_characters for word in negated_by)
 
 
 def _cut(words: str, phrase: str) -> str:
     """The clause without a phrase; something stays in its place, so that its neighbours do not become one."""
-    if _ASCII.fullmatch(phrase):
+    if phrase.isascii():
         return f" {words} ".replace(f" {phrase} ", " ¦ ").strip()
     return words.replace(phrase, "¦")
 
@@ -251,7 +250,7 @@ def _without_courtesies(words: str, courtesies: tuple[str, ...]) -> str:
     while before != words:
         before = words
         for courtesy in courtesies:
-            gap = " " if _ASCII.fullmatch(courtesy) else ""
+            gap = " " if courtesy.isascii() else ""
             words = words.removeprefix(courtesy + gap).removesuffix(gap + courtesy).strip() or words
     return words
 
