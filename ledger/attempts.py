@@ -47,6 +47,7 @@ RANK: Final[Mapping[str, int]] = {
 }
 PROVIDER_ENDS: Final = frozenset({"undelivered", "failed"})
 PROVIDER_STATES: Final = frozenset({"accepted", "sent", "delivered", "read", "replied"}) | PROVIDER_ENDS
+LIVE_STATES_OF_PROVIDERS: Final = PROVIDER_STATES - PROVIDER_ENDS
 # Said about an attempt that never left, or that the provider itself refused: stored and counted.
 NEVER_LEFT: Final = frozenset({"rejected", "withheld", "superseded", "expired"})
 # States that the contact log knows as results; `replied` is logged as the inbound message that it is.
@@ -178,6 +179,17 @@ def move(connection: Connection, moves: Sequence[Move], *, at: datetime) -> set[
         if wanted.to_state not in OURS.get(wanted.from_state, frozenset()):
             raise ImpossibleTransition(wanted.attempt_id, wanted.from_state, wanted.to_state)
     return _write(connection, moves, at)
+
+
+def add_receipts(connection: Connection, receipts: Sequence[Mapping[str, Any]]) -> None:
+    """Complete attempts that a callback moved before the provider's own answer was written: no transition, only what was missing.
+
+    Args:
+        connection: Inside the transaction that holds the attempts.
+        receipts: `business_date`, `id`, `provider`, `provider_id`, `segments` of each.
+    """
+    if receipts:
+        connection.execute(_ADD_RECEIPTS, {"rows": json.dumps([dict(row) for row in receipts], default=str)})
 
 
 def expire_submitting(connection: Connection, *, campaign_run_id: int | None, at: datetime) -> int:
@@ -394,11 +406,15 @@ CHANGEABLE: Final[Mapping[str, str]] = {
     "segments": "integer",
     "permit": "jsonb",
 }
-_SETTING = ", ".join(
-    f"{column} = CASE WHEN told.changes ? '{column}'"
-    f" THEN CAST(told.changes {'->' if kind == 'jsonb' else '->>'} '{column}' AS {kind}) ELSE a.{column} END"
-    for column, kind in CHANGEABLE.items()
-)
+
+
+def _set(column: str, kind: str) -> str:
+    """`column = …`: the move's own value where it brings one, else what stands there."""
+    value = f"NULLIF(told.changes -> '{column}', 'null')" if kind == "jsonb" else f"told.changes ->> '{column}'"
+    return f"{column} = CASE WHEN told.changes ? '{column}' THEN CAST({value} AS {kind}) ELSE a.{column} END"
+
+
+_SETTING = ", ".join(_set(column, kind) for column, kind in CHANGEABLE.items())
 _MOVE = text(f"""
     WITH told AS (
         SELECT * FROM jsonb_to_recordset(CAST(:moves AS jsonb))
@@ -414,6 +430,12 @@ _MOVE = text(f"""
     SELECT business_date, id, from_state, to_state, cause, :at FROM moved
     RETURNING attempt_id
 """)  # noqa: S608  # column names come from the table above
+_ADD_RECEIPTS = text("""
+    UPDATE attempt a SET provider = coalesce(a.provider, r.provider), provider_id = coalesce(a.provider_id, r.provider_id),
+        segments = coalesce(a.segments, r.segments)
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(business_date date, id bigint, provider text, provider_id text, segments integer)
+    WHERE a.business_date = r.business_date AND a.id = r.id
+""")
 _LOCK = text("""
     SELECT a.business_date, a.id, a.party_id, a.state, a.claim_id, a.provider_id
     FROM attempt a JOIN unnest(CAST(:dates AS date[]), CAST(:ids AS bigint[])) AS k(business_date, id) USING (business_date, id)
