@@ -1,0 +1,215 @@
+"""Why a borrower is contacted, or left in peace: every candidate, every rule's verdict with its source, score, choice.
+
+In:   the facts of one borrower and the policies that decided; what the log says of the decision, where there is one.
+Out:  a plain dictionary (for --json) and the same in words. Ids, kinds, amounts and dates; never a name, number or text.
+Pure: no I/O, no clock. It decides again with the same functions: nothing here knows a rule of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+import polars as pl
+
+from decisions.choose import DECISIONS, PARTS, Considered, conclude, consider, draw_key
+from decisions.facts import Facts
+from decisions.messages import Texts, money_text
+from decisions.packs import HOUSE, Packs
+from decisions.strategy import Strategy
+
+# What the strategy's own reasons mean, for people.
+REASONS: Final = {
+    "not_in_stage": "is not in this stage: nothing undisputed is past due, or the worst loan belongs to another stage",
+    "business_day_over": "the business day is over where the borrower lives",
+    "strategy_wait": "the strategy waits: the last contact is too recent, or no step is reached yet",
+    "strategy_budget": "the strategy's budget of contacts for this span is used up",
+    "no_contact_point": "no contact point in use fits a step that is reached",
+    "locale_without_text": "there is no approved text in the borrower's language for this lender",
+    "zone_unknown": "the borrower's time zone is not known",
+    "drawn_no_contact": "the draw fell on no contact",
+}
+
+
+def explain(
+    facts: Facts, strategy: Strategy, packs: Packs, texts: Texts, *, at: datetime, business_date: date, seed: bytes
+) -> dict[str, Any]:
+    """Decide again for one borrower and tell everything on the way.
+
+    Args:
+        facts: Of one borrower.
+        strategy: Of the stage.
+        packs: Rule packs.
+        texts: All messages.
+        at: Business instant of the decision.
+        business_date: Local day that is treated.
+        seed: Of the run.
+
+    Returns:
+        `party_id`, `business_date`, `at`, `strategy`, `owed`, `candidates` (each with its `verdicts`), `arms`, `decision`;
+        JSON types only, instants in ISO 8601.
+
+    Raises:
+        ValueError: The facts are not about exactly one borrower.
+    """
+    if facts.borrowers.height != 1:
+        raise ValueError(f"an explanation is about one borrower, not {facts.borrowers.height}")
+    considered = consider(facts, strategy, packs, texts, at=at, business_date=business_date)
+    decision = conclude(considered, key=draw_key(seed, strategy.stage, business_date)).row(0, named=True)
+    stands = considered.stands.row(0, named=True)
+    places = {HOUSE, *(facts.borrowers["jurisdictions"].list.drop_nulls()[0] or [])}
+    told = {
+        "party_id": stands["party_id"],
+        "business_date": business_date,
+        "at": at,
+        "strategy": {
+            "name": f"{strategy.name}/{strategy.stage}",
+            "version": strategy.version,
+            "step_reached": stands["step"],
+            **{name: stands[name] for name in ("in_stage", "waits", "budget_reached", "day_over")},
+        },
+        "owed": _owed(stands),
+        "candidates": [
+            {**candidate, "verdicts": list(_verdicts(considered, candidate, packs, stands["creditor_role"], places))}
+            for candidate in _candidates(considered, facts)
+        ],
+        "arms": list(_arms(considered)),
+        "decision": _decision(decision),
+    }
+    plain: dict[str, Any] = _plain(told)
+    return plain
+
+
+def differences(told: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
+    """Columns in which the decision as it was written down differs from the one made again; empty = it replays (I8).
+
+    Args:
+        told: From `explain`.
+        stored: The decision's row in the log, columns as in decisions/choose.DECISIONS.
+    """
+    again, before = told["decision"], _plain(_decision(stored))
+    return [name for name in DECISIONS if again[name] != before[name]]
+
+
+def words(told: Mapping[str, Any]) -> Iterator[str]:
+    """The explanation as people read it, line by line."""
+    strategy, owed = told["strategy"], told["owed"]
+    yield f"Borrower #{told['party_id']} on {told['business_date']}, strategy {strategy['name']} ({strategy['version'][:12]}), at {told['at']}"
+    if owed is None:
+        yield "Nothing is asked for: no undisputed amount is past due on a loan that is treated by stage."
+    else:
+        loans = ", ".join(f"#{loan}" for loan in owed["loans"])
+        yield f"Asked for: {owed['amount']} on loan {loans}, due on {owed['due_on']}, {owed['day']} days late, stage {owed['stage']}."
+        yield f"The ladder: step {strategy['step_reached']} is reached."
+    for candidate in told["candidates"]:
+        yield from _candidate_words(candidate)
+    if not told["candidates"]:
+        yield "No candidate: there is nothing that a rule could judge."
+    yield "Arms:"
+    for arm in told["arms"]:
+        name = "no contact" if arm["channel"] is None else f"{arm['channel']} to #{arm['contact_point_id']}, offer {arm['offer'] or 'none'}"
+        yield f"  {name}: score {arm['score']}, probability {arm['probability']}"
+    yield from _decision_words(told["decision"])
+
+
+def _candidate_words(candidate: Mapping[str, Any]) -> Iterator[str]:
+    text = candidate["text_locale"] or "no text in the borrower's language"
+    point = f"contact point #{candidate['contact_point_id']} ({candidate['kind']})"
+    yield f"Candidate: step {candidate['step']}, {candidate['channel']} to {point}, message {candidate['message']} ({text})"
+    for verdict in candidate["verdicts"]:
+        source = "; ".join(" ".join(filter(None, (reference["title"], reference["section"]))) for reference in verdict["reference"])
+        said = "allows" if verdict["allows"] else "FORBIDS"
+        yield f"  {said} {verdict['rule']} ({verdict['kind']}, {verdict['basis']}): {verdict['says']} [{source}]"
+    if candidate["allowed"]:
+        yield "  Every rule allows it."
+    elif candidate["next_allowed_at"] is None:
+        yield "  Forbidden, and no instant is known from which on it is allowed."
+    else:
+        yield f"  Forbidden now; allowed from {candidate['next_allowed_at']} on."
+
+
+def _decision_words(decision: Mapping[str, Any]) -> Iterator[str]:
+    if decision["action"] == "contact":
+        yield (
+            f"Decision: {decision['channel']} to contact point #{decision['contact_point_id']}, message {decision['message']}"
+            f" ({decision['locale']}), offer {decision['offer'] or 'none'}, step {decision['step']}, not before {decision['send_after']},"
+            f" not after {decision['expires_at']}; probability {decision['probability']}."
+        )
+    else:
+        yield f"Decision: no contact; probability {decision['probability']}."
+    for reason in decision["reasons"]:
+        yield f"  because {reason}" + (f": {REASONS[reason]}" if reason in REASONS else "")
+
+
+def _owed(stands: Mapping[str, Any]) -> dict[str, Any] | None:
+    if stands["loans"] is None:
+        return None
+    fields = ("loans", "amount_minor", "currency", "due_on", "day", "stage", "counterparty")
+    return {name: stands[name] for name in fields} | {"amount": money_text(stands["amount_minor"], stands["currency"], "en-US")}
+
+
+def _candidates(considered: Considered, facts: Facts) -> list[dict[str, Any]]:
+    kinds = facts.contact_points.select("contact_point_id", "kind")
+    shown = (
+        "candidate",
+        "contact_point_id",
+        "kind",
+        "channel",
+        "purpose",
+        "counterparty",
+        "automated",
+        "step",
+        "message",
+        "offers",
+        "text_locale",
+    )
+    judged = ("allowed", "blocked_by", "blocked_for_good", "next_allowed_at", "plannable", "send_after")
+    return considered.candidates.join(kinds, on="contact_point_id", how="left").sort("candidate").select(*shown, *judged).to_dicts()
+
+
+def _verdicts(
+    considered: Considered, candidate: Mapping[str, Any], packs: Packs, role: str | None, places: Collection[str]
+) -> Iterator[dict[str, Any]]:
+    """What each rule said of one candidate that looks at such a contact of such a creditor in these places."""
+    row = considered.verdicts.filter(pl.col("candidate") == candidate["candidate"]).row(0, named=True)
+    for pack, rule in packs.gating():
+        basis = rule.basis_for(role)
+        looks = rule.applies_to.covers(
+            channel=candidate["channel"], purpose=candidate["purpose"], party=candidate["counterparty"], automated=candidate["automated"]
+        )
+        binds = basis is not None and pack.jurisdiction in places and looks
+        if rule.id in row and (binds or not row[rule.id]):
+            yield {
+                "rule": rule.id,
+                "kind": rule.kind,
+                "allows": row[rule.id],
+                "basis": basis,
+                "says": rule.says,
+                "reference": [{"title": reference.title, "section": reference.section} for reference in rule.reference],
+                "pack": pack.jurisdiction,
+                "version": pack.version,
+            }
+
+
+def _arms(considered: Considered) -> Iterator[dict[str, Any]]:
+    for arm in considered.arms.iter_rows(named=True):
+        shown = {name: arm[name] for name in ("channel", "contact_point_id", "offer", "score")}
+        yield {**shown, "probability": arm["parts"] / PARTS}
+
+
+def _decision(row: Mapping[str, Any]) -> dict[str, Any]:
+    propensities = row["propensities"]
+    return {name: row[name] for name in DECISIONS} | {"propensities": None if propensities is None else json.loads(propensities)}
+
+
+def _plain(value: Any) -> Any:
+    """JSON types: instants and dates as ISO 8601, in UTC."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    return value.isoformat() if isinstance(value, date) else value
