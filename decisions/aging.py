@@ -255,13 +255,8 @@ def _loan_facts(loans: pl.DataFrame, policy: AgingPolicy, as_of: date | None) ->
 
 
 def _paid(facts: pl.DataFrame, payments: pl.DataFrame) -> pl.DataFrame:
-    """loan_id, paid_minor: net of returns, as known on as_of, never below nothing."""
-    return (
-        _until_as_of(facts, payments)
-        .group_by("loan_id")
-        .agg(paid_minor=pl.col("amount_minor").sum())
-        .with_columns(pl.col("paid_minor").clip(lower_bound=0))
-    )
+    """loan_id, paid_minor: net of returns, as known on as_of; below 0 where more went back than came."""
+    return _until_as_of(facts, payments).group_by("loan_id").agg(paid_minor=pl.col("amount_minor").sum())
 
 
 def _until_as_of(facts: pl.DataFrame, payments: pl.DataFrame) -> pl.DataFrame:
@@ -396,7 +391,7 @@ def _plan_lateness(facts: pl.DataFrame, payments: pl.DataFrame, plans: pl.DataFr
     return (
         in_force.join(towards, on="loan_id", how="left", maintain_order="left")
         .sort("loan_id", "due_on", maintain_order=True)
-        .with_columns(days=pl.when(covered | (pl.col("amount_minor") == 0)).then(0).otherwise(_days_after("due_on")))
+        .with_columns(days=pl.when(covered).then(0).otherwise(_days_after("due_on")))
         .group_by("loan_id")
         .agg(plan_days_past_due=pl.col("days").max().cast(pl.Int32))
     )
