@@ -31,6 +31,8 @@ TTL_MAX = timedelta(weeks=4)
 TOKEN_SECONDS = 3599
 ACCESS_TOKENS_MAX = 1000
 CLOCK_SKEW_SECONDS = 300
+# What google-auth writes as the audience, whatever the account's token_uri is.
+GOOGLE_TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105  # an address, not a secret
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _RESERVED = re.compile(r"from|message_type|(google|gcm\.notification)(\..*)?$")
 _TOKEN = re.compile(r"[A-Za-z0-9_:\-.%~]{8,4096}")
@@ -153,7 +155,7 @@ class Project:
         if form.get("grant_type") != JWT_BEARER:
             raise OAuthError("unsupported grant type")
         claims = self._claims(form.get("assertion", ""))
-        if claims.get("iss") != self.client_email or claims.get("aud") != self.token_uri:
+        if claims.get("iss") != self.client_email or claims.get("aud") not in {self.token_uri, GOOGLE_TOKEN_URI}:
             raise OAuthError("issuer or audience is not this service account's")
         issued, expires = claims.get("iat"), claims.get("exp")
         if not isinstance(issued, int | float) or not isinstance(expires, int | float):

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import aiohttp
+from yarl import URL
 
 RETRY_SECONDS = (0.05, 0.3)
 AT_ONCE_MAX = 32
@@ -82,7 +83,10 @@ class Postman:
                 trust_env=False,
             )
         try:
-            async with self._session.post(post.url, data=post.body, headers=post.headers, allow_redirects=False) as response:
+            # As written, since it was signed as written.
+            async with self._session.post(
+                URL(post.url, encoded=True), data=post.body, headers=post.headers, allow_redirects=False
+            ) as response:
                 text = await response.text(errors="replace")
                 return None if response.status >= _SERVER_ERROR else text
         except (aiohttp.ClientError, TimeoutError, OSError):

@@ -245,7 +245,7 @@ class World:
             DropConnectionError: A fault breaks the connection.
         """
         message = request.get("message") if isinstance(request, dict) else None
-        token = message.get("token") if isinstance(message, dict) else None
+        token = (message.get("token") or message.get("fid")) if isinstance(message, dict) else None
         fault = self._strike("push", token if isinstance(token, str) else "")
         await self._before_accepting(fault, refusal=_fcm_refusal)
         if len(self._pushes) >= self.options.messages_max:
