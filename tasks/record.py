@@ -19,7 +19,7 @@ from prefect.artifacts import create_image_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
-from config import load
+from config.policies import policies
 from config.settings import settings
 from ledger import campaigns, clock
 from ledger.engine import connection
@@ -77,7 +77,7 @@ def open_campaign(stage: str, as_of: date | None, *, preview: bool, limit: int |
             scope="all",
             preview=preview,
             borrowers_max=limit,
-            policies=load.policies(stage),
+            policies=policies(stage),
             at=clock.now(tx),
         )
     get_run_logger().info("%s %s: campaign run %d%s", stage, day.isoformat(), run, ", preview" if preview else "")

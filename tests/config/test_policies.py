@@ -1,0 +1,25 @@
+"""What a run decides by is kept whole, under the hash that its parts know themselves by."""
+
+from __future__ import annotations
+
+from config.message_files import message_texts
+from config.policies import STRATEGY, policies
+from config.rule_files import rule_packs
+from config.strategy_files import strategy
+
+
+def test_every_policy_of_the_stage_is_kept_under_the_version_it_decides_with() -> None:
+    kept = {(policy.kind, policy.name): policy.hash for policy in policies("early")}
+    ladder = strategy(STRATEGY, "early")
+    assert kept["strategy", "static-ladder/early"] == ladder.version
+    for jurisdiction, version in rule_packs().versions.items():
+        assert kept["rules", jurisdiction.lower()] == version
+    for (message, locale), text in message_texts().by_key.items():
+        if message in {step.message for step in ladder.steps}:
+            assert kept["message", f"{message}/{locale}"] == text.version
+    assert ("ageing", "ageing") in kept
+    assert len({policy.hash for policy in policies("early")}) == len(policies("early"))
+
+
+def test_a_text_that_no_step_uses_is_no_policy_of_the_stage() -> None:
+    assert not any(policy.name.startswith("help/") for policy in policies("early"))
