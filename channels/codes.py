@@ -89,6 +89,37 @@ def meaning_of_callback(code: str | None) -> Meaning:
     return _CALLBACK.get(int(code), Meaning.NOTHING) if code is not None and code.isdecimal() else Meaning.NOTHING
 
 
+# Their status → the attempt's state (ledger/attempts.py). A status that is not here says nothing about a person.
+_STATES: Final[Mapping[str, Mapping[str, str]]] = {
+    "twilio": {
+        "accepted": "accepted",
+        "scheduled": "accepted",
+        "queued": "accepted",
+        "sending": "accepted",
+        "sent": "sent",
+        "delivered": "delivered",
+        "read": "read",
+        "undelivered": "undelivered",
+        "failed": "failed",
+        "canceled": "failed",
+    },
+    # FCM itself never tells that a notification arrived; the lender's app does.
+    "app": {"received": "delivered", "opened": "read"},
+}
+# What Advanced Opt-Out of a messaging service recognised by itself.
+_OPT_OUT_TYPES: Final[Mapping[str, str]] = {"STOP": "stop", "START": "start", "HELP": "help"}
+
+
+def state_of(provider: str, status: str) -> str | None:
+    """The attempt's state that a provider's (or the app's) status stands for; None where it says nothing."""
+    return _STATES.get(provider, {}).get(status)
+
+
+def intent_of(opt_out_type: str | None) -> str | None:
+    """The intent that Twilio's `OptOutType` stands for; None where it gave none, or one that is not known."""
+    return _OPT_OUT_TYPES.get((opt_out_type or "").upper())
+
+
 def twilio_refusal(*, status: int, code: int | None, headers: Mapping[str, str]) -> ChannelError:
     """What is known of a message whose call Twilio answered with an HTTP status of 300 or above.
 

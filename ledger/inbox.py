@@ -1,0 +1,225 @@
+"""The inbox: whatever a provider or the app says is kept raw first, then applied; once, however often it is said.
+
+Two transactions: one that keeps (a callback that came is never lost), one that applies. A crash between them leaves a row
+without `applied_at`, which `apply_waiting` finds. A row is applied under its own lock, so two workers never apply it twice.
+
+In:   what was said, already known to be genuine (the portal checks signatures); the provider's vocabulary and the policy
+      for replies, handed in.
+Out:  rows of `provider_event` and its encrypted payload; attempts moved on; answers (ledger/answers.py).
+Pure: no; reads and writes the ledger. A payload leaves this file only as an effect.
+Source: ARCHITECTURE.md "One borrower through one stage", 6; PROVIDERS.md A5.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, text
+
+from config.replies import ReplyPolicy
+from ledger import answers, attempts, clock, outbox, replies, vault
+from ledger.attempts import StatusEvent
+from ledger.engine import connection
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One thing that was said to us.
+
+    Attributes:
+        provider: Who spoke: `twilio`, `app`.
+        provider_id: Their id of what they speak about; with `status` it says whether we have heard it before.
+        kind: `status` (of a message of ours), `inbound` (a person's message), `acknowledgement` (of the app).
+        status: In their words.
+        token: The attempt's token, where it came along.
+        error_code: Theirs, where they gave one.
+        fields: Everything that was said, to be kept encrypted.
+    """
+
+    provider: str
+    provider_id: str
+    kind: str
+    status: str
+    token: UUID | None
+    error_code: str | None
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """What providers' words mean, in ours; channels/codes.py knows them, and whoever applies hands them in.
+
+    Attributes:
+        state_of: Provider and its status → one of `attempts.PROVIDER_STATES`, or None where it says nothing.
+        meaning_of: Error code → what it says of the contact point: `invalid`, `unreachable`, `opted_out` or `nothing`.
+        intent_of: Provider's own reading of a reply (OptOutType) → an intent, or None.
+        replies: How people's answers are read.
+    """
+
+    state_of: Callable[[str, str], str | None]
+    meaning_of: Callable[[str | None], str]
+    intent_of: Callable[[str | None], str | None]
+    replies: ReplyPolicy
+
+
+def keep(tx: Connection, said: Said) -> int:
+    """Keep what was said, encrypted; what was said before is only counted.
+
+    Returns:
+        Id of the inbox row.
+    """
+    row = tx.execute(
+        _KEEP,
+        {
+            "provider": said.provider,
+            "provider_id": said.provider_id,
+            "kind": said.kind,
+            "status": said.status,
+            "token": said.token,
+            "error_code": said.error_code,
+            "at": clock.now(tx),
+        },
+    ).one()
+    if row.times_received == 1:
+        payload, key_id = vault.encrypt(json.dumps(said.fields, ensure_ascii=False))
+        tx.execute(_KEEP_PAYLOAD, {"event": row.id, "payload": payload, "key_id": key_id})
+    return int(row.id)
+
+
+def apply(tx: Connection, event_id: int, vocabulary: Vocabulary) -> str | None:
+    """Apply one inbox row, if nobody has.
+
+    Returns:
+        What it did, a short word also kept in `effect`; None where it was applied before or another worker is at it.
+    """
+    event = tx.execute(_LOCK, {"event": event_id}).one_or_none()
+    if event is None:
+        return None
+    effect = _apply_message(tx, event, vocabulary) if event.kind == "inbound" else _apply_status(tx, event, vocabulary)
+    tx.execute(_APPLIED, {"event": event_id, "at": clock.now(tx), "effect": effect})
+    return effect
+
+
+def receive(said: Said, vocabulary: Vocabulary) -> int:
+    """Keep what was said, then apply it; the two in transactions of their own.
+
+    What was kept and could not be applied stays waiting: whoever said it is not asked to say it again.
+
+    Returns:
+        Id of the inbox row.
+    """
+    with connection() as tx:
+        event_id = keep(tx, said)
+    _apply_alone(event_id, vocabulary)
+    return event_id
+
+
+def apply_waiting(vocabulary: Vocabulary, *, at_most: int = 1000) -> int:
+    """Apply what was kept and not applied, oldest first; one that cannot be applied does not stop the others.
+
+    Returns:
+        How many were applied.
+    """
+    with connection() as tx:
+        waiting = list(tx.execute(_WAITING, {"at_most": at_most}).scalars())
+    return sum(_apply_alone(event_id, vocabulary) for event_id in waiting)
+
+
+def _apply_alone(event_id: int, vocabulary: Vocabulary) -> bool:
+    try:
+        with connection() as tx:
+            return apply(tx, event_id, vocabulary) is not None
+    except Exception as error:  # noqa: BLE001  # kept safely; it waits for whoever heals it, and the log says that it does
+        # The class alone: a database's error repeats the values of its statement.
+        _log.error("inbox row %d waits: it could not be applied (%s)", event_id, type(error).__name__)
+        return False
+
+
+def _apply_status(tx: Connection, event: Row[Any], vocabulary: Vocabulary) -> str:
+    """Move the attempt that a status or an acknowledgement is about."""
+    state = vocabulary.state_of(event.provider, event.status)
+    if state is None:
+        return "says_nothing"
+    told = StatusEvent(
+        event_id=event.id,
+        token=event.token,
+        # The app knows no provider's id.
+        provider_id=event.provider_id if event.kind == "status" else None,
+        state=state,
+        error_code=event.error_code,
+        at=event.at,
+    )
+    effect = attempts.apply_provider_events(tx, [told], at=event.at)[event.id]
+    if effect == "applied" and state in attempts.PROVIDER_ENDS:
+        _learn(tx, event, vocabulary.meaning_of(event.error_code))
+    return effect
+
+
+def _learn(tx: Connection, event: Row[Any], meaning: str) -> None:
+    """Keep what a failure says about the contact point or the person; the borrower is locked already."""
+    if meaning == "nothing":
+        return
+    about = tx.execute(_ABOUT, {"token": event.token, "provider_id": event.provider_id}).one()
+    source = f"provider:{event.provider}"
+    if meaning == "opted_out":
+        answers.opt_out(tx, [about.party_id], [about.channel], at=event.at, source=source)
+    else:
+        outbox.retire_contact_points(tx, [about.contact_point_id], at=event.at, source=source, status=meaning)
+
+
+def _apply_message(tx: Connection, event: Row[Any], vocabulary: Vocabulary) -> str:
+    """Hear what a person wrote."""
+    if event.payload_encrypted is None:
+        return "payload_dropped"
+    fields = json.loads(vault.decrypt(event.payload_encrypted, event.key_id))
+    message = replies.Inbound(
+        event_id=event.id,
+        provider_id=event.provider_id,
+        sender=fields.get("From", ""),
+        text=fields.get("Body", ""),
+        provider_says=vocabulary.intent_of(fields.get("OptOutType")),
+        at=event.at,
+    )
+    return replies.hear(tx, message, vocabulary.replies)
+
+
+def counts_waiting(tx: Connection) -> int:
+    """How many rows were kept and not applied."""
+    return int(tx.execute(_COUNT_WAITING).scalar_one())
+
+
+def events(tx: Connection, provider_id: str) -> Sequence[tuple[str, int, str | None]]:
+    """(status, times received, effect) of everything said about one provider's id, in the order it first came."""
+    rows = tx.execute(_EVENTS, {"provider_id": provider_id})
+    return [(row.status, row.times_received, row.effect) for row in rows]
+
+
+_KEEP = text("""
+    INSERT INTO provider_event (provider, provider_id, kind, status, token, error_code, at, times_received)
+    VALUES (:provider, :provider_id, :kind, :status, :token, :error_code, :at, 1)
+    ON CONFLICT ON CONSTRAINT provider_event_once DO UPDATE SET times_received = provider_event.times_received + 1
+    RETURNING id, times_received
+""")
+_KEEP_PAYLOAD = text("INSERT INTO provider_event_payload (provider_event_id, payload_encrypted, key_id) VALUES (:event, :payload, :key_id)")
+_LOCK = text("""
+    SELECT e.id, e.provider, e.provider_id, e.kind, e.status, e.token, e.error_code, e.at, p.payload_encrypted, p.key_id
+    FROM provider_event e LEFT JOIN provider_event_payload p ON p.provider_event_id = e.id
+    WHERE e.id = :event AND e.applied_at IS NULL
+    FOR UPDATE OF e SKIP LOCKED
+""")
+_APPLIED = text("UPDATE provider_event SET applied_at = :at, effect = :effect WHERE id = :event")
+_WAITING = text("SELECT id FROM provider_event WHERE applied_at IS NULL ORDER BY id LIMIT :at_most")
+_COUNT_WAITING = text("SELECT count(*) FROM provider_event WHERE applied_at IS NULL")
+_EVENTS = text("SELECT status, times_received, effect FROM provider_event WHERE provider_id = :provider_id ORDER BY id")
+_ABOUT = text("""
+    SELECT party_id, contact_point_id, channel FROM attempt
+    WHERE token = :token OR (CAST(:token AS uuid) IS NULL AND provider_id = :provider_id)
+    LIMIT 1
+""")
