@@ -1,0 +1,98 @@
+"""From verdicts to the answers of `tideover rules check`, and from an answer to what differs from an expectation.
+
+In:   facts, candidates, packs, as for decisions/rules.judge.
+Out:  one answer a candidate (plain values, ready for JSON); a list of differences, field by field.
+Pure: no I/O, no clock.
+Source: CASES.md "tideover rules check".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from decisions.facts import Facts
+from decisions.packs import HOUSE, Packs, RuleBase
+from decisions.rules import judge, untils
+
+
+def answers(
+    ids: Sequence[str], facts: Facts, candidates: pl.DataFrame, packs: Packs, *, bases: Collection[str] | None = None
+) -> list[dict[str, Any]]:
+    """Answer every case.
+
+    Args:
+        ids: n case ids.
+        facts: About their borrowers.
+        candidates: n rows, in the order of `ids`.
+        packs: In force.
+        bases: Look only at rules with one of these bases; None = all.
+
+    Returns:
+        n answers in that order, with the fields of CASES.md.
+    """
+    judged = judge(facts, candidates, packs, bases=bases)
+    until = untils(facts, candidates, packs, bases=bases)
+    people = {row["party_id"]: row for row in facts.borrowers.iter_rows(named=True)}
+    rules = {rule.id: rule for _, rule in packs.gating()}
+    found = []
+    for case_id, verdict, ends, party_id in zip(
+        ids, judged.iter_rows(named=True), until.iter_rows(named=True), candidates["party_id"].to_list(), strict=True
+    ):
+        person = people[party_id]
+        found.append(
+            {
+                "id": case_id,
+                "verdict": "allowed" if verdict["allowed"] else "blocked",
+                "blocked_by": [_reason(rules[rule_id], person["creditor_role"], ends[rule_id]) for rule_id in verdict["blocked_by"]],
+                "next_allowed_at": _text(verdict["next_allowed_at"]),
+                "required": [],
+                "zones": sorted([person["known_zone"]] if person["known_zone"] else person["zones"]),
+                "packs": _attached(person["jurisdictions"], packs),
+            }
+        )
+    return found
+
+
+def _reason(rule: RuleBase, role: str | None, until: datetime | None) -> dict[str, Any]:
+    source = rule.reference[0]
+    return {
+        "rule": rule.id,
+        "kind": getattr(rule, "kind"),  # noqa: B009  # every rule of a pack has one; the base class does not say which
+        "basis": rule.basis_for(role),
+        "reference": " ".join(part for part in (source.title, source.section) if part),
+        "until": _text(until),
+    }
+
+
+def _attached(jurisdictions: Sequence[str], packs: Packs) -> list[dict[str, str]]:
+    attached = [pack for pack in packs.packs if pack.jurisdiction == HOUSE or pack.jurisdiction in jurisdictions]
+    return [{"id": pack.jurisdiction, "version": pack.version} for pack in attached]
+
+
+def _text(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.isoformat().replace("+00:00", "Z")
+
+
+def differences(answer: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
+    """What an answer lacks of what was expected, one sentence a field; nothing where all is as expected."""
+    found = []
+    if expected.get("verdict") not in {None, answer["verdict"]}:
+        named = ", ".join(reason["rule"] for reason in answer["blocked_by"]) or "no rule"
+        found.append(f"verdict: {answer['verdict']} (by {named}), expected {expected['verdict']}")
+    for field, key in (("kinds", "kind"), ("rules", "rule")):
+        present = {reason[key] for reason in answer["blocked_by"]}
+        missing = [wanted for wanted in expected.get(field, ()) if wanted not in present]
+        if missing:
+            found.append(f"{field}: {', '.join(missing)} did not block; what did: {', '.join(sorted(present)) or 'nothing'}")
+    if "next_allowed_at" in expected:
+        wanted = _text(expected["next_allowed_at"])
+        if answer["next_allowed_at"] != wanted:
+            found.append(f"next_allowed_at: {answer['next_allowed_at']}, expected {wanted}")
+    missing = [wanted for wanted in expected.get("required", ()) if wanted not in answer["required"]]
+    if missing:
+        found.append(f"required: {', '.join(missing)} is not asked for")
+    return found

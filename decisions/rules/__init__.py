@@ -1,0 +1,301 @@
+"""Rules: each a Boolean column over candidates, true = allowed; the same at planning, in the gate, and for one case.
+
+In:   facts, candidates (decisions/facts.py), the packs in force.
+Out:  `judge`: the verdict of every rule for every candidate, the reasons together, and when it would be allowed.
+      `untils`: for each rule, from which instant on it would allow.
+Pure: no clock, no I/O: the instant is a column.
+
+The order of work: number what repeats (table.py); decide per profile, in plain Python, which rules look at it; let each kind's file
+turn its rule into a constraint (constraints.py); ask each constraint once for all rows. Only blocked rows are then asked
+again, all constraints in turn, until no rule moves the instant on: that is the earliest at which all allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, Final
+
+import polars as pl
+
+from decisions.facts import Facts, type_instant
+from decisions.packs import (
+    HOUSE,
+    PASSING,
+    CapRule,
+    ChannelRule,
+    ConsentRule,
+    CooldownRule,
+    GatingRule,
+    HoldRule,
+    OptOutRule,
+    Pack,
+    Packs,
+    PartyRule,
+    WindowRule,
+    WishRule,
+    ZoneRule,
+    value_on,
+)
+from decisions.rules import caps, channels, consents, cooldowns, holds, opt_outs, parties, replies, windows, wishes, zones
+from decisions.rules.constraints import Constraint, Excused, Fixed, Hours, Moment, Versions, earlier, later
+from decisions.rules.table import Profile, Table, table_of
+from decisions.rules.timetable import DAY_US, EPOCH, NEVER_US, day_number
+
+# How far ahead a next instant is looked for: a whole week and the day it began in.
+SEARCH_DAYS: Final = 8
+# Each round ends at an instant that a rule named; a week has no more of them than this.
+ROUNDS_MAX: Final = 64
+REASON_BITS: Final = 60
+
+
+@dataclass(frozen=True)
+class _Applied:
+    """A rule, the rows that it looks at, and what it says about them."""
+
+    rule_id: str
+    applies: pl.Series
+    constraint: Constraint
+    passing: bool
+    hours: Hours | None
+
+    def frees(self, moment: Moment) -> pl.Series:
+        """Earliest instant ≥ now at which this rule allows; now where it does not look."""
+        return self.constraint.frees(moment).zip_with(self.applies, moment.at)
+
+    def take(self, rows: pl.Series) -> _Applied:
+        """The same over some rows."""
+        return _Applied(self.rule_id, self.applies.gather(rows), self.constraint.take(rows), self.passing, self.hours)
+
+
+def judge(facts: Facts, candidates: pl.DataFrame, packs: Packs, *, bases: Collection[str] | None = None) -> pl.DataFrame:
+    """Say of every candidate what each rule says.
+
+    Only the packs of the borrower's jurisdictions apply, and the house's. Zones and jurisdictions that are not known forbid.
+
+    Args:
+        facts: About the candidates' borrowers; others do no harm.
+        candidates: n rows of decisions/facts.CANDIDATES; a column `place` (home, work) may be added.
+        packs: In force.
+        bases: Look only at rules with one of these bases (for the creditor's role); None = all.
+
+    Returns:
+        n rows in the same order: `candidate`; one Boolean a gating rule of `packs`, named by its id (true = allowed or not
+        concerned, never null); `allowed`; `blocked_by: List[String]`, every rule that forbids, in the packs' order;
+        `blocked_for_good`: nothing frees it within eight days, as far as rules can know; `next_allowed_at`: the earliest
+        instant (UTC) ≥ `at` at which every rule allows (= `at` where allowed, null where none is known); `allowed_until`:
+        where allowed, the end of the hours and of the local day in which it is.
+
+    Raises:
+        ValueError: A candidate lacks its instant, channel, purpose or counterparty, or has a word that is not of CASES.md.
+    """
+    table = table_of(facts, candidates)
+    applied = _applied(table, packs, bases)
+    verdicts: dict[str, pl.Series] = {}
+    at = table.moment.at
+    for rule in applied:
+        verdicts[rule.rule_id] = rule.frees(table.moment) <= at
+    everything = pl.repeat(True, len(at), dtype=pl.Boolean, eager=True)
+    allowed = everything
+    for verdict in verdicts.values():
+        allowed = allowed & verdict
+    next_at, for_good = _next(table, applied, verdicts, allowed)
+    columns = [candidates["candidate"]]
+    columns += [verdicts.get(rule.id, everything).alias(rule.id) for _, rule in packs.gating()]
+    columns += [
+        allowed.alias("allowed"),
+        _reasons(verdicts, len(at)).alias("blocked_by"),
+        for_good.alias("blocked_for_good"),
+        _instants(next_at).alias("next_allowed_at"),
+        _instants(_allowed_until(table, applied, allowed)).alias("allowed_until"),
+    ]
+    return pl.DataFrame(columns)
+
+
+def untils(facts: Facts, candidates: pl.DataFrame, packs: Packs, *, bases: Collection[str] | None = None) -> pl.DataFrame:
+    """For each candidate and each rule, from which instant on that rule alone would allow (`at` where it allows now).
+
+    Args:
+        facts: See `judge`.
+        candidates: See `judge`.
+        packs: See `judge`.
+        bases: See `judge`.
+
+    Returns:
+        n rows: `candidate`, and one column of instants (UTC) a rule that looks at any of them; null = not known to come.
+    """
+    table = table_of(facts, candidates)
+    columns = [candidates["candidate"]]
+    columns += [_instants(rule.frees(table.moment)).alias(rule.rule_id) for rule in _applied(table, packs, bases)]
+    return pl.DataFrame(columns)
+
+
+def _applied(table: Table, packs: Packs, bases: Collection[str] | None) -> list[_Applied]:
+    """Rules that look at any row, each as its constraint."""
+    found = []
+    known = packs.jurisdictions
+    for pack, rule in packs.gating():
+        looks = [_looks(pack, rule, profile, bases) for profile in table.profiles]
+        if any(looks):
+            constraint = _constraint(rule, table, known)
+            passing = isinstance(rule, HoldRule) and not PASSING.isdisjoint(rule.conditions)
+            if constraint is not None:
+                applies = pl.Series(looks, dtype=pl.Boolean).gather(table.profile)
+                hours = constraint if isinstance(constraint, Hours) else None
+                if rule.one_reply is not None and any(profile.purpose == replies.REPLY for profile in table.profiles):
+                    constraint = Excused(constraint, replies.excuses(table, rule.one_reply))
+                found.append(_Applied(rule.id, applies, constraint, passing, hours))
+    return found
+
+
+def _looks(pack: Pack, rule: GatingRule, profile: Profile, bases: Collection[str] | None) -> bool:
+    if pack.jurisdiction != HOUSE and pack.jurisdiction not in profile.jurisdictions:
+        return False
+    basis = rule.basis_for(profile.role)
+    if basis is None or (bases is not None and basis not in bases):
+        return False
+    return rule.applies_to.covers(channel=profile.channel, purpose=profile.purpose, party=profile.party, automated=profile.automated)
+
+
+def _constraint(rule: GatingRule, table: Table, jurisdictions: frozenset[str]) -> Constraint | None:
+    """The rule over the table's rows, with the values in force on their local dates; None = in force on none."""
+    if isinstance(rule, WindowRule):  # looks up its values by each local date itself
+        return windows.constrain(rule)
+    build = _builder(rule, table, jurisdictions)
+    versions = _versions(rule, table)
+    if not versions:
+        return None
+    if len(versions) == 1 and versions[0][0] is None:
+        return build(versions[0][2])
+    return Versions(tuple((first or 0, end or NEVER_US, build(value)) for first, end, value in versions))
+
+
+def _builder(rule: GatingRule, table: Table, jurisdictions: frozenset[str]) -> Callable[[Any], Constraint]:
+    """What makes the constraint of one version of a rule: one line a kind."""
+    if isinstance(rule, CapRule):
+        return lambda value: caps.constrain(rule, value.at_most, table)
+    if isinstance(rule, ZoneRule):
+        return lambda _: zones.constrain(rule, table, jurisdictions)
+    if isinstance(rule, OptOutRule):
+        return lambda _: opt_outs.constrain(table)
+    of_kind: dict[type[Any], Callable[[Any, Table], Constraint]] = {
+        CooldownRule: cooldowns.constrain,
+        HoldRule: holds.constrain,
+        ConsentRule: consents.constrain,
+        WishRule: wishes.constrain,
+        PartyRule: parties.constrain,
+        ChannelRule: channels.constrain,
+    }
+    constrain = of_kind[type(rule)]
+    return lambda _: constrain(rule, table)
+
+
+def _versions(rule: Any, table: Table) -> list[tuple[int | None, int | None, Any]]:
+    """Versions of a rule among the rows' local dates and the days searched: (first day, day after the last, value).
+
+    One version that holds on all of them has no first day, so that nobody needs to compute local dates.
+    """
+    earliest, latest = table.moment.at.min(), table.moment.at.max()
+    if not isinstance(earliest, int) or not isinstance(latest, int):
+        return []
+    # Local dates are at most a day away from UTC's.
+    first, last = earliest // DAY_US - 1, latest // DAY_US + 1 + SEARCH_DAYS + 1
+    changes = [day_number(since) for since in rule.values if first < day_number(since) <= last]
+    if not changes:
+        value = value_on(rule.values, _date(first))
+        return [] if value is None else [(None, None, value)]
+    edges = [0, *changes]
+    spans = [(start, edges[number + 1] if number + 1 < len(edges) else NEVER_US) for number, start in enumerate(edges)]
+    found = [(start, end, value_on(rule.values, _date(max(start, first)))) for start, end in spans]
+    return [(start, end, value) for start, end, value in found if value is not None]
+
+
+def _date(day: int) -> date:
+    return EPOCH + timedelta(days=day)
+
+
+def _next(table: Table, applied: Sequence[_Applied], verdicts: dict[str, pl.Series], allowed: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Earliest instant at which all rules allow (NEVER_US = not within the search), and which rows nothing frees."""
+    at = table.moment.at
+    waits = pl.repeat(False, len(at), dtype=pl.Boolean, eager=True)
+    lasts = ~allowed
+    hopeless = waits
+    for rule in applied:
+        if rule.passing:
+            waits = waits | ~verdicts[rule.rule_id]
+        elif isinstance(rule.constraint, Fixed):
+            hopeless = hopeless | ~verdicts[rule.rule_id]
+    next_at = at.zip_with(allowed, pl.Series([NEVER_US], dtype=pl.Int64))
+    rows = (lasts & ~hopeless).arg_true()
+    if len(rows):
+        moving = [rule.take(rows) for rule in applied if not rule.passing and not isinstance(rule.constraint, Fixed)]
+        place = table.moment.place.gather(rows)
+        found = _search(moving, Moment(at.gather(rows), place, table.moment.places))
+        next_at = next_at.clone().scatter(rows, found)
+    for_good = lasts & (next_at == NEVER_US)
+    return pl.Series([NEVER_US], dtype=pl.Int64).zip_with(waits, next_at) if waits.any() else next_at, for_good
+
+
+def _search(rules: Sequence[_Applied], moment: Moment) -> pl.Series:
+    """Ask all rules in turn, each time from the latest instant that one of them named, until none moves it."""
+    end = moment.at + SEARCH_DAYS * DAY_US
+    result = pl.repeat(NEVER_US, len(moment.at), dtype=pl.Int64, eager=True)
+    rows = pl.int_range(len(moment.at), dtype=pl.get_index_type(), eager=True)
+    for _ in range(ROUNDS_MAX):
+        then = moment.at
+        for rule in rules:
+            then = later(then, rule.frees(moment))
+        still = then == moment.at
+        result = result.scatter(rows.filter(still), then.filter(still))
+        moved = (~still & (then <= end)).arg_true()
+        if moved.is_empty():
+            return result
+        rules = [rule.take(moved) for rule in rules]
+        moment = Moment(then.gather(moved), moment.place.gather(moved), moment.places)
+        rows, end = rows.gather(moved), end.gather(moved)
+    return result
+
+
+def _allowed_until(table: Table, applied: Sequence[_Applied], allowed: pl.Series) -> pl.Series:
+    """Where allowed, the end of the hours of every window and of the local day; NEVER_US elsewhere."""
+    never = pl.Series([NEVER_US], dtype=pl.Int64)
+    rows = allowed.arg_true()
+    if rows.is_empty():
+        return pl.repeat(NEVER_US, len(allowed), dtype=pl.Int64, eager=True)
+    until = table.moment.day_ends
+    for rule in applied:
+        if rule.hours is not None:
+            closes = rule.hours.closes(table.moment)
+            # A reply may be allowed outside the hours, which then end nothing.
+            inside = rule.applies & (rule.hours.frees(table.moment) == table.moment.at)
+            until = earlier(until, closes.zip_with(inside, until))
+    return until.zip_with(allowed, never)
+
+
+def _reasons(verdicts: dict[str, pl.Series], n: int) -> pl.Series:
+    """Ids of the rules that forbid, row by row: each distinct set of reasons is spelt out once."""
+    forbidding = [(rule_id, ~verdict) for rule_id, verdict in verdicts.items() if not verdict.all()]
+    if not forbidding:
+        return pl.Series([[]], dtype=pl.List(pl.String)).gather(pl.zeros(n, dtype=pl.get_index_type(), eager=True))
+    words = [forbidding[start : start + REASON_BITS] for start in range(0, len(forbidding), REASON_BITS)]
+    masks = pl.DataFrame([_mask(word, n).alias(str(number)) for number, word in enumerate(words)])
+    distinct = masks.unique()
+    spelt = [
+        [rule_id for word, bits in zip(words, mask, strict=True) for bit, (rule_id, _) in enumerate(word) if bits >> bit & 1]
+        for mask in distinct.iter_rows()
+    ]
+    sets = distinct.with_columns(pl.Series("reasons", spelt, dtype=pl.List(pl.String)))
+    return masks.join(sets, on=masks.columns, how="left", maintain_order="left")["reasons"]
+
+
+def _mask(word: Sequence[tuple[str, pl.Series]], n: int) -> pl.Series:
+    mask = pl.zeros(n, dtype=pl.Int64, eager=True)
+    for bit, (_, forbids) in enumerate(word):
+        mask = mask + forbids.cast(pl.Int64) * (1 << bit)
+    return mask
+
+
+def _instants(microseconds: pl.Series) -> pl.Series:
+    """Instants of microseconds since 1970; NEVER_US is null."""
+    return microseconds.set(microseconds >= NEVER_US, None).cast(pl.Datetime("us")).dt.replace_time_zone("UTC").cast(type_instant)

@@ -1,0 +1,17 @@
+"""Opt-outs: the person said stop, to a channel, to one contact point, or to all.
+
+In:   a rule; the table.
+Out:  a constraint: forbidden from the instant of the opt-out until it ends.
+Pure: values only.
+Source: 12 CFR 1006.14(h); 47 CFR 64.1200(a)(10): at once, though the law would leave up to ten business days.
+"""
+
+from __future__ import annotations
+
+from decisions.rules.constraints import Blocks
+from decisions.rules.table import Table
+
+
+def constrain(table: Table) -> Blocks:
+    """Allowed while no opt-out covers the row's channel and contact point."""
+    return Blocks(table.opt_outs)
