@@ -38,6 +38,14 @@ def create_database(address: str) -> None:
             connection.execute(text(f'CREATE DATABASE "{url.database}"'))
 
 
+def drop_database(address: str) -> None:
+    """Drop the database that `address` names, with whoever is connected to it; does nothing where it is missing."""
+    url = make_url(address).set(drivername="postgresql+psycopg")
+    maintenance = create_engine(url.set(database="postgres"), poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with maintenance.connect() as connection:
+        connection.execute(text(f'DROP DATABASE IF EXISTS "{url.database}" WITH (FORCE)'))
+
+
 def migrate(address: str | None = None) -> None:
     """Bring the ledger to the newest migration, creating its database where it is missing."""
     address = address or database_url()

@@ -58,14 +58,16 @@ class Services:
 
     Attributes:
         folder: State folder.
-        database: Name of the ledger's database; Prefect's own is beside it.
+        database: Name of the ledger's database; None = the one that TIDEOVER_DATABASE_URL names, or `tideover`. Prefect's own is beside it.
         addresses: Program → address, once started.
     """
 
     folder: Path
-    database: str = "tideover"
+    database: str | None = None
     addresses: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    # Taken at the start: later the environment names our own ledger.
+    _configured: str | None = field(default_factory=lambda: os.environ.get("TIDEOVER_DATABASE_URL"))
 
     @property
     def run_file(self) -> Path:
@@ -168,20 +170,26 @@ class Services:
         """Programs that run now: name → address."""
         return {name: entry["address"] for name, entry in self._known().items() if _alive(entry["pid"])}
 
+    def drop_databases(self) -> None:
+        """Forget this folder's ledger and Prefect's history; for the demo, which starts from nothing."""
+        for address in self._addresses_of_databases():
+            schema.drop_database(address)
+
     def _databases(self) -> tuple[str, str]:
         """Addresses of the ledger and of Prefect's database, both on the same engine; makes the latter."""
-        configured = os.environ.get("TIDEOVER_DATABASE_URL")
-        if configured:
-            ledger = make_url(configured).set(drivername="postgresql")
+        ledger, prefect = self._addresses_of_databases()
+        schema.create_database(prefect)
+        return ledger, make_url(prefect).set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
+
+    def _addresses_of_databases(self) -> tuple[str, str]:
+        if self._configured:
+            ledger = make_url(self._configured).set(drivername="postgresql")
+            ledger = ledger.set(database=self.database or ledger.database)
         else:
             embedded.start(embedded.default_folder())
-            ledger = make_url(embedded.url(embedded.default_folder(), self.database))
+            ledger = make_url(embedded.url(embedded.default_folder(), self.database or "tideover"))
         prefect = ledger.set(database=f"{ledger.database}_prefect")
-        schema.create_database(prefect.render_as_string(hide_password=False))
-        return (
-            ledger.render_as_string(hide_password=False),
-            prefect.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False),
-        )
+        return ledger.render_as_string(hide_password=False), prefect.render_as_string(hide_password=False)
 
     def _sandbox_secrets(self) -> list[str]:
         return [
