@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime
 
 from sqlalchemy import Connection, text
+
+from config.audit_limits import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,21 +34,6 @@ class Received:
     blind_index: bytes
     provider_id: str
     at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """The numbers to audit against, as the rule packs in force state them.
-
-    Attributes:
-        hours: Country → (opens, closes), local, [opens, closes).
-        contacts_a_day_max: For one person, over all channels.
-        contacts_a_week_max: For one person in seven local days, the day itself included.
-    """
-
-    hours: dict[str, tuple[time, time]]
-    contacts_a_day_max: int
-    contacts_a_week_max: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,14 +67,14 @@ def find_violations(connection: Connection, received: Iterable[Received], limits
 
 def _load(connection: Connection, received: Iterable[Received], limits: Limits) -> None:
     connection.execute(text("CREATE TEMP TABLE heard (channel text, blind_index bytea, provider_id text, at timestamptz) ON COMMIT DROP"))
-    connection.execute(text("CREATE TEMP TABLE hours (country text, opens time, closes time) ON COMMIT DROP"))
+    connection.execute(text("CREATE TEMP TABLE hours (country text, iso_day int, opens time, closes time) ON COMMIT DROP"))
     rows = [{"channel": r.channel, "blind_index": r.blind_index, "provider_id": r.provider_id, "at": r.at} for r in received]
     if rows:
         connection.execute(text("INSERT INTO heard VALUES (:channel, :blind_index, :provider_id, :at)"), rows)
     if limits.hours:
         connection.execute(
-            text("INSERT INTO hours VALUES (:country, :opens, :closes)"),
-            [{"country": country, "opens": opens, "closes": closes} for country, (opens, closes) in limits.hours.items()],
+            text("INSERT INTO hours VALUES (:country, :iso_day, :opens, :closes)"),
+            [{"country": h.country, "iso_day": h.iso_day, "opens": h.opens, "closes": h.closes} for h in limits.hours],
         )
     # The person behind each message, and the instant at which we let it go: what was recorded before that, we knew.
     connection.execute(
@@ -144,9 +131,11 @@ CHECKS: dict[str, str] = {
         SELECT DISTINCT m.provider_id, m.party_id
         FROM message m
         JOIN party_version p ON p.party_id = m.party_id AND p.superseded_at IS NULL
-        JOIN hours h ON h.country = p.country
         CROSS JOIN LATERAL unnest(CASE WHEN p.known_zone IS NULL THEN p.zones ELSE ARRAY[p.known_zone] END) AS zone
-        WHERE (m.at AT TIME ZONE zone)::time < h.opens OR (m.at AT TIME ZONE zone)::time >= h.closes
+        WHERE NOT EXISTS (
+            SELECT 1 FROM hours h
+            WHERE h.country = p.country AND h.iso_day = extract(isodow FROM m.at AT TIME ZONE zone)
+              AND (m.at AT TIME ZONE zone)::time >= h.opens AND (m.at AT TIME ZONE zone)::time < h.closes)
     """,
     "after_stop": """
         SELECT DISTINCT m.provider_id, m.party_id FROM message m JOIN opt_out o ON o.party_id = m.party_id

@@ -87,3 +87,16 @@ _TOTALS = text("""
                WHERE a.business_date = d.business_date AND a.decision_id = d.id AND a.state = 'withheld')) AS withheld
     FROM decision d WHERE d.campaign_run_id = :run
 """)
+
+
+def read_answers(connection: Connection) -> dict[str, int]:
+    """How often people answered what, most often first."""
+    return {intent: count for intent, count in connection.execute(_ANSWERS)}  # noqa: C416  # rows are no tuples to dict()
+
+
+def count_borrowers(connection: Connection) -> int:
+    """How many different borrowers any decision looked at."""
+    return int(connection.execute(text("SELECT count(DISTINCT party_id) FROM decision")).scalar_one())
+
+
+_ANSWERS = text("SELECT intent, count(*) FROM outcome GROUP BY intent ORDER BY count(*) DESC, intent")

@@ -8,12 +8,14 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
+from config.audit_limits import Hours, Limits
 from ledger import vault
-from ledger.audit import CHECKS, Limits, Received, find_violations
+from ledger.audit import CHECKS, Received, find_violations
 from ledger.engine import connection
 from tests.plugins.portfolio import TODAY, BorrowerIds, Portfolio, made_up_number, noon
 
-LIMITS = Limits(hours={"TW": (time(7), time(22))}, contacts_a_day_max=1, contacts_a_week_max=2)
+HOURS = tuple(Hours(country="TW", iso_day=day, opens=time(7), closes=time(22)) for day in range(1, 7))
+LIMITS = Limits(hours=HOURS, contacts_a_day_max=1, contacts_a_week_max=2)
 NUMBER = made_up_number("TW", 900)
 
 
@@ -130,6 +132,12 @@ def test_hours_open_at_the_first_instant_and_close_before_the_last(borrower: Bor
     _attempt(borrower)
     at = datetime.fromisoformat(f"{TODAY}T{local}+08:00")
     assert ("outside_hours" not in _checks(_heard(at))) == allowed
+
+
+def test_a_message_on_a_closed_day_is_found(borrower: BorrowerIds) -> None:
+    _attempt(borrower)
+    sunday = noon("TW") + timedelta(days=(6 - TODAY.weekday()) % 7)
+    assert "outside_hours" in _checks(_heard(sunday))
 
 
 def test_hours_hold_in_every_zone_where_the_person_may_be(portfolio: Portfolio) -> None:
