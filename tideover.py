@@ -8,6 +8,9 @@ Pure: no. Rooms are imported inside commands, so that one that needs no database
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -15,8 +18,13 @@ import typer
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
+message = typer.Typer(no_args_is_help=True, help="Texts: what they cost.")
+app.add_typer(message, name="message")
+
 EXPECT_DIFFERS = 1
 FILE_UNREADABLE = 2
+NOT_FOUND = 2
+SANDBOX_SEED = 2026
 
 
 @app.callback()
@@ -43,6 +51,139 @@ def age(file: Annotated[Path, typer.Argument(help="Case file, YAML or JSON: a li
             typer.echo(f"{answer['id']}: {difference}", err=True)
             holds = False
     raise typer.Exit(0 if holds else EXPECT_DIFFERS)
+
+
+@app.command()
+def explain(
+    *,
+    borrower: Annotated[str, typer.Option(help="The lender's id of the borrower, or ours as #123.")],
+    as_of: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Business date; left out = today.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object in place of words.")] = False,
+) -> None:
+    """Say why a borrower is contacted or left in peace: every candidate, every rule's verdict with its source, score, choice."""
+    from decisions.explain import log_words, words
+    from ledger.decisions_log import UnknownBorrowerError
+    from tasks.explain import explain_borrower
+
+    try:
+        told = explain_borrower(borrower, as_of.date() if as_of else None)
+    except UnknownBorrowerError as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(NOT_FOUND) from None
+    for line in [json.dumps(told, ensure_ascii=False)] if as_json else [*words(told), *log_words(told)]:
+        typer.echo(line)
+
+
+@message.command()
+def measure(
+    *,
+    smart: Annotated[
+        bool, typer.Option("--smart", help="Write look-alikes of GSM-7 plainly first, as Twilio's Smart Encoding does.")
+    ] = False,
+) -> None:
+    """Say what texts cost: reads {"text": …} a line on standard input, answers encoding, units and segments a line."""
+    from decisions import segments
+
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        if not line.strip():
+            continue
+        try:
+            given = json.loads(line)
+        except ValueError:
+            given = None
+        if not isinstance(given, dict) or not isinstance(given.get("text"), str):
+            typer.echo(f'standard input:{number}: not a JSON object like {{"text": "..."}}', err=True)
+            raise typer.Exit(FILE_UNREADABLE)
+        text = segments.smart(given["text"]) if smart else given["text"]
+        typer.echo(json.dumps(asdict(segments.measure(text))))
+
+
+@app.command()
+def up() -> None:
+    """Start everything on this machine in sandbox mode and leave it running."""
+    from config.settings import STATE_FOLDER
+    from ledger.embedded import EmbeddedDatabaseError
+    from local.services import ServiceError, Services
+
+    services = Services(STATE_FOLDER)
+    try:
+        services.start(seed=SANDBOX_SEED, say=typer.echo)
+    except (ServiceError, EmbeddedDatabaseError) as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(1) from None
+    typer.echo(
+        f"sandbox mode: nobody real can be reached. Prefect UI: {services.addresses['prefect']}   logs: {STATE_FOLDER / 'logs'}   `make down` stops it"
+    )
+
+
+@app.command()
+def down() -> None:
+    """Stop what `up` started, the embedded database too; data stay."""
+    from config.settings import STATE_FOLDER
+    from ledger import embedded
+    from local.services import Services
+
+    stopped = Services(STATE_FOLDER).stop()
+    if embedded.is_running(embedded.default_folder()):
+        embedded.stop(embedded.default_folder())
+        stopped.append("database")
+    typer.echo(f"stopped: {', '.join(stopped) or 'nothing was running'}")
+
+
+@app.command()
+def demo(
+    *,
+    accounts: Annotated[int, typer.Option(min=100, max=30_000, help="How many accounts of the panel to import.")] = 3000,
+    days: Annotated[int, typer.Option(min=1, max=20, help="How many business days to play.")] = 5,
+) -> None:
+    """Play business days of the early stage against a simulated town; the last line is one JSON object."""
+    from local.demo import play
+
+    typer.echo(json.dumps(play(accounts=accounts, days=days, say=typer.echo)))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the ledger to the newest migration, making its database where it is missing."""
+    from ledger import schema
+
+    schema.migrate()
+    typer.echo("the ledger is at the newest migration")
+
+
+@app.command()
+def backup(file: Annotated[Path, typer.Argument(help="New file, in pg_dump's custom format.")]) -> None:
+    """Write the whole ledger to a file; an existing one is never overwritten."""
+    _backed_up("backup", file)
+
+
+@app.command()
+def restore(file: Annotated[Path, typer.Argument(help="A file that `tideover backup` wrote.")]) -> None:
+    """Bring a backup back into an empty ledger."""
+    _backed_up("restore", file)
+
+
+def _backed_up(what: str, file: Path) -> None:
+    from ledger import schema
+
+    try:
+        {"backup": schema.backup, "restore": schema.restore}[what](file)
+    except schema.BackupError as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"{what}: {file}")
+
+
+@app.command()
+def clock(at: Annotated[str, typer.Argument(help="An instant with its offset, like 2026-03-02T10:00+08:00.")]) -> None:
+    """Step the simulated clock forward, ours and the sandbox's; refused in live mode."""
+    from local.clock import ClockRefused, step_both
+
+    try:
+        typer.echo(step_both(at))
+    except ClockRefused as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(1) from None
 
 
 if __name__ == "__main__":
