@@ -25,6 +25,7 @@ EXPECT_DIFFERS = 1
 FILE_UNREADABLE = 2
 NOT_FOUND = 2
 SANDBOX_SEED = 2026
+SETTLE_MS = 500
 
 
 @app.callback()
@@ -105,7 +106,7 @@ def up() -> None:
     from ledger.embedded import EmbeddedDatabaseError
     from local.services import ServiceError, Services
 
-    services = Services(STATE_FOLDER)
+    services = Services(STATE_FOLDER, settle_ms=SETTLE_MS)
     try:
         services.start(seed=SANDBOX_SEED, say=typer.echo)
     except (ServiceError, EmbeddedDatabaseError) as error:

@@ -24,6 +24,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from prefect.context import refresh_global_settings_context
 from sqlalchemy.engine import make_url
 
 from config.settings import HOUSE, MADE_UP_KEY_PREFIX, settings
@@ -66,6 +67,8 @@ class Services:
     database: str | None = None
     addresses: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    # Real milliseconds after which the sandbox delivers a message; None = when its clock steps.
+    settle_ms: int | None = None
     # Taken at the start: later the environment names our own ledger.
     _configured: str | None = field(default_factory=lambda: os.environ.get("TIDEOVER_DATABASE_URL"))
 
@@ -119,6 +122,8 @@ class Services:
         self._write_env()
         os.environ.update(self.environment)
         settings.cache_clear()
+        # Prefect read its settings when it was imported, before there was a server to name.
+        refresh_global_settings_context()
 
         python = [sys.executable, "-m"]
         # The slowest first: the others start while it makes its tables.
@@ -205,6 +210,7 @@ class Services:
             f"{self.addresses['portal']}/webhooks/twilio/inbound",
             "--acknowledgement-url",
             f"{self.addresses['portal']}/webhooks/app/acknowledgement",
+            *([] if self.settle_ms is None else ["--settle-ms", str(self.settle_ms)]),
         ]
 
     def _spawn(self, name: str, command: list[str]) -> None:
