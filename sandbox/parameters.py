@@ -57,7 +57,7 @@ PARAMETERS: dict[str, Parameter] = {
     "hour_taste_spread": Parameter(0.4, 0.0, 0.8, "assumed", "how much the effect differs between night, morning, afternoon, evening"),
     "fatigue_factor": Parameter(0.93, 0.85, 0.98, "assumed", "effect, for each recent contact"),
     "memory_per_day": Parameter(0.87, 0.80, 0.92, "assumed", "share of recent contacts still felt a day later"),
-    "reply_rate": Parameter(0.06, 0.02, 0.12, "assumed", "share of read texts that are answered"),
+    "reply_rate": Parameter(0.03, 0.01, 0.08, "assumed", "share of read texts that are answered"),
     "stop_rate": Parameter(0.002, 0.001, 0.005, "published", "share of read texts answered with a stop, times 1.2 per recent contact"),
     "promise_kept": Parameter(0.60, 0.40, 0.80, "assumed", "share of promises kept on their day"),
     "wrong_number_share": Parameter(0.02, 0.005, 0.04, "assumed", "share of numbers that belong to someone else"),

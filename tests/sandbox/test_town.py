@@ -155,6 +155,14 @@ def test_a_message_that_is_read_brings_payments_and_one_without_effect_brings_no
     assert not any(isinstance(event, Paid) for event in _play(unmoved, 2))
 
 
+def test_where_no_message_has_an_effect_contacting_everyone_and_no_one_bring_the_same_payments() -> None:
+    world = {f"sms_effect_{temper}": 0.0 for temper in ("forgot", "timing", "hardship", "unwilling")} | {"promise_kept": 0.0}
+    contacted = [event for event in _play(_town(world), 10) if isinstance(event, Paid)]
+    left_alone = list(_town(world).advance(START + timedelta(days=10)))
+    assert len(left_alone) > 5
+    assert contacted == left_alone
+
+
 def test_a_text_that_names_neither_amount_nor_way_to_pay_moves_fewer() -> None:
     paid = {}
     for text in (TEXT, "Hello"):
