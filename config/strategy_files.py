@@ -123,6 +123,11 @@ def strategy(name: str, stage: str, folder: Path = STRATEGIES) -> Strategy:
     )
 
 
+def stages_of(name: str, folder: Path = STRATEGIES) -> tuple[str, ...]:
+    """Stages for which a strategy has a file, by name."""
+    return tuple(sorted(path.stem for path in (folder / name).glob("*.yaml")))
+
+
 def strategy_body(name: str, stage: str, folder: Path = STRATEGIES) -> str:
     """The file's own text, which the ledger keeps under its hash."""
     return (folder / name / f"{stage}.yaml").read_text("utf-8")

@@ -93,7 +93,7 @@ def standing(facts: Facts, strategy: Strategy, *, at: datetime, business_date: d
         .join(_recent_contacts(facts, strategy, business_date), on="party_id", how="left")
         .with_columns(
             pl.col("step").fill_null(0),
-            at=pl.max_horizontal(pl.lit(at, dtype=type_instant), pl.col("day_starts_at")),
+            at=pl.max_horizontal(pl.lit(at.astimezone(UTC), dtype=type_instant), pl.col("day_starts_at")),
             in_stage=(pl.col("stage") == strategy.stage).fill_null(False),
             waits=(pl.col("last_contact_on") > business_date - timedelta(days=strategy.gap_days_min)).fill_null(False),
             budget_reached=(pl.col("contacts") >= strategy.contacts_max).fill_null(False),

@@ -59,7 +59,7 @@ def explain(
     considered = consider(facts, strategy, packs, texts, at=at, business_date=business_date)
     decision = conclude(considered, key=draw_key(seed, strategy.stage, business_date)).row(0, named=True)
     stands = considered.stands.row(0, named=True)
-    places = {HOUSE, *(facts.borrowers["jurisdictions"].list.drop_nulls()[0] or [])}
+    places = {HOUSE, *(facts.borrowers.row(0, named=True)["jurisdictions"] or [])}
     told = {
         "party_id": stands["party_id"],
         "business_date": business_date,
@@ -78,8 +78,7 @@ def explain(
         "arms": list(_arms(considered)),
         "decision": _decision(decision),
     }
-    plain: dict[str, Any] = _plain(told)
-    return plain
+    return as_json(told)
 
 
 def differences(told: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
@@ -89,14 +88,15 @@ def differences(told: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]
         told: From `explain`.
         stored: The decision's row in the log, columns as in decisions/choose.DECISIONS.
     """
-    again, before = told["decision"], _plain(_decision(stored))
+    again, before = told["decision"], as_json(_decision(stored))
     return [name for name in DECISIONS if again[name] != before[name]]
 
 
 def words(told: Mapping[str, Any]) -> Iterator[str]:
     """The explanation as people read it, line by line."""
     strategy, owed = told["strategy"], told["owed"]
-    yield f"Borrower #{told['party_id']} on {told['business_date']}, strategy {strategy['name']} ({strategy['version'][:12]}), at {told['at']}"
+    yield f"Borrower #{told['party_id']} on {told['business_date']}, looked at {told['at']}"
+    yield f"Strategy: {strategy['name']}, version {strategy['version'][:12]}."
     if owed is None:
         yield "Nothing is asked for: no undisputed amount is past due on a loan that is treated by stage."
     else:
@@ -112,6 +112,24 @@ def words(told: Mapping[str, Any]) -> Iterator[str]:
         name = "no contact" if arm["channel"] is None else f"{arm['channel']} to #{arm['contact_point_id']}, offer {arm['offer'] or 'none'}"
         yield f"  {name}: score {arm['score']}, probability {arm['probability']}"
     yield from _decision_words(told["decision"])
+
+
+def log_words(told: Mapping[str, Any]) -> Iterator[str]:
+    """What the log says of the same date, line by line; for an explanation that tasks/explain completed."""
+    if told["stored"] is None:
+        yield "Nothing is decided for this date; this is what would be decided."
+    elif told["replays"]:
+        yield f"The decision of campaign run {told['campaign_run_id']}, made again from what was known then, is the same."
+    else:
+        yield f"NOT THE SAME as the decision of campaign run {told['campaign_run_id']}: {', '.join(told['differences'])} differ."
+        yield from ("  " + line.strip() for line in _decision_words(told["stored"]))
+    if told["policies_changed"]:
+        yield f"Policies that changed since then: {', '.join(told['policies_changed'])}."
+    for attempt in told["attempts"]:
+        point = f"{attempt['channel']} to contact point #{attempt['contact_point_id']}"
+        yield f"Attempt #{attempt['id']}, step {attempt['step']}, try {attempt['try_number']}: {point}, now {attempt['state']}"
+        for move in attempt["moves"]:
+            yield f"  {move['at']}: {move['from'] or 'new'} -> {move['to']} ({move['cause']})"
 
 
 def _candidate_words(candidate: Mapping[str, Any]) -> Iterator[str]:
@@ -204,10 +222,14 @@ def _decision(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in DECISIONS} | {"propensities": None if propensities is None else json.loads(propensities)}
 
 
+def as_json(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with JSON's types only: instants in UTC and dates as ISO 8601, ids and tokens as text where they are no numbers."""
+    return {str(key): _plain(item) for key, item in value.items()}
+
+
 def _plain(value: Any) -> Any:
-    """JSON types: instants and dates as ISO 8601, in UTC."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return as_json(value)
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, datetime):

@@ -148,9 +148,14 @@ def open_run(
     hashes = write_policies(connection, policies)
     key = {"stage": stage, "business_date": business_date, "scope": scope}
     asked = {"preview": preview, "borrowers_max": borrowers_max, "policy_hashes": hashes}
-    seed = hmac.digest(settings().seed.get_secret_value().encode(), f"{stage} {business_date} {scope}".encode(), sha256).hex()
+    seed = seed_of(stage, business_date, scope)
     opened: int | None = connection.execute(_OPEN, {**key, **asked, "seed": seed, "at": at}).scalar()
     return _take_up(connection, key, asked) if opened is None else opened
+
+
+def seed_of(stage: str, business_date: date, scope: str = ALL) -> str:
+    """Seed of every draw in the run of that stage, date and part: nobody knows it who does not know the installation's."""
+    return hmac.digest(settings().seed.get_secret_value().encode(), f"{stage} {business_date} {scope}".encode(), sha256).hex()
 
 
 def _take_up(connection: Connection, key: Mapping[str, Any], asked: Mapping[str, Any]) -> int:

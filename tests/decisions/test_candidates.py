@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
@@ -184,3 +185,8 @@ def test_candidates_do_not_depend_on_the_order_of_rows() -> None:
 
 def test_nobody_at_all_is_no_error() -> None:
     assert found(facts_of()).is_empty()
+
+
+def test_the_instant_of_planning_may_come_in_any_zone() -> None:
+    known = facts_of(Known())
+    assert stands(known, at=NOON_IN_NEW_YORK.astimezone(ZoneInfo("Asia/Taipei"))) == stands(known)

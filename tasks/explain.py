@@ -1,0 +1,103 @@
+"""Explain: why one borrower was contacted, or left in peace, or would be today.
+
+In:   the lender's id of a borrower, or ours; a date.
+Out:  decisions/explain.explain's dictionary, with what the log says of the same date: the decision as it was written,
+      whether it replays, which policies changed since, and what became of each attempt.
+Pure: no; reads the ledger, writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from config.message_files import message_texts
+from config.policies import STRATEGY, policies
+from config.rule_files import rule_packs
+from config.settings import settings
+from config.strategy_files import stages_of, strategy
+from decisions.candidates import owed
+from decisions.explain import as_json, differences, explain
+from ledger import clock
+from ledger.campaigns import read_run, seed_of
+from ledger.decisions_log import Decided, find_party, read_attempts, read_decision
+from ledger.engine import connection
+from ledger.facts import read_facts
+
+# A day that is not today, and on which nothing was decided, is looked at from its middle.
+MIDDAY: Final = time(12)
+
+
+def explain_borrower(named: str, as_of: date | None = None) -> dict[str, Any]:
+    """Tell everything about one borrower's decision on a date.
+
+    Where a decision is in the log, the facts are read as they were known when it was made, and it is made again at its
+    own instant. Where there is none, it is made now as it would be: at this instant, or at midday of another date.
+
+    Args:
+        named: The lender's id of the borrower, or ours as #123.
+        as_of: Local business date; None = today, on the one clock.
+
+    Returns:
+        The dictionary of `decisions.explain.explain`, and `campaign_run_id`, `stored` (the decision's row, or None),
+        `replays` (None where nothing is stored), `differences`, `policies_changed`, `attempts`.
+
+    Raises:
+        UnknownBorrowerError: No such borrower, or several.
+    """
+    with connection() as tx:
+        party = find_party(tx, named)
+        now = clock.now(tx)
+        zone = ZoneInfo(settings().business_zone)
+        on = as_of or now.astimezone(zone).date()
+        stage, stored = _decided(tx, party, on)
+        at = now if on == now.astimezone(zone).date() else datetime.combine(on, MIDDAY, zone)
+        facts = read_facts(
+            tx,
+            parties=[party],
+            at=stored.decided_at if stored else at,
+            business_date=on,
+            loans="now",
+            known_at=stored.facts_known_at if stored else None,
+        )
+        run = read_run(tx, stored.campaign_run_id) if stored else None
+        attempts = read_attempts(tx, party, business_date=on)
+    stage = stage or next(iter(set(owed(facts.loans)["stage"]) & set(stages_of(STRATEGY))), stages_of(STRATEGY)[0])
+    told = explain(
+        facts,
+        strategy(STRATEGY, stage),
+        rule_packs(),
+        message_texts(),
+        at=stored.decided_at if stored else at,
+        business_date=on,
+        seed=(run.seed if run else seed_of(stage, on)).encode(),
+    )
+    differing = differences(told, stored.row) if stored else []
+    return told | as_json(
+        {
+            "campaign_run_id": run.id if run else None,
+            "stored": stored.row if stored else None,
+            "replays": not differing if stored else None,
+            "differences": differing,
+            "policies_changed": _changed(run.policy_hashes, stage) if run else [],
+            "attempts": attempts,
+        }
+    )
+
+
+def _decided(tx: Connection, party: int, on: date) -> tuple[str | None, Decided | None]:
+    for stage in stages_of(STRATEGY):
+        stored = read_decision(tx, party, stage=stage, business_date=on)
+        if stored is not None:
+            return stage, stored
+    return None, None
+
+
+def _changed(decided_by: Mapping[str, str], stage: str) -> list[str]:
+    """Policies of the run whose text is another one today; the decision is made again by today's."""
+    today = {f"{policy.kind}/{policy.name}": policy.hash for policy in policies(stage)}
+    return sorted(name for name in decided_by.keys() | today.keys() if decided_by.get(name) != today.get(name))
