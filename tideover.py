@@ -112,9 +112,8 @@ def up() -> None:
     except (ServiceError, EmbeddedDatabaseError) as error:
         typer.echo(error, err=True)
         raise typer.Exit(1) from None
-    typer.echo(
-        f"sandbox mode: nobody real can be reached. Prefect UI: {services.addresses['prefect']}   logs: {STATE_FOLDER / 'logs'}   `make down` stops it"
-    )
+    typer.echo(f"Sandbox mode: nobody real can be reached. Open {services.addresses['prefect']} for the Prefect UI.")
+    typer.echo(f"Logs are in {STATE_FOLDER / 'logs'}; `make down` stops it all.")
 
 
 @app.command()
