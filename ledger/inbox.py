@@ -69,56 +69,59 @@ class Vocabulary:
     replies: ReplyPolicy
 
 
-def keep(tx: Connection, said: Said) -> int:
+def keep(tx: Connection, said: Sequence[Said]) -> dict[int, str]:
     """Keep what was said, encrypted; what was said before is only counted.
 
     Returns:
-        Id of the inbox row.
+        Id of the inbox row → its kind; one for each different thing, in the order in which it was said.
     """
-    row = tx.execute(
-        _KEEP,
-        {
-            "provider": said.provider,
-            "provider_id": said.provider_id,
-            "kind": said.kind,
-            "status": said.status,
-            "token": said.token,
-            "error_code": said.error_code,
-            "at": clock.now(tx),
-        },
-    ).one()
-    if row.times_received == 1:
-        payload, key_id = vault.encrypt(json.dumps(said.fields, ensure_ascii=False))
-        tx.execute(_KEEP_PAYLOAD, {"event": row.id, "payload": payload, "key_id": key_id})
-    return int(row.id)
+    asked: dict[tuple[str, str, str], dict[str, Any]] = {}
+    first: dict[tuple[str, str, str], Said] = {}
+    for one in said:
+        key = (one.provider, one.provider_id, one.status)
+        row = asked.setdefault(key, {**{name: getattr(one, name) for name in _KEPT}, "times": 0})
+        row["times"] += 1
+        first.setdefault(key, one)
+    # In the order in which it was said: a start after a stop is not a stop after a start.
+    rows = json.dumps(list(asked.values()), default=str)
+    kept = {(row.provider, row.provider_id, row.status): row for row in tx.execute(_KEEP, {"rows": rows, "at": clock.now(tx)})}
+    fresh = [(kept[key].id, first[key]) for key in asked if kept[key].times_received == asked[key]["times"]]
+    if fresh:
+        tx.execute(_KEEP_PAYLOAD, [_payload(event_id, one) for event_id, one in fresh])
+    return {kept[key].id: kept[key].kind for key in asked}
 
 
-def apply(tx: Connection, event_id: int, vocabulary: Vocabulary) -> str | None:
-    """Apply one inbox row, if nobody has.
+def apply(tx: Connection, event_ids: Sequence[int], vocabulary: Vocabulary) -> dict[int, str]:
+    """Apply inbox rows that nobody has applied.
+
+    Statuses may come together; a person's message comes alone, since it locks its people.
 
     Returns:
-        What it did, a short word also kept in `effect`; None where it was applied before or another worker is at it.
+        Id → what it did, a short word also kept in `effect`. One is missing that was applied before or that another worker is at.
     """
-    event = tx.execute(_LOCK, {"event": event_id}).one_or_none()
-    if event is None:
-        return None
-    effect = _apply_message(tx, event, vocabulary) if event.kind == "inbound" else _apply_status(tx, event, vocabulary)
-    tx.execute(_APPLIED, {"event": event_id, "at": clock.now(tx), "effect": effect})
-    return effect
+    events = tx.execute(_LOCK, {"events": list(event_ids)}).all()
+    statuses = [event for event in events if event.kind != "inbound"]
+    effects = _apply_statuses(tx, statuses, vocabulary) | {
+        event.id: _apply_message(tx, event, vocabulary) for event in events if event.kind == "inbound"
+    }
+    if effects:
+        told = [{"event": event_id, "effect": effect} for event_id, effect in effects.items()]
+        tx.execute(_APPLIED, {"effects": json.dumps(told), "at": clock.now(tx)})
+    return effects
 
 
-def receive(said: Said, vocabulary: Vocabulary) -> int:
+def receive(said: Sequence[Said], vocabulary: Vocabulary) -> list[int]:
     """Keep what was said, then apply it; the two in transactions of their own.
 
     What was kept and could not be applied stays waiting: whoever said it is not asked to say it again.
 
     Returns:
-        Id of the inbox row.
+        Ids of the inbox rows, one for each different thing.
     """
     with connection() as tx:
-        event_id = keep(tx, said)
-    _apply_alone(event_id, vocabulary)
-    return event_id
+        kept = keep(tx, said)
+    _apply_apart(kept, vocabulary)
+    return list(kept)
 
 
 def apply_waiting(vocabulary: Vocabulary, *, at_most: int = 1000) -> int:
@@ -128,38 +131,56 @@ def apply_waiting(vocabulary: Vocabulary, *, at_most: int = 1000) -> int:
         How many were applied.
     """
     with connection() as tx:
-        waiting = list(tx.execute(_WAITING, {"at_most": at_most}).scalars())
-    return sum(_apply_alone(event_id, vocabulary) for event_id in waiting)
+        waiting = {row.id: row.kind for row in tx.execute(_WAITING, {"at_most": at_most})}
+    return _apply_apart(waiting, vocabulary)
 
 
-def _apply_alone(event_id: int, vocabulary: Vocabulary) -> bool:
+def _apply_apart(kinds: Mapping[int, str], vocabulary: Vocabulary) -> int:
+    """Statuses in one transaction, or each in its own where that fails; people's messages each in its own. How many."""
+    statuses = [event_id for event_id, kind in kinds.items() if kind != "inbound"]
+    applied = _applied(statuses, vocabulary) if statuses else 0
+    alone = [event_id for event_id in kinds if applied is None or event_id not in statuses]
+    return (applied or 0) + sum(_applied([event_id], vocabulary) or 0 for event_id in alone)
+
+
+def _applied(event_ids: Sequence[int], vocabulary: Vocabulary) -> int | None:
+    """How many were applied now; None where something is in the way."""
     try:
         with connection() as tx:
-            return apply(tx, event_id, vocabulary) is not None
+            return len(apply(tx, event_ids, vocabulary))
     except Exception as error:  # noqa: BLE001  # kept safely; it waits for whoever heals it, and the log says that it does
         # The class alone: a database's error repeats the values of its statement.
-        _log.error("inbox row %d waits: it could not be applied (%s)", event_id, type(error).__name__)
-        return False
+        _log.error("inbox rows %d..%d wait: not applied (%s)", min(event_ids), max(event_ids), type(error).__name__)
+        return None
 
 
-def _apply_status(tx: Connection, event: Row[Any], vocabulary: Vocabulary) -> str:
-    """Move the attempt that a status or an acknowledgement is about."""
-    state = vocabulary.state_of(event.provider, event.status)
-    if state is None:
-        return "says_nothing"
-    told = StatusEvent(
-        event_id=event.id,
-        token=event.token,
+def _payload(event_id: int, said: Said) -> dict[str, Any]:
+    payload, key_id = vault.encrypt(json.dumps(said.fields, ensure_ascii=False))
+    return {"event": event_id, "payload": payload, "key_id": key_id}
+
+
+def _apply_statuses(tx: Connection, events: Sequence[Row[Any]], vocabulary: Vocabulary) -> dict[int, str]:
+    """Move the attempts that statuses and acknowledgements are about."""
+    effects: dict[int, str] = {}
+    told: list[StatusEvent] = []
+    for event in events:
+        state = vocabulary.state_of(event.provider, event.status)
+        if state is None:
+            effects[event.id] = "says_nothing"
+            continue
         # The app knows no provider's id.
-        provider_id=event.provider_id if event.kind == "status" else None,
-        state=state,
-        error_code=event.error_code,
-        at=event.at,
-    )
-    effect = attempts.apply_provider_events(tx, [told], at=event.at)[event.id]
-    if effect == "applied" and state in attempts.PROVIDER_ENDS:
-        _learn(tx, event, vocabulary.meaning_of(event.error_code))
-    return effect
+        provider_id = event.provider_id if event.kind == "status" else None
+        told.append(
+            StatusEvent(
+                event_id=event.id, token=event.token, provider_id=provider_id, state=state, error_code=event.error_code, at=event.at
+            )
+        )
+    if told:
+        effects |= attempts.apply_provider_events(tx, told, at=clock.now(tx))
+    for event in events:
+        if effects[event.id] == "applied" and vocabulary.state_of(event.provider, event.status) in attempts.PROVIDER_ENDS:
+            _learn(tx, event, vocabulary.meaning_of(event.error_code))
+    return effects
 
 
 def _learn(tx: Connection, event: Row[Any], meaning: str) -> None:
@@ -201,21 +222,29 @@ def events(tx: Connection, provider_id: str) -> Sequence[tuple[str, int, str | N
     return [(row.status, row.times_received, row.effect) for row in rows]
 
 
+_KEPT = ("provider", "provider_id", "kind", "status", "token", "error_code")
 _KEEP = text("""
     INSERT INTO provider_event (provider, provider_id, kind, status, token, error_code, at, times_received)
-    VALUES (:provider, :provider_id, :kind, :status, :token, :error_code, :at, 1)
-    ON CONFLICT ON CONSTRAINT provider_event_once DO UPDATE SET times_received = provider_event.times_received + 1
-    RETURNING id, times_received
+    SELECT provider, provider_id, kind, status, token, error_code, :at, times
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+        AS r(provider text, provider_id text, kind text, status text, token uuid, error_code text, times integer)
+    ON CONFLICT ON CONSTRAINT provider_event_once DO UPDATE SET times_received = provider_event.times_received + excluded.times_received
+    RETURNING id, provider, provider_id, kind, status, times_received
 """)
 _KEEP_PAYLOAD = text("INSERT INTO provider_event_payload (provider_event_id, payload_encrypted, key_id) VALUES (:event, :payload, :key_id)")
 _LOCK = text("""
     SELECT e.id, e.provider, e.provider_id, e.kind, e.status, e.token, e.error_code, e.at, p.payload_encrypted, p.key_id
     FROM provider_event e LEFT JOIN provider_event_payload p ON p.provider_event_id = e.id
-    WHERE e.id = :event AND e.applied_at IS NULL
+    WHERE e.id = ANY(:events) AND e.applied_at IS NULL
+    ORDER BY e.id
     FOR UPDATE OF e SKIP LOCKED
 """)
-_APPLIED = text("UPDATE provider_event SET applied_at = :at, effect = :effect WHERE id = :event")
-_WAITING = text("SELECT id FROM provider_event WHERE applied_at IS NULL ORDER BY id LIMIT :at_most")
+_APPLIED = text("""
+    UPDATE provider_event e SET applied_at = :at, effect = r.effect
+    FROM jsonb_to_recordset(CAST(:effects AS jsonb)) AS r(event bigint, effect text)
+    WHERE e.id = r.event
+""")
+_WAITING = text("SELECT id, kind FROM provider_event WHERE applied_at IS NULL ORDER BY id LIMIT :at_most")
 _COUNT_WAITING = text("SELECT count(*) FROM provider_event WHERE applied_at IS NULL")
 _EVENTS = text("SELECT status, times_received, effect FROM provider_event WHERE provider_id = :provider_id ORDER BY id")
 _ABOUT = text("""

@@ -8,26 +8,31 @@ Pure: no.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response, status
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.settings import settings
 from ledger import inbox
 from ledger.engine import connection
 from portal import webhooks
+from portal.receiver import NotKeptError, Receiver
+
+_log = logging.getLogger(__name__)
 
 # How long something may wait that a crash or a database out of reach left unapplied.
 HEALING_SECONDS: Final = 15.0
 
 
 @asynccontextmanager
-async def healing(_: FastAPI) -> AsyncIterator[None]:
-    """Apply what waits in the inbox, now and again, as long as the portal runs."""
+async def living(portal: FastAPI) -> AsyncIterator[None]:
+    """Receive what is said, and apply what waits in the inbox now and again, as long as the portal runs."""
     vocabulary = webhooks.vocabulary()
+    portal.state.receiver = Receiver(vocabulary)
 
     async def heal() -> None:
         while True:
@@ -35,15 +40,22 @@ async def healing(_: FastAPI) -> AsyncIterator[None]:
                 await asyncio.to_thread(inbox.apply_waiting, vocabulary)
             await asyncio.sleep(HEALING_SECONDS)
 
-    healer = asyncio.create_task(heal())
+    tasks = [asyncio.create_task(portal.state.receiver.run()), asyncio.create_task(heal())]
     yield
-    healer.cancel()
-    with suppress(asyncio.CancelledError):
-        await healer
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
-app = FastAPI(title="tideover portal", docs_url=None, redoc_url=None, openapi_url=None, lifespan=healing)
+app = FastAPI(title="tideover portal", docs_url=None, redoc_url=None, openapi_url=None, lifespan=living)
 app.include_router(webhooks.router)
+
+
+@app.exception_handler(NotKeptError)
+async def say_not_kept(_: Request, error: NotKeptError) -> Response:
+    """Whoever spoke is told that nobody heard; Twilio keeps a list of such calls."""
+    _log.error("a webhook was refused: %s", error)
+    return Response(status_code=status.HTTP_503_SERVICE_UNAVAILABLE)
 
 
 @app.get("/health")

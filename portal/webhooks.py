@@ -16,13 +16,12 @@ from urllib.parse import parse_qsl
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response, status
-from fastapi.concurrency import run_in_threadpool
 
 from channels import codes, signatures
 from config.replies import reply_policy_in_force
 from config.settings import settings
-from ledger import inbox
 from ledger.inbox import Said, Vocabulary
+from portal.receiver import Receiver
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 
@@ -42,6 +41,15 @@ def vocabulary() -> Vocabulary:
     return Vocabulary(
         state_of=codes.state_of, meaning_of=codes.meaning_of_callback, intent_of=codes.intent_of, replies=reply_policy_in_force()
     )
+
+
+def receiver_of(request: Request) -> Receiver:
+    """The process's receiver; portal/app.py makes it."""
+    receiver: Receiver = request.app.state.receiver
+    return receiver
+
+
+Receiving = Annotated[Receiver, Depends(receiver_of)]
 
 
 async def body_of(request: Request) -> bytes:
@@ -99,7 +107,7 @@ async def app_event(request: Request, body: Annotated[bytes, Depends(body_of)]) 
 
 
 @router.post("/twilio/status/{token}", status_code=status.HTTP_204_NO_CONTENT)
-async def twilio_status(token: UUID, fields: Annotated[Fields, Depends(twilio_fields)]) -> None:
+async def twilio_status(token: UUID, fields: Annotated[Fields, Depends(twilio_fields)], receiver: Receiving) -> None:
     """A message of ours moved on."""
     given = dict(fields)
     said = Said(
@@ -111,11 +119,11 @@ async def twilio_status(token: UUID, fields: Annotated[Fields, Depends(twilio_fi
         error_code=given.get("ErrorCode") or None,
         fields=given,
     )
-    await run_in_threadpool(inbox.receive, said, vocabulary())
+    await receiver.receive(said)
 
 
 @router.post("/twilio/inbound")
-async def twilio_inbound(fields: Annotated[Fields, Depends(twilio_fields)]) -> Response:
+async def twilio_inbound(fields: Annotated[Fields, Depends(twilio_fields)], receiver: Receiving) -> Response:
     """A person wrote."""
     given = dict(fields)
     said = Said(
@@ -127,12 +135,12 @@ async def twilio_inbound(fields: Annotated[Fields, Depends(twilio_fields)]) -> R
         error_code=None,
         fields={**given, "From": _required(given, "From")},
     )
-    await run_in_threadpool(inbox.receive, said, vocabulary())
+    await receiver.receive(said)
     return Response(NO_MESSAGE, media_type="text/xml")
 
 
 @router.post("/app/acknowledgement", status_code=status.HTTP_204_NO_CONTENT)
-async def app_acknowledgement(event: Annotated[dict[str, Any], Depends(app_event)]) -> None:
+async def app_acknowledgement(event: Annotated[dict[str, Any], Depends(app_event)], receiver: Receiving) -> None:
     """A notification arrived at a phone, or was opened."""
     data, word = event.get("data"), event.get("event")
     token = _token(data.get("ack")) if isinstance(data, dict) else None
@@ -147,7 +155,7 @@ async def app_acknowledgement(event: Annotated[dict[str, Any], Depends(app_event
         error_code=None,
         fields={"event": json.dumps(event)},
     )
-    await run_in_threadpool(inbox.receive, said, vocabulary())
+    await receiver.receive(said)
 
 
 def _public_address(request: Request) -> str:

@@ -67,7 +67,7 @@ def reply(body: str, *, sid: str | None = None, number: str = NUMBER, opt_out_ty
 
 
 def say(*said: Said) -> list[int]:
-    return [inbox.receive(one, VOCABULARY) for one in said]
+    return [event_id for one in said for event_id in inbox.receive([one], VOCABULARY)]
 
 
 def effects(provider_id: str) -> list[tuple[str, int, str | None]]:
@@ -289,8 +289,7 @@ def test_a_reply_by_another_channel_stops_that_channel(borrower: BorrowerIds, kn
 
 def test_what_was_kept_and_not_applied_is_applied_later(borrower: BorrowerIds, known: Known) -> None:
     with connection() as tx:
-        inbox.keep(tx, reply("STOP"))
-        inbox.keep(tx, reply("paid"))
+        inbox.keep(tx, [reply("STOP"), reply("paid")])
     assert known.opt_outs(borrower) == []
     assert inbox.apply_waiting(VOCABULARY) == 2
     assert known.opt_outs(borrower) == [("sms", True)]
@@ -302,13 +301,13 @@ def test_one_that_cannot_be_applied_stays_waiting_and_stops_no_other(
     borrower: BorrowerIds, known: Known, caplog: pytest.LogCaptureFixture
 ) -> None:
     with connection() as tx:
-        broken = inbox.keep(tx, reply("STOP"))
+        (broken,) = inbox.keep(tx, [reply("STOP")])
         tx.execute(text("UPDATE provider_event_payload SET key_id = 'gone' WHERE provider_event_id = :id"), {"id": broken})
-        inbox.keep(tx, reply("paid"))
+        inbox.keep(tx, [reply("paid")])
     with caplog.at_level(logging.DEBUG):
         assert inbox.apply_waiting(VOCABULARY) == 1
     assert known.outcomes(borrower) == [("paid", False)]
-    assert f"inbox row {broken} waits" in caplog.text
+    assert f"inbox rows {broken}..{broken} wait" in caplog.text
     with connection() as tx:
         assert inbox.counts_waiting(tx) == 1
 
@@ -328,12 +327,54 @@ def test_a_message_is_kept_encrypted_and_said_in_no_log(borrower: BorrowerIds, c
 
 def test_two_workers_apply_one_message_once(borrower: BorrowerIds, known: Known) -> None:
     with connection() as tx:
-        event_id = inbox.keep(tx, reply("paid"))
+        (event_id,) = inbox.keep(tx, [reply("paid")])
     with connection() as first:
-        assert inbox.apply(first, event_id, VOCABULARY) == "paid"
+        assert inbox.apply(first, [event_id], VOCABULARY) == {event_id: "paid"}
         with connection() as second:
-            assert inbox.apply(second, event_id, VOCABULARY) is None
+            assert inbox.apply(second, [event_id], VOCABULARY) == {}
     assert known.outcomes(borrower) == [("paid", False)]
+
+
+def test_what_comes_together_does_what_it_does_alone(borrower: BorrowerIds, send: Send, outbox: Outbox, known: Known) -> None:
+    sent = send(borrower)
+    group = [
+        status("sent", sent),
+        status("undelivered", sent, error_code="30005"),
+        status("sent", sent),
+        status("teleported", sent),
+        reply("STOP", sid="SM" + "a" * 32),
+        reply("STOP", sid="SM" + "a" * 32),
+    ]
+    assert len(inbox.receive(group, VOCABULARY)) == 4
+    assert {(word, times, effect) for word, times, effect in effects(sent.provider_id)} == {
+        ("sent", 2, "applied"),
+        ("undelivered", 1, "applied"),
+        ("teleported", 1, "says_nothing"),
+    }
+    assert outbox.attempt(sent.attempt_id)["state"] == "undelivered"
+    assert known.status(borrower.sms_id) == "unreachable"
+    assert known.outcomes(borrower) == [("stop", False)]
+
+
+def test_what_comes_together_is_heard_in_the_order_in_which_it_was_said(borrower: BorrowerIds, known: Known) -> None:
+    inbox.receive([reply("STOP", sid="SM" + "b" * 32), reply("START", sid="SM" + "a" * 32)], VOCABULARY)
+    assert known.opt_outs(borrower) == [("sms", False)]
+
+
+def test_one_status_that_cannot_be_applied_stays_waiting_and_stops_no_other(borrower: BorrowerIds, send: Send, outbox: Outbox) -> None:
+    sent = send(borrower)
+
+    def breaks(provider: str, word: str) -> str | None:
+        if word == "sending":
+            raise RuntimeError("a word that nobody foresaw")
+        return codes.state_of(provider, word)
+
+    fragile = Vocabulary(state_of=breaks, meaning_of=codes.meaning_of_callback, intent_of=codes.intent_of, replies=reply_policy_in_force())
+    inbox.receive([status("sending", sent), status("delivered", sent)], fragile)
+    assert outbox.attempt(sent.attempt_id)["state"] == "delivered"
+    with connection() as tx:
+        assert inbox.counts_waiting(tx) == 1
+    assert inbox.apply_waiting(VOCABULARY) == 1
 
 
 def test_an_answer_waits_for_whoever_holds_the_borrower(borrower: BorrowerIds, known: Known) -> None:

@@ -6,6 +6,7 @@ import base64
 import hmac
 import json
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from hashlib import sha1, sha256
 from typing import Any
@@ -203,6 +204,15 @@ def test_a_signed_acknowledgement_that_says_nothing_is_refused(client: Client, c
     assert kept() == 0
 
 
+def test_one_that_the_ledger_refuses_takes_no_other_along(client: Client, borrower: BorrowerIds, known: Known) -> None:
+    """Said at once, so that they may be kept together: an id with a NUL, which PostgreSQL does not take."""
+    with ThreadPoolExecutor(8) as pool:
+        sids = [f"SM{number:032x}" if number % 4 else f"SM\0{number}" for number in range(16)]
+        answers = list(pool.map(lambda sid: post(client, INBOUND, message_form("ok", sid)).status_code, sids))
+    assert answers == [200 if number % 4 else 503 for number in range(16)]
+    assert len(known.outcomes(borrower)) == kept() == 12
+
+
 def test_health_says_the_mode_and_how_much_waits(client: Client) -> None:
     assert client.get("/health").json() == {"status": "ok", "mode": "sandbox", "inbox_waiting": 0}
 
@@ -218,7 +228,7 @@ def test_what_a_crash_left_waiting_is_applied_when_the_portal_starts(borrower: B
         fields={"From": NUMBER, "Body": "STOP"},
     )
     with connection() as tx:
-        inbox.keep(tx, said)
+        inbox.keep(tx, [said])
     with serve_portal() as url, Client(base_url=url, trust_env=False) as client:
         for _ in range(100):
             if client.get("/health").json()["inbox_waiting"] == 0:
