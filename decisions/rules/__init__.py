@@ -47,6 +47,7 @@ from decisions.rules.timetable import DAY_US, EPOCH, NEVER_US, day_number
 SEARCH_DAYS: Final = 8
 # Each round ends at an instant that a rule named; a week has no more of them than this.
 ROUNDS_MAX: Final = 64
+FEW_ROWS: Final = 4096
 REASON_BITS: Final = 60
 
 
@@ -140,7 +141,7 @@ def _applied(table: Table, packs: Packs, bases: Collection[str] | None) -> list[
         if any(looks):
             constraint = _constraint(rule, table, known)
             passing = isinstance(rule, HoldRule) and not PASSING.isdisjoint(rule.conditions)
-            if constraint is not None:
+            if constraint is not None and constraint.binds():
                 applies = pl.Series(looks, dtype=pl.Boolean).gather(table.profile)
                 hours = constraint if isinstance(constraint, Hours) else None
                 if rule.one_reply is not None and any(profile.purpose == replies.REPLY for profile in table.profiles):
@@ -226,19 +227,27 @@ def _next(table: Table, applied: Sequence[_Applied], verdicts: dict[str, pl.Seri
             waits = waits | ~verdicts[rule.rule_id]
         elif isinstance(rule.constraint, Fixed):
             hopeless = hopeless | ~verdicts[rule.rule_id]
-    next_at = at.zip_with(allowed, pl.Series([NEVER_US], dtype=pl.Int64))
-    rows = (lasts & ~hopeless).arg_true()
-    if len(rows):
-        moving = [rule.take(rows) for rule in applied if not rule.passing and not isinstance(rule.constraint, Fixed)]
-        place = table.moment.place.gather(rows)
-        found = _search(moving, Moment(at.gather(rows), place, table.moment.places))
-        next_at = next_at.clone().scatter(rows, found)
+    never = pl.Series([NEVER_US], dtype=pl.Int64)
+    next_at = at.zip_with(allowed, never)
+    searched = lasts & ~hopeless
+    moving = [rule for rule in applied if not rule.passing and not isinstance(rule.constraint, Fixed)]
+    if len(at) <= FEW_ROWS:
+        # Picking rows out would cost more than asking about all of them.
+        if searched.any():
+            next_at = _search(moving, table.moment).zip_with(searched | allowed, never)
+    elif len(rows := searched.arg_true()):
+        there = Moment(at.gather(rows), table.moment.place.gather(rows), table.moment.places)
+        next_at = next_at.clone().scatter(rows, _search([rule.take(rows) for rule in moving], there))
     for_good = lasts & (next_at == NEVER_US)
-    return pl.Series([NEVER_US], dtype=pl.Int64).zip_with(waits, next_at) if waits.any() else next_at, for_good
+    return never.zip_with(waits, next_at) if waits.any() else next_at, for_good
 
 
 def _search(rules: Sequence[_Applied], moment: Moment) -> pl.Series:
-    """Ask all rules in turn, each time from the latest instant that one of them named, until none moves it."""
+    """Ask all rules in turn, each time from the latest instant that one of them named, until none moves it.
+
+    Returns:
+        The earliest instant at which all of them allow; NEVER_US where that is not within SEARCH_DAYS.
+    """
     end = moment.at + SEARCH_DAYS * DAY_US
     result = pl.repeat(NEVER_US, len(moment.at), dtype=pl.Int64, eager=True)
     rows = pl.int_range(len(moment.at), dtype=pl.get_index_type(), eager=True)
@@ -246,14 +255,18 @@ def _search(rules: Sequence[_Applied], moment: Moment) -> pl.Series:
         then = moment.at
         for rule in rules:
             then = later(then, rule.frees(moment))
-        still = then == moment.at
-        result = result.scatter(rows.filter(still), then.filter(still))
-        moved = (~still & (then <= end)).arg_true()
+        found = (then == moment.at) & (then <= end)
+        result = result.scatter(rows.filter(found), then.filter(found))
+        moved = (~found & (then <= end)).arg_true()
         if moved.is_empty():
             return result
-        rules = [rule.take(moved) for rule in rules]
-        moment = Moment(then.gather(moved), moment.place.gather(moved), moment.places)
-        rows, end = rows.gather(moved), end.gather(moved)
+        if len(rows) > FEW_ROWS:
+            rules = [rule.take(moved) for rule in rules]
+            then, rows, end = then.gather(moved), rows.gather(moved), end.gather(moved)
+            moment = Moment(then, moment.place.gather(moved), moment.places)
+        else:
+            # What lies past the search stays there, within reach of the hours that are laid out.
+            moment = Moment(earlier(then, end + 1), moment.place, moment.places)
     return result
 
 

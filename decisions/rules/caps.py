@@ -26,18 +26,19 @@ def constrain(rule: CapRule, at_most: int, table: Table) -> Constraint:
 
 def limited(counts: Counts, at_most: int, table: Table, *, consented_too: bool) -> Constraint:
     """Free from the instant at which fewer than `at_most` of the counted contacts still count."""
-    events = counted(counts, table, consented_too=consented_too)
+    events = counted(counts, table, at_most, consented_too=consented_too)
     free_from = _per_debt(events, at_most, table) if counts.per == "debt" else _per_person(events, at_most, table)
     constraint = NotBefore(free_from)
-    if counts.except_consented is None or table.facts.consents.is_empty() or not (free_from > 0).any():
+    if counts.except_consented is None or table.facts.consents.is_empty() or not constraint.binds():
         return constraint
-    return Excused(constraint, consent_excuses(table, counts.except_consented))
+    excuses = consent_excuses(table, counts.except_consented)
+    return constraint if excuses.entries.is_empty() else Excused(constraint, excuses)
 
 
 def _per_person(events: pl.DataFrame, at_most: int, table: Table) -> pl.Series:
-    free = _nth_last(events, ["party_id", "who"], at_most)
-    if free.is_empty():
+    if events.is_empty():
         return pl.zeros(len(table.rows), dtype=pl.Int64, eager=True)
+    free = _nth_last(events, ["party_id", "who"], at_most)
     keys = table.rows.select("party_id", "who")
     return keys.join(free, on=["party_id", "who"], how="left", maintain_order="left")["until"].fill_null(0)
 
@@ -45,10 +46,9 @@ def _per_person(events: pl.DataFrame, at_most: int, table: Table) -> pl.Series:
 def _per_debt(events: pl.DataFrame, at_most: int, table: Table) -> pl.Series:
     """Contacts that name no debt count for each; a row about several debts waits for the last of them."""
     nothing = pl.zeros(len(table.rows), dtype=pl.Int64, eager=True)
-    enough = events.group_by("party_id", "who").agg(pl.len()).filter(pl.col("len") >= at_most)
-    rows = table.rows.select("row", "party_id", "who").join(enough, on=["party_id", "who"], how="semi")
-    if rows.is_empty():
+    if events.is_empty():
         return nothing
+    rows = table.rows.select("row", "party_id", "who").join(events, on=["party_id", "who"], how="semi")
     asked = rows.join(table.row_loans.select("row", "debt"), on="row", how="left")
     pairs = asked.select("party_id", "who", "debt").unique()
     held = pairs.join(events.rename({"debt": "of_debt"}), on=["party_id", "who"])

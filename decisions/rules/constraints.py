@@ -12,10 +12,12 @@ Pure: values only.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from decisions.rules.timetable import (
@@ -62,6 +64,8 @@ class Moment:
     at: pl.Series
     place: pl.Series
     places: Sequence[Place]
+    # What windows found in this moment: they are asked for more than one thing.
+    looked_up: dict[Hours, tuple[pl.Series, pl.Series]] = field(default_factory=dict)
 
     @cached_property
     def _coded(self) -> pl.Series:
@@ -80,7 +84,7 @@ class Moment:
     @cached_property
     def slot(self) -> pl.Series:
         """Number of each row's slot."""
-        return self._codes.search_sorted(self._coded).cast(pl.Int64)
+        return pl.Series(np.searchsorted(self._codes.to_numpy(), self._coded.to_numpy()))
 
     @cached_property
     def offset(self) -> pl.Series:
@@ -104,6 +108,9 @@ class Moment:
 class Constraint(Protocol):
     """A rule over rows."""
 
+    def binds(self) -> bool:
+        """Whether it can forbid any of the rows at any time; what binds nobody need not be asked."""
+
     def frees(self, moment: Moment) -> pl.Series:
         """Earliest instant ≥ `moment.at` at which the rule allows, in microseconds; NEVER_US = not known to come."""
 
@@ -116,6 +123,10 @@ class Fixed:
     """Time changes nothing: allowed, or not."""
 
     allowed: pl.Series
+
+    def binds(self) -> bool:
+        """See `Constraint`."""
+        return not self.allowed.all()
 
     def frees(self, moment: Moment) -> pl.Series:
         """Now, or never."""
@@ -131,6 +142,11 @@ class NotBefore:
     """Forbidden until an instant; 0 = free."""
 
     free_from: pl.Series
+
+    def binds(self) -> bool:
+        """See `Constraint`."""
+        last = self.free_from.max()
+        return isinstance(last, int) and last > 0
 
     def frees(self, moment: Moment) -> pl.Series:
         """That instant, or now."""
@@ -151,17 +167,14 @@ class Blocks:
 
     entries: pl.DataFrame
 
+    def binds(self) -> bool:
+        """See `Constraint`."""
+        return not self.entries.is_empty()
+
     def frees(self, moment: Moment) -> pl.Series:
         """The last end of the entries that are on now; a later entry is met when the search gets there."""
-        on = self._on(moment)
-        if on.is_empty():
-            return moment.at
-        last = on.group_by("row").agg(pl.col("until").max())
-        return moment.at.clone().scatter(last["row"], last["until"])
-
-    def _on(self, moment: Moment) -> pl.DataFrame:
-        at = moment.at.gather(self.entries["row"])
-        return self.entries.filter((self.entries["since"] <= at) & (at < self.entries["until"]))
+        rows, on = _on(self.entries, moment.at)
+        return _moved_to(moment.at, rows[on], self.entries["until"].to_numpy()[on])
 
     def take(self, rows: pl.Series) -> Blocks:
         """See `Constraint`."""
@@ -174,19 +187,34 @@ class Grants:
 
     entries: pl.DataFrame
 
+    def binds(self) -> bool:
+        """See `Constraint`."""
+        return True
+
     def frees(self, moment: Moment) -> pl.Series:
         """Now, or never: nobody knows of a grant that is still to be given."""
         return Fixed(self.granted(moment)).frees(moment)
 
     def granted(self, moment: Moment) -> pl.Series:
         """Which rows have an entry that is on."""
-        at = moment.at.gather(self.entries["row"])
-        on = self.entries["row"].filter((self.entries["since"] <= at) & (at < self.entries["until"]))
-        return pl.repeat(False, len(moment.at), dtype=pl.Boolean, eager=True).scatter(on, True)
+        rows, on = _on(self.entries, moment.at)
+        granted = np.zeros(len(moment.at), dtype=np.bool_)
+        granted[rows[on]] = True
+        return pl.Series(granted)
 
     def take(self, rows: pl.Series) -> Grants:
         """See `Constraint`."""
         return Grants(_renumbered(self.entries, rows))
+
+
+@lru_cache(maxsize=16384)
+def _laid_out(intervals: Callable[[Place, int], Intervals], place: Place, day: int) -> tuple[npt.NDArray[np.int64], ...]:
+    """Starts and ends (µs since 1970) of a place's intervals seen from a day, and their ends on the slot's number line."""
+    # Past the last interval: never.
+    found = (*intervals(place, day), (NEVER_US - day * DAY_US, SLOT_END))
+    starts, ends = np.array([start for start, _ in found]), np.array([end for _, end in found])
+    last = np.where(ends == SLOT_END, NEVER_US, day * DAY_US + ends)
+    return day * DAY_US + starts, last, ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,30 +227,33 @@ class Hours:
 
     intervals: Callable[[Place, int], Intervals]
 
+    def binds(self) -> bool:
+        """See `Constraint`."""
+        return True
+
     def frees(self, moment: Moment) -> pl.Series:
         """The start of the next interval, or now if inside one."""
-        starts, _, found = self._found(moment)
-        return later(moment.at, starts.gather(found))
+        return later(moment.at, self._next(moment)[0])
 
     def closes(self, moment: Moment) -> pl.Series:
         """End of the interval that the row's instant lies in, or of the next one."""
-        _, ends, found = self._found(moment)
-        return ends.gather(found)
+        return self._next(moment)[1]
 
-    def _found(self, moment: Moment) -> tuple[pl.Series, pl.Series, pl.Series]:
-        starts, ends, keys = [], [], []
-        for number, (place, day) in enumerate(moment.slots):
-            for start, end in self.intervals(place, day):
-                starts.append(day * DAY_US + start)
-                ends.append(day * DAY_US + end)
-                keys.append((number << SLOT_BITS) + end)
-            # Past the last interval of this slot: never, rather than the next slot's first.
-            starts.append(NEVER_US)
-            ends.append(NEVER_US)
-            keys.append((number << SLOT_BITS) + SLOT_END)
-        wanted = moment.slot * (1 << SLOT_BITS) + moment.offset
-        found = pl.Series(keys, dtype=pl.Int64).search_sorted(wanted, side="right")
-        return pl.Series(starts, dtype=pl.Int64), pl.Series(ends, dtype=pl.Int64), found
+    def _next(self, moment: Moment) -> tuple[pl.Series, pl.Series]:
+        """Start and end of the interval that each row lies in, or of the next one; looked up once a moment."""
+        if self not in moment.looked_up:
+            moment.looked_up[self] = self._look_up(moment)
+        return moment.looked_up[self]
+
+    def _look_up(self, moment: Moment) -> tuple[pl.Series, pl.Series]:
+        laid_out = [_laid_out(self.intervals, place, day) for place, day in moment.slots]
+        if not laid_out:
+            return moment.at, moment.at
+        base = np.arange(len(laid_out)) << SLOT_BITS
+        keys = np.concatenate([keys + first for (_, _, keys), first in zip(laid_out, base, strict=True)])
+        found = np.searchsorted(keys, (moment.slot * (1 << SLOT_BITS) + moment.offset).to_numpy(), side="right")
+        starts, ends = (np.concatenate([one[which] for one in laid_out]) for which in (0, 1))
+        return pl.Series(starts[found]), pl.Series(ends[found])
 
     def take(self, rows: pl.Series) -> Hours:
         """See `Constraint`; hours belong to places, which the moment brings along."""
@@ -244,19 +275,21 @@ class QuietHours:
     plans: Sequence[DayPlan]
     hours: Hours
 
+    def binds(self) -> bool:
+        """See `Constraint`."""
+        return not self.entries.is_empty()
+
     def frees(self, moment: Moment) -> pl.Series:
         """The end of the wished quiet, or of the wish."""
-        rows = self.entries["row"]
-        at = moment.at.gather(rows)
-        coded = moment.place.gather(rows).cast(pl.Int64) * len(self.plans) + self.entries["plan"]
-        codes = coded.unique().sort()
-        places = [Place(moment.places[code // len(self.plans)].zones, quiet=self.plans[code % len(self.plans)]) for code in codes.to_list()]
-        free = self.hours.frees(Moment(at, codes.search_sorted(coded), places))
-        on = (self.entries["since"] <= at) & (at < self.entries["until"])
-        freed = (
-            pl.DataFrame({"row": rows, "free": earlier(free, self.entries["until"])}).filter(on).group_by("row").agg(pl.col("free").max())
-        )
-        return moment.at.clone().scatter(freed["row"], freed["free"])
+        if self.entries.is_empty():
+            return moment.at
+        rows, on = _on(self.entries, moment.at)
+        at = pl.Series(moment.at.to_numpy()[rows])
+        codes, number = np.unique(moment.place.to_numpy()[rows] * len(self.plans) + self.entries["plan"].to_numpy(), return_inverse=True)
+        places = [Place(moment.places[code // len(self.plans)].zones, quiet=self.plans[code % len(self.plans)]) for code in codes.tolist()]
+        free = self.hours.frees(Moment(at, pl.Series(number), places)).to_numpy()
+        until = np.minimum(free, self.entries["until"].to_numpy())
+        return _moved_to(moment.at, rows[on], until[on])
 
     def take(self, rows: pl.Series) -> QuietHours:
         """See `Constraint`."""
@@ -269,6 +302,10 @@ class Excused:
 
     constraint: Constraint
     excuses: Grants
+
+    def binds(self) -> bool:
+        """See `Constraint`."""
+        return self.constraint.binds()
 
     def frees(self, moment: Moment) -> pl.Series:
         """Now where excused, else what the constraint says."""
@@ -284,6 +321,10 @@ class Together:
     """Several constraints of one rule: all must allow."""
 
     parts: tuple[Constraint, ...]
+
+    def binds(self) -> bool:
+        """See `Constraint`."""
+        return any(part.binds() for part in self.parts)
 
     def frees(self, moment: Moment) -> pl.Series:
         """The latest of what the parts say; the search asks again from there."""
@@ -306,6 +347,10 @@ class Versions:
     """
 
     parts: tuple[tuple[int, int, Constraint], ...]
+
+    def binds(self) -> bool:
+        """See `Constraint`."""
+        return any(part.binds() for _, _, part in self.parts)
 
     def frees(self, moment: Moment) -> pl.Series:
         """What the version of each row's local date says."""
@@ -340,7 +385,26 @@ def earlier(one: pl.Series, other: pl.Series) -> pl.Series:
     return one.zip_with(one <= other, other)
 
 
+def _on(entries: pl.DataFrame, at: pl.Series) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Rows of the entries, and which entries are on at the instant of their row."""
+    rows = entries["row"].to_numpy()
+    own = at.to_numpy()[rows]
+    return rows, (entries["since"].to_numpy() <= own) & (own < entries["until"].to_numpy())
+
+
+def _moved_to(at: pl.Series, rows: npt.NDArray[np.int64], until: npt.NDArray[np.int64]) -> pl.Series:
+    """Instants moved on, in some rows, to the last of what is named for them."""
+    if not len(rows):
+        return at
+    moved = at.to_numpy().copy()
+    np.maximum.at(moved, rows, until)
+    return pl.Series(moved)
+
+
 def _renumbered(entries: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
-    """Entries of `rows`, by their new numbers."""
-    places = pl.DataFrame({"row": rows, "new": pl.int_range(len(rows), eager=True).cast(rows.dtype)})
-    return entries.join(places, on="row").drop("row").rename({"new": "row"})
+    """Entries of `rows` (ascending), by their new numbers."""
+    kept, own = rows.to_numpy(), entries["row"].to_numpy()
+    if not len(kept) or not len(own):
+        return entries.clear()
+    new = np.minimum(np.searchsorted(kept, own), len(kept) - 1)
+    return entries.with_columns(pl.Series("row", new)).filter(pl.Series(kept[new] == own))

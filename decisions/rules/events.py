@@ -22,17 +22,37 @@ from decisions.rules.table import Table
 from decisions.rules.timetable import DAY_US, NEVER_US, ends_of_span, step_values
 
 
-def counted(counts: Counts, table: Table, *, consented_too: bool) -> pl.DataFrame:
-    """The contacts that still count at the earliest instant of the table.
+def counted(counts: Counts, table: Table, at_least: int, *, consented_too: bool) -> pl.DataFrame:
+    """The contacts that still count at the earliest instant of the table, of the people with at least so many.
 
     Args:
         counts: Which contacts, for how long.
         table: Candidates with their facts.
+        at_least: People with fewer contacts are left out: no cap binds them.
         consented_too: Count also what the person had consented to (a conversation is one, whoever wanted it).
     """
     earliest = table.moment.at.min()
     if not isinstance(earliest, int) or table.history.is_empty():
         return _none()
+    kept = _kept(counts, table, earliest)
+    if kept.is_empty():
+        return _none()
+    kept = kept.with_columns(until=span_ends(kept["at"], kept["place"], table.zone_places, counts.span))
+    kept = kept.filter(pl.col("until") > earliest)
+    if at_least > 1:
+        many = kept.group_by("party_id", "who").len().filter(pl.col("len") >= at_least)
+        kept = kept.join(many, on=["party_id", "who"], how="semi")
+    if kept.is_empty():
+        return _none()
+    per_debt = counts.per == "debt"
+    events = _by_debt(kept, table) if per_debt else kept.with_columns(debt=pl.lit(None, pl.Int64))
+    if counts.except_consented is not None and not consented_too and not table.facts.consents.is_empty():
+        events = _without_consented(events, counts.except_consented, table)
+    return events.select("party_id", "who", "debt", "until")
+
+
+def _kept(counts: Counts, table: Table, earliest: int) -> pl.DataFrame:
+    """Contacts of the sort that is counted, recent enough to count at `earliest` (µs) or later."""
     # A local date is at most a day and a half away from UTC's.
     recent = pl.col("at") > earliest - (counts.span + 2) * DAY_US
     kept = table.history.filter(recent & pl.col("direction").is_in(counts.directions))
@@ -47,15 +67,7 @@ def counted(counts: Counts, table: Table, *, consented_too: bool) -> pl.DataFram
         kept = kept.filter(pl.col("purpose").is_in(counts.except_purposes).fill_null(False).not_())
     if counts.except_wrong_numbers and len(table.wrong_points):
         kept = kept.filter(pl.col("contact_point_id").is_in(table.wrong_points.implode()).fill_null(False).not_())
-    if kept.is_empty():
-        return _none()
-    kept = kept.with_columns(until=span_ends(kept["at"], kept["place"], table.zone_places, counts.span))
-    kept = kept.filter(pl.col("until") > earliest)
-    per_debt = counts.per == "debt"
-    events = _by_debt(kept, table) if per_debt else kept.with_columns(debt=pl.lit(None, pl.Int64))
-    if counts.except_consented is not None and not consented_too and not table.facts.consents.is_empty():
-        events = _without_consented(events, counts.except_consented, table)
-    return events.select("party_id", "who", "debt", "until")
+    return kept
 
 
 def _none() -> pl.DataFrame:
@@ -86,16 +98,20 @@ def _by_debt(events: pl.DataFrame, table: Table) -> pl.DataFrame:
     return events.drop("debt", strict=False).join(debts, on="event", how="left")
 
 
-def consent_spans(table: Table, days: int, parties: pl.DataFrame) -> pl.DataFrame:
+def consent_spans(table: Table, days: int, parties: pl.DataFrame, earliest: int) -> pl.DataFrame:
     """Consents given directly for calls, while they excuse: `party_id`, `channel`, `since`, `until`.
 
     At most `days` local days, the day of the consent being the first; earlier at its stated end or its revocation.
     Direct means given to the collector; where the creditor collects itself, to the creditor.
 
+    `earliest` (µs): what was consented to before it is not looked at.
+
     Source: 12 CFR 1006.14(b)(3)(i) and comments -1 to -3; 1006.6(b)(4)(i).
     """
+    # Nearly all consents are old, and excuse nothing any more.
     own = table.borrowers.select("party_id", "creditor_role", place="zones_number")
-    found = table.facts.consents.join(own, on="party_id").join(parties, on="party_id", how="semi")
+    recent = table.facts.consents.filter(pl.col("at").to_physical() > earliest)
+    found = recent.join(own, on="party_id").join(parties, on="party_id", how="semi")
     found = found.filter(
         (pl.col("given_to") == "collector") | ((pl.col("given_to") == "creditor") & (pl.col("creditor_role") == "first_party"))
     ).with_columns(since=pl.col("at").to_physical())
@@ -127,7 +143,11 @@ def _ended_by_conversation(spans: pl.DataFrame, table: Table, by: list[str]) -> 
 def _without_consented(events: pl.DataFrame, days: int, table: Table) -> pl.DataFrame:
     """Events outside every span of consent. The conversation that ends a span is still inside it: it was consented to."""
     marked = events.with_row_index("counted")
-    spans = consent_spans(table, days, events.select("party_id").unique())
+    earliest = events["at"].min()
+    assert isinstance(earliest, int), "there are events"  # noqa: S101  # the caller returns early without any
+    spans = consent_spans(table, days, events.select("party_id").unique(), earliest - (days + 2) * DAY_US)
+    if spans.is_empty():
+        return events
     covered = marked.select("counted", "party_id", "channel", "debt", "at").join(spans, on=["party_id", "channel"])
     covered = covered.filter((pl.col("since") <= pl.col("at")) & (pl.col("at") < pl.col("until")))
     covered = _ended_by_conversation(covered, table, ["counted", "since"]).filter(pl.col("at") <= pl.col("until"))
@@ -137,7 +157,12 @@ def _without_consented(events: pl.DataFrame, days: int, table: Table) -> pl.Data
 def consent_excuses(table: Table, days: int) -> Grants:
     """When a row's call is one that the person consented to directly, and so is not limited."""
     rows = table.rows.select("row", "party_id", "channel")
-    spans = rows.join(consent_spans(table, days, rows.select("party_id").unique()), on=["party_id", "channel"])
+    earliest = table.moment.at.min()
+    assert isinstance(earliest, int), "there are rows"  # noqa: S101  # without rows no rule is asked
+    known = consent_spans(table, days, rows.select("party_id").unique(), earliest - (days + 2) * DAY_US)
+    spans = rows.join(known, on=["party_id", "channel"])
+    if spans.is_empty():
+        return Grants(spans.select("row", "since", "until"))
     debts = table.row_loans.join(spans.select("row").unique(), on="row", how="semi").select("row", "debt")
     each = spans.join(debts, on="row", how="left")
     each = _ended_by_conversation(each, table, ["row", "since", "debt"])

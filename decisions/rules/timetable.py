@@ -17,6 +17,8 @@ from functools import lru_cache
 from typing import Final, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 SECOND_US: Final = 1_000_000
@@ -199,5 +201,10 @@ def step_values(
         for start, value in steps_of(one):
             starts.append((number << SLOT_BITS) + start)
             values.append(value)
-    place = pl.Series(starts, dtype=pl.Int64).search_sorted(slot * (1 << SLOT_BITS) + offset, side="right")
-    return pl.Series(values, dtype=pl.Int64).gather(place - 1)
+    place = places_in(starts, slot * (1 << SLOT_BITS) + offset)
+    return pl.Series(np.array(values, dtype=np.int64)[place - 1])
+
+
+def places_in(edges: Sequence[int], wanted: pl.Series) -> npt.NDArray[np.intp]:
+    """How many of the ascending edges each wanted number has reached."""
+    return np.searchsorted(np.array(edges, dtype=np.int64), wanted.to_numpy(), side="right")

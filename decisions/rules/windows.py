@@ -102,17 +102,24 @@ def constrain(rule: WindowRule) -> Hours:
 
     Source: the rule's references.
     """
-    schedule = schedule_of(rule)
     clock = None if rule.clock == "every_plausible_zone" else (rule.clock,)
-
-    def intervals(place: Place, day: int) -> Intervals:
-        return open_hours(schedule, clock or place.zones, place.agreed, rule.agreement_widens, day)
-
-    return Hours(intervals)
+    return Hours(WindowHours(schedule_of(rule), clock, rule.agreement_widens))
 
 
-@lru_cache(maxsize=16384)
-def open_hours(schedule: Schedule, zones: tuple[str, ...], agreed: AgreedHours | None, widens: bool, day: int) -> Intervals:  # noqa: FBT001  # cached by position
+@dataclass(frozen=True, slots=True)
+class WindowHours:
+    """A rule's hours, for `constraints.Hours`; equal for equal rules, so that what was laid out is found again."""
+
+    schedule: Schedule
+    clock: tuple[str, ...] | None
+    widens: bool
+
+    def __call__(self, place: Place, day: int) -> Intervals:
+        """Allowed instants of a place seen from one UTC day."""
+        return open_hours(self.schedule, self.clock or place.zones, place.agreed, widens=self.widens, day=day)
+
+
+def open_hours(schedule: Schedule, zones: tuple[str, ...], agreed: AgreedHours | None, *, widens: bool, day: int) -> Intervals:
     """Allowed instants seen from one UTC day (see `timetable`); none where the zone is unknown."""
     usual = open_in_every_zone(schedule, zones, day)
     if agreed is None or not zones:

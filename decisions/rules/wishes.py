@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
 from typing import Final
 
 import polars as pl
@@ -39,7 +38,6 @@ class QuietPlan:
         return ((self.opens_us, self.closes_us if self.opens_us < self.closes_us else self.closes_us + DAY_US),)
 
 
-@lru_cache(maxsize=16384)
 def _left_in_peace(place: Place, day: int) -> Intervals:
     """Instants at which the wish of a place is heeded: quiet in no zone where the person may be.
 
