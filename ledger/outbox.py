@@ -22,17 +22,6 @@ EVERY_PARTY: Final = (0, 2**63 - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """A campaign run, as far as the gate cares."""
-
-    id: int
-    stage: str
-    business_date: date
-    state: str
-    preview: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
     """A planned attempt under the lock, with what is needed to write to the person. The address is still encrypted."""
 
@@ -65,44 +54,14 @@ class Contact:
     commitment: str
 
 
-class NoSuchRunError(LookupError):
-    """There is no campaign run, or no such shard of it."""
-
-    def __init__(self, campaign_run_id: int, shard: int | None = None) -> None:
-        """Name what is missing."""
-        part = "" if shard is None else f", shard {shard}"
-        super().__init__(f"no campaign run {campaign_run_id}{part}")
-
-
-def read_run(connection: Connection, campaign_run_id: int) -> Run:
-    """The run with that id.
-
-    Raises:
-        NoSuchRunError: There is none.
-    """
-    row = connection.execute(_RUN, {"run": campaign_run_id}).one_or_none()
-    if row is None:
-        raise NoSuchRunError(campaign_run_id)
-    return Run(**row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for a row's mapping
-
-
-def parties_of(connection: Connection, campaign_run_id: int, shard: int | None) -> tuple[int, int]:
-    """First and last party id of a shard; of everybody where `shard` is None.
-
-    Raises:
-        NoSuchRunError: The run has no such shard.
-    """
-    if shard is None:
-        return EVERY_PARTY
-    row = connection.execute(_SHARD, {"run": campaign_run_id, "shard": shard}).one_or_none()
-    if row is None:
-        raise NoSuchRunError(campaign_run_id, shard)
-    return row.first_party_id, row.last_party_id
-
-
 def wall_clock(connection: Connection) -> datetime:
     """The database's wall clock now: leases and deadlines are kept by it alone."""
     return connection.execute(_WALL_CLOCK).scalar_one()  # type: ignore[no-any-return]  # a timestamptz
+
+
+def channels_planned(connection: Connection, *, campaign_run_id: int, parties: tuple[int, int]) -> set[str]:
+    """Channels on which something is planned: no other is opened."""
+    return set(connection.execute(_CHANNELS, {"run": campaign_run_id, "first": parties[0], "last": parties[1]}).scalars())
 
 
 def claim_borrowers(
@@ -138,7 +97,7 @@ def read_planned(
 ) -> list[Planned]:
     """What is still planned and due for borrowers that are locked, and lock it: the lock order is borrower, then attempt."""
     keys = {"run": campaign_run_id, "parties": list(party_ids), "channels": list(channels), "at": at}
-    return [Planned(**row._mapping) for row in connection.execute(_PLANNED, keys)]  # noqa: SLF001  # as above
+    return [Planned(**row._mapping) for row in connection.execute(_PLANNED, keys)]  # noqa: SLF001  # SQLAlchemy's public name for a row as a mapping
 
 
 def count_waiting(connection: Connection, *, campaign_run_id: int, parties: tuple[int, int], at: datetime) -> tuple[int, int]:
@@ -195,9 +154,10 @@ def opt_out_by_provider(connection: Connection, opt_outs: Sequence[Mapping[str, 
     connection.execute(_OPT_OUT, {"rows": json.dumps([dict(row) for row in opt_outs]), "at": at, "source": source})
 
 
-_RUN = text("SELECT id, stage, business_date, state, preview FROM campaign_run WHERE id = :run")
-_SHARD = text("SELECT first_party_id, last_party_id FROM campaign_shard WHERE campaign_run_id = :run AND shard = :shard")
 _WALL_CLOCK = text("SELECT clock_timestamp()")
+_CHANNELS = text("""
+    SELECT DISTINCT channel FROM attempt WHERE campaign_run_id = :run AND state = 'planned' AND party_id BETWEEN :first AND :last
+""")
 _PAUSED = """EXISTS (
         SELECT 1 FROM pause w
         WHERE w.superseded_at IS NULL AND w.starts_at <= :at AND (w.until IS NULL OR w.until > :at)
