@@ -21,6 +21,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 message = typer.Typer(no_args_is_help=True, help="Texts: what they cost.")
 app.add_typer(message, name="message")
 
+rules = typer.Typer(no_args_is_help=True, help="Contact rules: what they say, and what they say of a case.")
+app.add_typer(rules, name="rules")
+
 EXPECT_DIFFERS = 1
 FILE_UNREADABLE = 2
 NOT_FOUND = 2
@@ -97,6 +100,79 @@ def measure(
             raise typer.Exit(FILE_UNREADABLE)
         text = segments.smart(given["text"]) if smart else given["text"]
         typer.echo(json.dumps(asdict(segments.measure(text))))
+
+
+@rules.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="Case file, YAML or JSON: a list of cases.")],
+    *,
+    basis: Annotated[str | None, typer.Option(help="Look only at these bases, such as law,presumption.")] = None,
+) -> None:
+    """Say of each case whether the person may be contacted now, like this, and why not: one JSON object a line."""
+    from config.load import ConfigError
+    from config.rule_cases import read_rule_cases
+    from config.rule_files import rule_packs
+    from decisions.packs import BASES
+    from decisions.rule_answers import answers, differences
+
+    bases = None if basis is None else {name.strip() for name in basis.split(",")}
+    if bases is not None and (unknown := sorted(bases - set(BASES))):
+        typer.echo(f"--basis: {', '.join(unknown) or 'nothing'} is none of {', '.join(BASES)}", err=True)
+        raise typer.Exit(FILE_UNREADABLE)
+    try:
+        cases, packs = read_rule_cases(file), rule_packs()
+    except ConfigError as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(FILE_UNREADABLE) from None
+    holds = True
+    for answer, expected in zip(answers(cases.ids, cases.facts, cases.candidates, packs, bases=bases), cases.expected, strict=True):
+        typer.echo(json.dumps(answer, ensure_ascii=False))
+        for difference in differences(answer, expected):
+            typer.echo(f"{answer['id']}: {difference}", err=True)
+            holds = False
+    raise typer.Exit(0 if holds else EXPECT_DIFFERS)
+
+
+@rules.command()
+def show(
+    rule: Annotated[str, typer.Argument(help="A rule's id, such as US-REGF-HOURS.")],
+    *,
+    on: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Local date; left out = today.")] = None,
+) -> None:
+    """Show a rule as people read it: what it says, its numbers on a date, what it counts, its sources, who checked it."""
+    from config.rule_files import rule_packs
+    from decisions.rule_words import shown
+
+    try:
+        pack, found = rule_packs().rule(rule)
+    except KeyError:
+        typer.echo(f"no pack has a rule {rule}; `tideover rules list` names them all", err=True)
+        raise typer.Exit(NOT_FOUND) from None
+    for line in shown(pack, found, on.date() if on else datetime.now().astimezone().date()):
+        typer.echo(line)
+
+
+@rules.command(name="list")
+def list_rules(*, jurisdiction: Annotated[str | None, typer.Option(help="One pack only, such as US or house.")] = None) -> None:
+    """List the rules, one a line, with their basis and confidence and what of them is not verified."""
+    from config.rule_files import rule_packs
+    from decisions.rule_words import listed
+
+    lines = listed(rule_packs(), jurisdiction)
+    if not lines:
+        typer.echo(f"no pack for {jurisdiction}; there are {', '.join(rule_packs().versions)}", err=True)
+        raise typer.Exit(NOT_FOUND)
+    for line in lines:
+        typer.echo(line)
+
+
+@rules.command()
+def page() -> None:
+    """Print docs/law.md: per jurisdiction what is enforced, from which text, and what is not verified."""
+    from config.rule_files import rule_packs
+    from decisions.rule_words import page as law_page
+
+    typer.echo(law_page(rule_packs()), nl=False)
 
 
 @app.command()
@@ -184,6 +260,36 @@ def clock(at: Annotated[str, typer.Argument(help="An instant with its offset, li
     except ClockRefused as error:
         typer.echo(error, err=True)
         raise typer.Exit(1) from None
+
+
+@app.command("import")
+def import_(
+    files: Annotated[list[Path], typer.Argument(help="CSV, gzipped CSV or Parquet.")],
+    *,
+    mapping: Annotated[Path, typer.Option(help="How the files map to our rows: config/imports/X.yaml.")],
+    as_of: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Panels: the day of their last statement.")] = None,
+    covers_until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M:%S%z"], help="How far the payments reach.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and count, write nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
+    rejects: Annotated[Path | None, typer.Option(help="Where to list rejected rows; default in build/imports/.")] = None,
+) -> None:
+    """Bring a portfolio into the ledger: checks every row, writes what is new or changed, accounts for all of it."""
+    from config.load import ConfigError
+    from ledger import schema
+    from ledger.vault import MissingKeyError
+    from local.import_screen import import_with_progress, told
+    from tasks.portfolio_files import ImportRefused
+
+    day = None if as_of is None else as_of.date()
+    try:
+        schema.migrate()
+        report = import_with_progress(
+            mapping, files, as_of=day, covers_until=covers_until, dry_run=dry_run, rejects=rejects, silent=as_json
+        )
+    except (ConfigError, ImportRefused, MissingKeyError) as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(FILE_UNREADABLE) from None
+    typer.echo(json.dumps(report.as_json()) if as_json else told(report))
 
 
 if __name__ == "__main__":

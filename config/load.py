@@ -168,8 +168,14 @@ def _problem(path: Path, root: yaml.Node | None, location: tuple[int | str, ...]
 
 
 def _walk(node: yaml.Node | None, location: tuple[int | str, ...]) -> Iterator[tuple[int | str, yaml.Node | None]]:
-    """Each step of a pydantic location with the node it leads to; None once it has left the file (a missing field)."""
-    for step in location:
+    """Each step of a pydantic location with the node it leads to; None once it has left the file (a missing field).
+
+    Pydantic also names the branch of a union that it took; such a step leads nowhere and is passed over.
+    """
+    for place, step in enumerate(location, start=1):
+        inside = place < len(location) and isinstance(node, yaml.MappingNode)
+        if inside and isinstance(node, yaml.MappingNode) and all(key.value != step for key, _ in node.value):
+            continue
         if isinstance(step, int) and isinstance(node, yaml.SequenceNode):
             node = node.value[step]
         elif isinstance(node, yaml.MappingNode):

@@ -17,7 +17,7 @@ from datetime import date
 from typing import Annotated, Any, Final, Literal, get_args
 
 import polars as pl
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 Channel = Literal["sms", "voice", "call", "push", "in_app", "whatsapp", "messenger", "rcs", "email", "letter", "visit", "social_public"]
 Purpose = Literal[
@@ -234,6 +234,21 @@ class NoValue(_Strict):
 Ended = Literal["ended"]
 
 
+def _form(value: object) -> str:
+    """Which form a dated value has, so that what is wrong in it is said of that form alone."""
+    if value == "ended":
+        return "ended"
+    every_day = isinstance(value, EveryDay) or (isinstance(value, dict) and not value.keys().isdisjoint({"opens", "closes"}))
+    return "every day" if every_day else "by class of day"
+
+
+def _ended_or_not(value: object) -> str:
+    return "ended" if value == "ended" else "in force"
+
+
+InForce = Annotated[Annotated[NoValue, Tag("in force")] | Annotated[Ended, Tag("ended")], Discriminator(_ended_or_not)]
+
+
 class Span(_Strict):
     """Allowed local hours, [opens, closes), in minutes since midnight."""
 
@@ -263,6 +278,12 @@ class ByDayClass(_Strict):
     holiday: DayHours | None = None
 
 
+HoursValue = Annotated[
+    Annotated[EveryDay, Tag("every day")] | Annotated[ByDayClass, Tag("by class of day")] | Annotated[Ended, Tag("ended")],
+    Discriminator(_form),
+]
+
+
 class WindowRule(RuleBase):
     """Local times at which a person may be reached."""
 
@@ -273,7 +294,7 @@ class WindowRule(RuleBase):
     calendar: str | None = None
     # May hours that the borrower asked for be wider than these? Any agreement may narrow.
     agreement_widens: bool = False
-    values: Annotated[dict[Day, EveryDay | ByDayClass | Ended], AfterValidator(_ascending)]
+    values: Annotated[dict[Day, HoursValue], AfterValidator(_ascending)]
 
     @model_validator(mode="after")
     def _calendar_is_whole(self) -> WindowRule:
@@ -306,12 +327,15 @@ class AtMost(_Strict):
     at_most: int = Field(ge=1)
 
 
+CapValue = Annotated[Annotated[AtMost, Tag("in force")] | Annotated[Ended, Tag("ended")], Discriminator(_ended_or_not)]
+
+
 class CapRule(RuleBase):
     """At most so many contacts in a period."""
 
     kind: Literal["cap"]
     counts: Counts
-    values: Annotated[dict[Day, AtMost | Ended], AfterValidator(_ascending)]
+    values: Annotated[dict[Day, CapValue], AfterValidator(_ascending)]
 
 
 class CooldownRule(RuleBase):
@@ -319,7 +343,7 @@ class CooldownRule(RuleBase):
 
     kind: Literal["cooldown"]
     counts: Counts
-    values: Annotated[dict[Day, NoValue | Ended], AfterValidator(_ascending)]
+    values: Annotated[dict[Day, InForce], AfterValidator(_ascending)]
 
 
 class LetsThrough(_Strict):
@@ -339,7 +363,7 @@ class HoldRule(RuleBase):
     # disputed: one of the debts is disputed. paused: operations stopped contact.
     conditions: tuple[Literal["payments_stale", "nothing_due", "disputed", "paused"], ...] = ()
     lets_through: dict[HoldKind, LetsThrough] = Field(default_factory=dict)
-    values: Annotated[dict[Day, NoValue | Ended], AfterValidator(_ascending)]
+    values: Annotated[dict[Day, InForce], AfterValidator(_ascending)]
 
     @model_validator(mode="after")
     def _holds_something(self) -> HoldRule:
@@ -354,7 +378,7 @@ class OptOutRule(RuleBase):
     """The person said stop: to a channel, to a contact point, or to all."""
 
     kind: Literal["optout"]
-    values: Annotated[dict[Day, NoValue | Ended], AfterValidator(_ascending)]
+    values: Annotated[dict[Day, InForce], AfterValidator(_ascending)]
 
 
 class ConsentRule(RuleBase):
@@ -362,7 +386,7 @@ class ConsentRule(RuleBase):
 
     kind: Literal["consent"]
     given_to: tuple[str, ...]
-    values: Annotated[dict[Day, NoValue | Ended], AfterValidator(_ascending)]
+    values: Annotated[dict[Day, InForce], AfterValidator(_ascending)]
 
 
 class WishRule(RuleBase):
@@ -372,7 +396,7 @@ class WishRule(RuleBase):
     wishes: tuple[Literal["not_at", "not_place", "not_channel"], ...] = Field(min_length=1)
     # For not_place: which places this rule speaks of; left out = every place.
     places: tuple[str, ...] | None = None
-    values: Annotated[dict[Day, NoValue | Ended], AfterValidator(_ascending)]
+    values: Annotated[dict[Day, InForce], AfterValidator(_ascending)]
 
 
 class MayContact(_Strict):
@@ -391,7 +415,7 @@ class PartyRule(RuleBase):
     # Facts of the borrower, or holds, with which she is not contacted herself.
     forbids_facts: tuple[str, ...] = ()
     forbids_holds: tuple[HoldKind, ...] = ()
-    values: Annotated[dict[Day, NoValue | Ended], AfterValidator(_ascending)]
+    values: Annotated[dict[Day, InForce], AfterValidator(_ascending)]
 
 
 class ChannelRule(RuleBase):
@@ -406,7 +430,7 @@ class ChannelRule(RuleBase):
     forbids_employer_owned: bool = False
     forbids_wrong_numbers: bool = False
     kinds: tuple[ContactPointKind, ...] | None = None
-    values: Annotated[dict[Day, NoValue | Ended], AfterValidator(_ascending)]
+    values: Annotated[dict[Day, InForce], AfterValidator(_ascending)]
 
 
 class ZoneRule(RuleBase):
@@ -414,14 +438,14 @@ class ZoneRule(RuleBase):
 
     kind: Literal["zone"]
     condition: Literal["unknown_zone", "unknown_jurisdiction"]
-    values: Annotated[dict[Day, NoValue | Ended], AfterValidator(_ascending)]
+    values: Annotated[dict[Day, InForce], AfterValidator(_ascending)]
 
 
 class DutyRule(RuleBase):
     """What binds the lender and gates no single contact, or not yet: records, texts, notices, deadlines."""
 
     kind: Literal["duty", "content", "order", "deadline", "place"]
-    values: Annotated[dict[Day, NoValue | Ended], AfterValidator(_ascending)]
+    values: Annotated[dict[Day, InForce], AfterValidator(_ascending)]
 
 
 GatingRule = WindowRule | CapRule | CooldownRule | HoldRule | OptOutRule | ConsentRule | WishRule | PartyRule | ChannelRule | ZoneRule
@@ -485,7 +509,7 @@ class Packs(_Strict):
             for rule in pack.gating:
                 yield pack, rule
 
-    def rule(self, rule_id: str) -> tuple[Pack, RuleBase]:
+    def rule(self, rule_id: str) -> tuple[Pack, GatingRule | DutyRule]:
         """The rule of that id and its pack.
 
         Raises:
