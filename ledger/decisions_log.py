@@ -20,6 +20,7 @@ import polars as pl
 from sqlalchemy import Connection, text
 
 from ledger.campaigns import Run, finish_shard, read_run
+from ledger.frames import read
 
 TOKEN_BYTES: Final = 16
 FIRST_TRY: Final = 1
@@ -86,7 +87,7 @@ def write_decisions(
     others = _decided_elsewhere(connection, run, frame["party_id"].to_list())
     mine = frame.filter(~pl.col("party_id").is_in(others)).sort("party_id")
     rows = mine.with_columns(
-        id=pl.Series(_reserve_ids(connection, mine.height), dtype=pl.Int64),
+        id=_reserve_ids(connection, mine.height),
         business_date=pl.lit(run.business_date),
         campaign_run_id=pl.lit(run.id),
         shard=pl.lit(shard),
@@ -151,9 +152,9 @@ def _decided_elsewhere(connection: Connection, run: Run, parties: Sequence[int])
     return list(connection.execute(_DECIDED_PARTIES, where).scalars())
 
 
-def _reserve_ids(connection: Connection, count: int) -> list[int]:
+def _reserve_ids(connection: Connection, count: int) -> pl.Series:
     """Ids for decisions, so that their attempts can name them before either is written."""
-    return list(connection.execute(_NEXT_IDS, {"count": count}).scalars())
+    return read(connection, _NEXT_IDS.format(count=count), {"id": pl.Int64})["id"]
 
 
 def _intern(connection: Connection, reasons: pl.Series) -> pl.DataFrame:
@@ -223,7 +224,11 @@ _DECIDED_PARTIES = text("""
     SELECT party_id FROM decision
     WHERE business_date = :on AND stage = :stage AND party_id BETWEEN :first AND :last ORDER BY party_id
 """)
-_NEXT_IDS = text("SELECT nextval(pg_get_serial_sequence('decision', 'id')) FROM generate_series(1, :count)")
+# The sequence is looked up once, not once a row.
+_NEXT_IDS = """
+    WITH ids AS MATERIALIZED (SELECT pg_get_serial_sequence('decision', 'id')::regclass AS sequence)
+    SELECT nextval(ids.sequence) AS id FROM ids, generate_series(1, {count:d})
+"""
 _KEEP_REASONS = text("INSERT INTO reason_set (reasons) VALUES (:reasons) ON CONFLICT (reasons) DO NOTHING")
 _REASON_SETS = text("SELECT id, reasons FROM reason_set")
 # Compared as a number of any length: what is no bigint is nobody.

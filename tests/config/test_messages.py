@@ -9,8 +9,10 @@ import pytest
 
 from config.load import ConfigError
 from config.message_files import MESSAGES, message_body, message_texts
+from config.replies import reply_policy
 from config.strategy_files import strategy
 from decisions.messages import Text, render
+from decisions.replies import read_reply
 from decisions.segments import measure
 
 TEXTS = message_texts()
@@ -112,6 +114,13 @@ def test_the_stop_word_stands_in_the_language_of_the_text() -> None:
         "zh-Hans": "退订",
         "zh-Hant": "停止",
     }
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_the_stop_word_that_a_text_names_is_read_as_a_stop(locale: str) -> None:
+    """Nobody is told a word that then does nothing."""
+    word = TEXTS.text("early_reminder", locale).stop
+    assert read_reply(word, reply_policy().lexicon).intent == "stop"
 
 
 def test_every_step_of_the_ladder_has_its_text_in_every_language() -> None:
