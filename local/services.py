@@ -17,14 +17,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import psutil
+from prefect.client.orchestration import get_client
 from prefect.context import refresh_global_settings_context
+from prefect.events.worker import EventsWorker
+from prefect.exceptions import ObjectNotFound
+from prefect.logging.handlers import APILogWorker
 from sqlalchemy.engine import make_url
 
 from config.settings import HOUSE, MADE_UP_KEY_PREFIX, settings
@@ -33,6 +38,7 @@ from ledger import embedded, schema
 WORK_POOL = "tideover"
 READY_SECONDS_MAX = 90
 STOP_SECONDS_MAX = 15
+DRAIN_SECONDS_MAX = 10
 PREFERRED_PORTS = {"prefect": 4200, "portal": 8790, "sandbox": 9100}
 # Prefect phones home and shows advertisements unless told not to (PREFECT.md B).
 PREFECT_QUIET = {
@@ -67,6 +73,7 @@ class Services:
     database: str | None = None
     addresses: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     # Real milliseconds after which the sandbox delivers a message; None = when its clock steps.
     settle_ms: int | None = None
     # Taken at the start: later the environment names our own ledger.
@@ -149,13 +156,18 @@ class Services:
         self._wait("sandbox", "/sandbox/health", say)
         self._wait("portal", "/health", say)
         self._wait("prefect", "/api/health", say)
-        self._prefect("work-pool", "create", WORK_POOL, "--type", "process", "--overwrite")
-        self._prefect("deploy", "--all")
+        # The worker makes its pool when it starts; deployments need the pool.
         self._spawn("worker", [*python, "prefect", "worker", "start", "--pool", WORK_POOL, "--name", "local", "--type", "process"])
+        self._wait_for_pool()
+        self._deploy()
         say("worker    started, deployments applied")
 
     def stop(self) -> list[str]:
         """Stop what this folder's `run.json` names; returns the names of what was stopped. Data stay."""
+        if self._processes:
+            # What this process itself still has to tell the server: told to a stopped one, it would retry for a minute.
+            APILogWorker.drain_all(timeout=DRAIN_SECONDS_MAX)
+            EventsWorker.drain_all(timeout=DRAIN_SECONDS_MAX)
         stopped: list[str] = []
         known = self._known()
         for name in ("worker", "portal", "sandbox", "prefect"):
@@ -168,6 +180,9 @@ class Services:
                 time.sleep(0.1)
             if _alive(known[name]["pid"]):
                 os.killpg(int(known[name]["pid"]), signal.SIGKILL)
+        for process in self._processes:
+            process.wait()
+        self._processes.clear()
         self.run_file.unlink(missing_ok=True)
         return stopped
 
@@ -225,6 +240,7 @@ class Services:
             start_new_session=True,
         )
         log.close()
+        self._processes.append(process)
         known = self._known()
         known[name] = {"pid": str(process.pid), "address": self.addresses.get(name, "")}
         self.run_file.write_text(json.dumps(known, indent=1))
@@ -244,9 +260,20 @@ class Services:
                 time.sleep(0.2)
         raise ServiceError(f"{name} does not answer; its log is {self.folder / 'logs' / f'{name}.log'}")
 
-    def _prefect(self, *arguments: str) -> None:
-        done = subprocess.run(  # our own program
-            [sys.executable, "-m", "prefect", "--no-prompt", *arguments],
+    def _wait_for_pool(self) -> None:
+        deadline = time.monotonic() + READY_SECONDS_MAX
+        with get_client(sync_client=True) as client:
+            while time.monotonic() < deadline and _alive(self._known()["worker"]["pid"]):
+                with suppress(ObjectNotFound):
+                    client.read_work_pool(WORK_POOL)
+                    return
+                time.sleep(0.2)
+        raise ServiceError(f"the worker does not come up; its log is {self.folder / 'logs' / 'worker.log'}")
+
+    def _deploy(self) -> None:
+        """Apply prefect.yaml; repeating it changes nothing."""
+        done = subprocess.run(
+            [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
             cwd=HOUSE,
             env={**os.environ, **self.environment},
             capture_output=True,
@@ -254,7 +281,7 @@ class Services:
             check=False,
         )
         if done.returncode != 0:
-            raise ServiceError(f"prefect {' '.join(arguments)}: {(done.stderr or done.stdout).strip()[-1500:]}")
+            raise ServiceError(f"prefect deploy --all: {(done.stderr or done.stdout).strip()[-1500:]}")
 
     def _write_env(self) -> None:
         """What other terminals need to talk to what runs here: keys and addresses, readable by the owner only."""
@@ -301,22 +328,8 @@ def _free_port(preferred: int) -> int:
 
 
 def _alive(pid: str) -> bool:
-    """Say whether the process runs; a child that has ended is reaped on the way."""
-    number = int(pid)
-    with suppress(ChildProcessError):
-        os.waitpid(number, os.WNOHANG)
+    """Say whether the process runs; one that has ended and waits for its parent does not."""
     try:
-        os.kill(number, 0)
-    except ProcessLookupError:
+        return psutil.Process(int(pid)).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    return True
-
-
-@contextmanager
-def started(services: Services, *, seed: int, say: Callable[[str], None]) -> Iterator[Services]:
-    """The programs for as long as the block runs."""
-    services.start(seed=seed, say=say)
-    try:
-        yield services
-    finally:
-        services.stop()
