@@ -38,10 +38,13 @@ def database_url() -> str:
 def engine_of(address: str) -> Engine:
     """The engine for one address; made once a process.
 
-    No session settings and no server-side prepared statements: a transaction pooler may stand in between.
+    Errors hide their parameters: they may hold a name or a number. No session settings and no server-side prepared
+    statements: a transaction pooler may stand in between.
     """
     url = make_url(address).set(drivername="postgresql+psycopg")
-    return create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True, connect_args={"prepare_threshold": None})
+    return create_engine(
+        url, pool_size=8, max_overflow=24, pool_pre_ping=True, hide_parameters=True, connect_args={"prepare_threshold": None}
+    )
 
 
 def engine() -> Engine:

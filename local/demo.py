@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import logging
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from zoneinfo import ZoneInfo
 import holidays
 from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
+from prefect.logging.handlers import PrefectConsoleHandler
 
 from config.audit_limits import audit_limits
 from config.settings import HOUSE, settings
@@ -140,10 +142,18 @@ def stage(services: Services, say: Say) -> Iterator[Services]:
     shutil.rmtree(services.folder, ignore_errors=True)
     services.drop_databases()
     services.start(seed=SEED, say=lambda line: say(f"  {line}"))
+    _quiet_console()
     try:
         yield services
     finally:
         services.stop()
+
+
+def _quiet_console() -> None:
+    """Prefect's progress is in its UI; here people read the story."""
+    for handler in logging.getLogger("prefect").handlers:
+        if isinstance(handler, PrefectConsoleHandler):
+            handler.setLevel(logging.WARNING)
 
 
 def move_in(town: Town, accounts: int, folder: Path, say: Say) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import io
-from datetime import date
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -41,18 +41,18 @@ class ShardsUnfinished(RuntimeError):
         self.unfinished = unfinished
 
 
-def business_date() -> date:
+def business_date(due: datetime) -> date:
     """The local date that a run without `as_of` treats.
 
     In the sandbox the date on the simulated clock. Otherwise the date on which the run was due, in the portfolio's
     zone: a run that starts late, after midnight, still treats its own day (PREFECT.md, the time-zone trap).
+
+    Args:
+        due: When the run was scheduled to start.
     """
-    zone = ZoneInfo(settings().business_zone)
     with connection() as tx:
-        if clock.is_simulated(tx):
-            return clock.now(tx).astimezone(zone).date()
-        due = flow_run.scheduled_start_time or clock.now(tx)
-    return due.astimezone(zone).date()
+        instant = clock.now(tx) if clock.is_simulated(tx) else due
+    return instant.astimezone(ZoneInfo(settings().business_zone)).date()
 
 
 @task(task_run_name="open {stage}", retries=2, retry_delay_seconds=[5, 30], persist_result=False, cache_policy=NO_CACHE)
@@ -61,14 +61,14 @@ def open_campaign(stage: str, as_of: date | None, *, preview: bool, limit: int |
 
     Args:
         stage: early, ….
-        as_of: Local business date; None = `business_date()`.
+        as_of: Local business date; None = `business_date` of when the run was due.
         preview: Decide and show only.
         limit: Borrowers at most; None = all.
 
     Returns:
         Id of the campaign run.
     """
-    day = as_of or business_date()
+    day = as_of or business_date(flow_run.scheduled_start_time)
     with connection() as tx:
         run = campaigns.open_run(
             tx,
@@ -148,10 +148,14 @@ def picture(funnel: Funnel, *, title: str) -> bytes:
     steps.set_title("contacted")
 
     top = funnel.by_reason.head(REASONS_SHOWN_MAX)
-    bars = reasons.barh(top["reason"].to_list(), top["borrowers"].to_list(), color=WITHHELD_COLOUR)
-    reasons.bar_label(bars, padding=3)
-    reasons.invert_yaxis()
-    reasons.margins(x=0.15)
+    if top.is_empty():
+        reasons.text(0.5, 0.5, "nobody", ha="center", va="center", transform=reasons.transAxes)
+        reasons.set_yticks([])
+    else:
+        bars = reasons.barh(top["reason"].to_list(), top["borrowers"].to_list(), color=WITHHELD_COLOUR)
+        reasons.bar_label(bars, padding=3)
+        reasons.invert_yaxis()
+        reasons.margins(x=0.15)
     reasons.set_title(f"left in peace: {funnel.withheld} of {funnel.borrowers}")
     for axes in (steps, reasons):
         axes.spines[["top", "right"]].set_visible(False)

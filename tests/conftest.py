@@ -7,6 +7,12 @@ import tempfile
 from pathlib import Path
 
 # What `make up` left in this checkout must not reach into tests.
-os.environ["TIDEOVER_STATE_DIR"] = tempfile.mkdtemp(prefix="tideover-test-state-")
+_STATE = tempfile.TemporaryDirectory(prefix="tideover-test-state-")
+os.environ["TIDEOVER_STATE_DIR"] = _STATE.name
 
 pytest_plugins = [f"tests.plugins.{path.stem}" for path in sorted((Path(__file__).parent / "plugins").glob("*.py"))]
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing behind."""
+    _STATE.cleanup()
