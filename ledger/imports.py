@@ -96,6 +96,8 @@ class Import:
         self._tables = tables
         self._source = mapping.form.source
         self.written = Written()
+        # What later statements always read; other kinds join when rows of them are staged.
+        self._kinds = {"parties", "contact_points"}
         self.now: datetime = clock.now(tx)
         self.creditor_id = self._creditor(mapping.form.creditor)
         self.seen_before = bool(tx.execute(_SEEN, {"file_hash": file_hash, "name": mapping.name}).scalar())
@@ -119,6 +121,7 @@ class Import:
             rows: `line` and the columns of the staging table; lists are List[String], bytes Binary.
         """
         if rows.height:
+            self._kinds.add(kind)
             names = [column.split()[0] for column in _split(TARGETS[kind].stage)]
             self._copy(f"stage_{kind}", ["part", "line", *names], rows.with_columns(part=pl.lit(part)))
 
@@ -131,6 +134,7 @@ class Import:
             rows: line, loan, currency (String), raw_amount (Int64), in_minor (Boolean).
         """
         if rows.height:
+            self._kinds.add(kind)
             columns = ["part", "line", "kind", "loan", "currency", "raw_amount", "in_minor"]
             self._copy("stage_unread", columns, rows.with_columns(part=pl.lit(part), kind=pl.lit(kind)))
 
@@ -157,14 +161,15 @@ class Import:
         Raises:
             ReconciliationError: The money that was written is not the money that was read.
         """
-        for kind in TARGETS:
+        kinds = [kind for kind in TARGETS if kind in self._kinds]
+        for kind in kinds:
             self._tx.execute(text(f"ANALYZE stage_{kind}"))
         self._lock()
         self._learned_at: datetime = self._tx.execute(text("SELECT clock_timestamp()")).scalar_one()
         self._identities("parties")
         self._identities("loans")
         self._compare("parties")
-        for kind in TARGETS:
+        for kind in kinds:
             if kind == "parties":
                 continue
             progress(kind)
@@ -198,7 +203,7 @@ class Import:
 
     def rejects(self) -> Iterator[Rejected]:
         """Rows that the ledger could not take: unknown parents, contradictions. In the order of parts and lines, by kind."""
-        for kind in TARGETS:
+        for kind in filter(self._kinds.__contains__, TARGETS):
             columns = _REJECT.replace("{key_field}", TARGETS[kind].key_field)
             yield from (
                 Rejected(*row)
@@ -207,7 +212,7 @@ class Import:
 
     def changes(self) -> Iterator[Changed]:
         """Rows that changed what was known."""
-        for kind in TARGETS:
+        for kind in filter(self._kinds.__contains__, TARGETS):
             for key, columns in self._stream(
                 f"SELECT key_text, changed FROM result_{kind} r WHERE outcome = 'changed' ORDER BY part, line"
             ):
@@ -215,7 +220,7 @@ class Import:
 
     def money_staged(self, kind: str) -> int:
         """Sum of the amounts of every row of a kind, written or rejected, as their files write them (whole units of the file)."""
-        if kind not in KIND_MONEY:
+        if kind not in KIND_MONEY or kind not in self._kinds:
             return 0
         statement = _STAGED_MONEY.replace("{kind}", kind)
         return int(self._tx.execute(text(statement), {"kind": kind}).scalar_one())

@@ -402,7 +402,7 @@ class _Run:
             if len(self._report.changes) < CHANGES_SHOWN_MAX:
                 self._report.changes.append({"kind": change.kind, "key": change.key, "columns": list(change.columns)})
         for kind in KINDS:
-            counts = written.rows[kind]
+            counts = written.rows.get(kind, dict.fromkeys(OUTCOMES, 0))
             counts["rejected"] += self._rejected.get(kind, 0)
             read = self._read_rows.get(kind, 0)
             if read != sum(counts.values()):
