@@ -143,14 +143,20 @@ class _Lines:
         self.number = 0
         self.ended = True
         self._source = source
+        self._text: io.TextIOWrapper | None = None
         self._utf8 = encoding.lower().replace("_", "-") in {"utf-8", "utf8", "utf-8-sig"}
         self._encoding = "utf-8-sig" if self._utf8 else encoding
+
+    def release(self) -> None:
+        """Let go of the file without closing it: whoever opened it does that."""
+        if self._text is not None:
+            self._text.detach()
+            self._text = None
 
     def __iter__(self) -> Iterator[str]:
         start = self._source.peek(2)[:2] if hasattr(self._source, "peek") else b""
         if self._utf8 and start in UTF16_FIRST:
             raise ImportRefused(self.name, None, "the file is UTF-16, the mapping says UTF-8")
-        # Kept: a wrapper that nobody holds any more would close the file under us.
         self._text = io.TextIOWrapper(self._source, encoding=self._encoding, errors="strict", newline="")
         lines = iter(self._text)
         while True:
@@ -173,6 +179,13 @@ def _csv(
     path: Path, form: FileForm, columns: Sequence[str], source: IO[bytes] | gzip.GzipFile, position: Callable[[], int]
 ) -> Iterator[Batch]:
     lines = _Lines(path.name, source, form.encoding)
+    try:
+        yield from _rows(path, form, columns, lines, position)
+    finally:
+        lines.release()
+
+
+def _rows(path: Path, form: FileForm, columns: Sequence[str], lines: _Lines, position: Callable[[], int]) -> Iterator[Batch]:
     reader = csv.reader(iter(lines), delimiter=form.delimiter, strict=True)
     header = _header(path.name, reader, lines, form, columns)
     width = len(header)
