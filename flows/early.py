@@ -15,11 +15,11 @@ from prefect.futures import wait
 from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
+
 from tasks.choose import choose
 from tasks.pick import pick
-from tasks.send import send
-
 from tasks.record import close_campaign, open_campaign
+from tasks.send import send
 
 STAGE = "early"
 

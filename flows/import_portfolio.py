@@ -13,6 +13,7 @@ from typing import Annotated
 from prefect import flow
 from prefect.runtime import flow_run
 from pydantic import Field
+
 from tasks.import_portfolio import import_and_report
 
 

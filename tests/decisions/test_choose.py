@@ -192,7 +192,7 @@ def test_every_borrower_gets_exactly_one_decision_in_the_order_of_ids() -> None:
     assert rows["party_id"].to_list() == [3, 17, 40]
 
 
-def test_I8_a_choice_made_again_is_the_same_byte_for_byte() -> None:  # noqa: N802  # the invariant's own name
+def test_I8_a_choice_made_again_is_the_same_byte_for_byte() -> None:  # the invariant's own name
     facts = many(300)
     turned = replace(facts, borrowers=facts.borrowers[::-1], loans=facts.loans[::-1], contact_points=facts.contact_points[::-1])
     first, again = decisions(facts, ladder=CURIOUS), decisions(turned, ladder=CURIOUS)
@@ -200,7 +200,7 @@ def test_I8_a_choice_made_again_is_the_same_byte_for_byte() -> None:  # noqa: N8
     assert first["propensities"].null_count() == 0
 
 
-def test_I8_a_borrower_chosen_alone_is_chosen_as_among_others() -> None:  # noqa: N802  # as above
+def test_I8_a_borrower_chosen_alone_is_chosen_as_among_others() -> None:  # as above
     """Shards may be cut otherwise by a later version; nobody's choice hangs on who stands beside her."""
     whole = decisions(many(50), ladder=CURIOUS)
     alone = pl.concat([decisions(facts_of(Known(party_id=party, days=20)), ladder=CURIOUS) for party in range(1, 51)])
@@ -219,7 +219,7 @@ def test_another_seed_stage_or_date_draws_anew() -> None:
     assert not decisions(facts, ladder=CURIOUS, seed=b"a").equals(decisions(facts, ladder=CURIOUS, seed=b"b"))
 
 
-def test_I10_every_probability_is_the_one_with_which_the_arm_is_drawn() -> None:  # noqa: N802  # as above
+def test_I10_every_probability_is_the_one_with_which_the_arm_is_drawn() -> None:  # as above
     rows = decisions(many(4_000), ladder=CURIOUS)
     vectors = rows["propensities"].unique().to_list()
     assert rows.filter((pl.col("probability") <= 0) | (pl.col("probability") > 1)).is_empty()

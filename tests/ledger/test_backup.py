@@ -10,7 +10,7 @@ from sqlalchemy.engine import make_url
 
 from config.settings import settings
 from ledger import schema
-from ledger.engine import connection
+from ledger.engine import connection, engine_of
 
 
 def test_a_backup_comes_back_into_an_empty_ledger(ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,13 +21,16 @@ def test_a_backup_comes_back_into_an_empty_ledger(ledger_url: str, tmp_path: Pat
     assert file.read_bytes()[:5] == b"PGDMP"
 
     empty = make_url(ledger_url)
-    monkeypatch.setenv("TIDEOVER_DATABASE_URL", empty.set(database=f"{empty.database}_restored").render_as_string(hide_password=False))
+    restored = empty.set(database=f"{empty.database}_restored").render_as_string(hide_password=False)
+    monkeypatch.setenv("TIDEOVER_DATABASE_URL", restored)
     settings.cache_clear()
     schema.restore(file)
     with connection() as tx:
         assert tx.execute(text("SELECT external_id FROM creditor")).scalars().all() == ["c"]
     with pytest.raises(schema.BackupError, match="not empty"):
         schema.restore(file)
+    engine_of(restored).dispose()
+    schema.drop_database(restored)
 
 
 def test_a_backup_never_overwrites_a_file(ledger_url: str, tmp_path: Path) -> None:
