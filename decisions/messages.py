@@ -165,7 +165,8 @@ def render(
     return Rendered(title=_fill(title, values), body=_fill(body or "", values), version=text.version)
 
 
-def gaps(words: str) -> set[str]:
+@lru_cache(maxsize=1_024)
+def gaps(words: str) -> frozenset[str]:
     """Names of the gaps in a text.
 
     Raises:
@@ -176,7 +177,7 @@ def gaps(words: str) -> set[str]:
         raise GapError(f"unknown gap {{{unknown[0]}}}; known are {', '.join(GAPS)}")
     if set(GAP.sub("", words)) & set("{}"):
         raise GapError("a brace that belongs to no gap")
-    return named
+    return frozenset(named)
 
 
 @lru_cache(maxsize=65_536)

@@ -53,7 +53,10 @@ def write_results(results: Sequence[Result], *, campaign_run_id: int) -> Counter
     became: Counter[str] = Counter()
     with connection() as tx:
         at = clock.now(tx)
-        lock_borrowers(tx, {result.letter.party_id for result in results if not isinstance(result.outcome, (Receipt, FateUnknown))})
+        # Whatever writes more than the attempt's own state: contacts taken back, opt-outs.
+        concerned = {result.letter.party_id for result in results if not isinstance(result.outcome, (Receipt, FateUnknown))}
+        if concerned:
+            lock_borrowers(tx, concerned)
         standing = attempts.lock_attempts(tx, {(result.letter.business_date, result.letter.attempt_id) for result in results})
         moves, taken_back, early = [], [], []
         for result in results:

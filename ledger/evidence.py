@@ -27,6 +27,8 @@ from config.settings import STATE_FOLDER
 
 LEAF_PREFIX: Final = b"\x00"
 NODE_PREFIX: Final = b"\x01"
+# Made once: `json.dumps` with options builds an encoder for every call.
+_as_json: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 # The columns of `contact_event` that are proved, in this order.
 CANONICAL: Final = (
     "business_date",
@@ -55,12 +57,12 @@ CANONICAL: Final = (
 
 def commitment(salt: UUID, text_hash: str, permit: Mapping[str, Any]) -> str:
     """A hash that proves which text was sent under which permit, and reveals neither without the salt (the attempt's token)."""
-    return sha256(salt.bytes + text_hash.encode() + json.dumps(permit, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return sha256(salt.bytes + text_hash.encode() + _as_json(permit).encode()).hexdigest()
 
 
 def leaf(event: Mapping[str, Any]) -> bytes:
     """Hash of one contact event, given by its columns."""
-    return sha256(LEAF_PREFIX + json.dumps([_plain(event[column]) for column in CANONICAL], separators=(",", ":")).encode()).digest()
+    return sha256(LEAF_PREFIX + _as_json([_plain(event[column]) for column in CANONICAL]).encode()).digest()
 
 
 def merkle_root(leaves: Sequence[bytes]) -> bytes:
