@@ -347,7 +347,10 @@ _STAGED = f"""
     ORDER BY lp.party_id
 """  # noqa: S608  # our own words
 _STAGED_BOUND = _STAGED.format(on=":business_date", which="lp.party_id > :behind", scope=":scope", severity=":severity") + " LIMIT :left"
-_STAGED_LITERAL = _STAGED.replace("{which}", "lp.party_id BETWEEN {first:d} AND {last:d}").replace("{scope}", "'{scope}'")
+# The shard's loans are handed over as a list: the planner would otherwise read the whole day's ageing once a shard.
+_IN_SHARD = """lp.party_id BETWEEN {first:d} AND {last:d} AND a.loan_id = ANY(ARRAY(
+        SELECT loan_id FROM loan_party WHERE superseded_at IS NULL AND party_id BETWEEN {first:d} AND {last:d}))"""
+_STAGED_LITERAL = _STAGED.replace("{which}", _IN_SHARD).replace("{scope}", "'{scope}'")
 _COUNT_STAGED = text(f"SELECT count(*) FROM ({_STAGED_BOUND}) staged")  # noqa: S608  # as above
 _CUT = text(f"""
     INSERT INTO campaign_shard (campaign_run_id, shard, first_party_id, last_party_id, borrowers)

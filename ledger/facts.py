@@ -192,13 +192,15 @@ _LIABLE = """
     ORDER BY lp.party_id, lp.loan_id,
              array_position(ARRAY['borrower', 'co_borrower', 'guarantor', 'executor', 'attorney', 'debt_adviser'], lp.role)
 """
+# Where a table is joined by another key than the party's, its keys are handed to it as a list: the planner would
+# otherwise read the whole table once a shard.
 _BORROWERS = """
     SELECT p.id AS party_id, p.creditor_id, c.role AS creditor_role, v.country, v.region, v.locale, v.known_zone,
            coalesce(v.zones, '{{}}') AS zones, coalesce(v.facts, '{{}}') AS facts,
            f.covers_until + make_interval(secs => f.age_seconds_max) AS payments_fresh_until
     FROM party p
     JOIN creditor c ON c.id = p.creditor_id
-    LEFT JOIN party_version v ON v.party_id = p.id AND {known[v]}
+    LEFT JOIN party_version v ON v.party_id = p.id AND v.party_id {who} AND {known[v]}
     LEFT JOIN feed f ON f.creditor_id = p.creditor_id AND f.kind = 'payments' AND {known[f]}
     WHERE p.id {who}
     ORDER BY p.id
@@ -215,11 +217,12 @@ _LOANS_STATED = """
     ORDER BY l.party_id, l.loan_id
 """
 _LOANS_PLANNED = """
+    WITH l AS MATERIALIZED ({liable})
     SELECT l.party_id, l.loan_id, l.role, v.product, v.account, v.currency, a.past_due_minor, a.outstanding_minor, a.days_past_due,
            a.delinquent_days, a.oldest_unpaid_due_on, a.bucket, a.stage, v.disputed_minor, v.charged_off, v.time_barred,
            v.servicing_status
-    FROM ({liable}) l
-    JOIN loan_aging a ON a.business_date = {on} AND a.loan_id = l.loan_id
+    FROM l
+    JOIN loan_aging a ON a.business_date = {on} AND a.loan_id = l.loan_id AND a.loan_id = ANY(ARRAY(SELECT loan_id FROM l))
     JOIN loan_version v ON v.loan_id = l.loan_id AND {known[v]}
     ORDER BY l.party_id, l.loan_id
 """
@@ -228,6 +231,7 @@ _CONTACT_POINTS = """
            coalesce(o.ownership, 'claimed') AS ownership
     FROM contact_point t
     JOIN contact_point_version v ON v.contact_point_id = t.id AND {known[v]}
+     AND v.contact_point_id = ANY(ARRAY(SELECT id FROM contact_point WHERE party_id {who}))
     LEFT JOIN contact_value o ON o.blind_index = v.blind_index AND {known[o]}
     WHERE t.party_id {who}
     ORDER BY t.party_id, t.id
