@@ -396,19 +396,20 @@ def _contact_values(typed: pl.DataFrame, known: Known) -> pl.DataFrame:
     """Canonical values, and what numbers say of place; the reason where a value is none of its kind."""
     canonical: list[str | None] = []
     countries: list[str | None] = []
-    zones: list[tuple[str, ...]] = []
+    # Joined, because a column of lists is slow to make from Python.
+    zones: list[str] = []
     reasons: list[str | None] = []
     for kind, value, reason in zip(typed["value:kind"], typed["value:value"], typed["reason:value"], strict=True):
         text, country, where, problem = (value, None, (), reason) if reason or value is None else _contact_value(kind, value, known)
         canonical.append(text)
         countries.append(country)
-        zones.append(where)
+        zones.append(" ".join(where))
         reasons.append(problem)
     return typed.with_columns(
         pl.Series("value:value", canonical, pl.String),
         pl.Series("reason:value", reasons, pl.String),
         pl.Series("country", countries, pl.String),
-        pl.Series("zones", zones, pl.List(pl.String)),
+        pl.Series("zones", zones, pl.String).str.split(" ").list.filter(pl.element() != ""),
     )
 
 

@@ -241,8 +241,12 @@ class Import:
         lock_borrowers(self._tx, touched)
 
     def _identities(self, kind: str) -> None:
-        """Give ids to what is seen for the first time; contradictory rows give none."""
-        new = self._tx.execute(text(_IDENTITIES[kind].replace("{creditor}", str(self.creditor_id)))).rowcount
+        """Give ids to what is seen for the first time; rows that contradict each other give none."""
+        statement = self._filled(_IDENTITIES[kind])
+        # Comparing whole rows is for the few keys that stand in several.
+        again, equal = "count(*) > 1", f"count(DISTINCT ROW({_IDENTITY_CONTENTS[kind]})) = 1"
+        new = self._tx.execute(text(statement.replace("{having}", "count(*) = 1"))).rowcount
+        new += self._tx.execute(text(statement.replace("{having}", f"{again} AND {equal}"))).rowcount
         if new > ANALYZE_ROWS_MIN:
             # The planner would otherwise still believe these tables to be small.
             self._tx.execute(text(f"ANALYZE {_IDENTITY_TABLES[kind]}"))
@@ -251,31 +255,21 @@ class Import:
         """Make result_<kind>: every staged row with its parents, the version in force, and its outcome."""
         target = TARGETS[kind]
         source = self._filled(target.source)
-        compared = ", ".join(f"s.{name}" for name in target.values)
         current = "" if kind == "contacts" else "AND t.superseded_at IS NULL"
         match = _match(target, "r", "t") + (f" AND t.source = {self._name()}" if kind == "contacts" else "")
         differs = f"ROW({_listed('r', target.values)}) IS DISTINCT FROM ROW({_listed('t', target.values)})"
         changed = ", ".join(f"CASE WHEN r.{name} IS DISTINCT FROM t.{name} THEN '{_spoken(name)}' END" for name in target.values)
-        over = f"PARTITION BY {_listed('s', target.partition)}, (s.problem IS NULL)"
         self._tx.execute(
             text(f"""
             CREATE TEMP TABLE result_{kind} ON COMMIT DROP AS
-            WITH source AS (SELECT s.part, s.line, {source}),
-            shown AS (SELECT s.*, ROW({compared})::text AS content FROM source s),
-            hashed AS (SELECT s.*, hashtextextended(s.content, 0) AS hash FROM shown s),
-            marked AS (
-                SELECT s.*, row_number() OVER ({over} ORDER BY s.part, s.line) AS nth,
-                       s.problem IS NULL AND min(s.hash) OVER ({over}) <> max(s.hash) OVER ({over}) AS contradicted
-                FROM hashed s
-            )
-            SELECT r.*, t.id AS version_id,
-                   CASE WHEN r.problem IS NOT NULL OR r.contradicted THEN 'rejected'
-                        WHEN r.nth > 1 THEN 'same' WHEN t.id IS NULL THEN 'new'
+            SELECT r.*, t.id AS version_id, 1::bigint AS nth,
+                   CASE WHEN r.problem IS NOT NULL THEN 'rejected' WHEN t.id IS NULL THEN 'new'
                         WHEN {differs} THEN 'changed' ELSE 'same' END AS outcome,
-                   array_remove(ARRAY[{changed}], NULL) AS changed
-            FROM marked r LEFT JOIN {target.table} t ON r.problem IS NULL AND {match} {current}
+                   CASE WHEN t.id IS NOT NULL AND {differs} THEN array_remove(ARRAY[{changed}], NULL) END AS changed
+            FROM (SELECT s.part, s.line, {source}) r LEFT JOIN {target.table} t ON r.problem IS NULL AND {match} {current}
             """)
         )
+        self._judge_repeated_keys(kind)
         if target.shared or kind in _AFTERWARDS:
             self._tx.execute(text(f"ANALYZE result_{kind}"))
         if target.shared:
@@ -283,6 +277,37 @@ class Import:
         for statement in _AFTERWARDS.get(kind, ()):
             self._tx.execute(text(self._filled(statement)))
         self._count(kind)
+
+    def _judge_repeated_keys(self, kind: str) -> None:
+        """Rows about the same thing: with the same content only the first counts, with other content none does."""
+        target = TARGETS[kind]
+        keys = _listed("r", target.partition)
+        same_key = " AND ".join(f"k.{name} IS NOT DISTINCT FROM r.{name}" for name in target.partition)
+        self._tx.execute(
+            text(f"""
+            CREATE TEMP TABLE repeated_{kind} ON COMMIT DROP AS
+            SELECT {keys} FROM result_{kind} r WHERE r.problem IS NULL GROUP BY {keys} HAVING count(*) > 1
+            """)
+        )
+        if not self._tx.execute(text(f"SELECT EXISTS (SELECT FROM repeated_{kind})")).scalar():
+            return
+        over = f"PARTITION BY {keys}"
+        self._tx.execute(
+            text(f"""
+            WITH hashed AS (
+                SELECT r.part, r.line, {keys}, hashtextextended(ROW({_listed("r", target.values)})::text, 0) AS hash
+                FROM result_{kind} r JOIN repeated_{kind} k ON {same_key} WHERE r.problem IS NULL
+            ),
+            judged AS (
+                SELECT r.part, r.line, row_number() OVER ({over} ORDER BY r.part, r.line) AS nth,
+                       min(r.hash) OVER ({over}) <> max(r.hash) OVER ({over}) AS contradicted
+                FROM hashed r
+            )
+            UPDATE result_{kind} r
+            SET nth = j.nth, outcome = CASE WHEN j.contradicted THEN 'rejected' WHEN j.nth > 1 THEN 'same' ELSE r.outcome END
+            FROM judged j WHERE j.part = r.part AND j.line = r.line
+            """)
+        )
 
     def _keep_what_we_changed(self, kind: str) -> None:
         """A row that says what its source said last is the same row, whatever we made of the fact since."""
@@ -313,7 +338,7 @@ class Import:
             text(f"""
             INSERT INTO {target.table} ({", ".join(written)}, effective_at, recorded_at, source, import_batch_id)
             SELECT {", ".join(written.values())}, r.effective_at, :at, :source, :batch
-            FROM result_{kind} r {target.joined} WHERE r.outcome IN ('new', 'changed') ORDER BY r.part, r.line
+            FROM result_{kind} r {target.joined} WHERE r.outcome IN ('new', 'changed')
             """),
             {"at": self._learned_at, "source": self._source, "batch": self.batch_id},
         ).rowcount
@@ -439,34 +464,32 @@ def _copied(form: pl.DataType, name: str) -> pl.Expr:
 
 
 _IDENTITY_TABLES: Final = {"parties": "party", "loans": "loan", "contact_points": "contact_point"}
+_IDENTITY_CONTENTS: Final = {
+    "parties": "s.digest, s.locale, s.country, s.region, s.postal_code, s.known_zone, s.facts",
+    "loans": "s.product, s.account, s.currency, s.principal, s.in_minor, s.apr_basis_points, s.jurisdiction, s.opened_on, s.bucket_scheme, "
+    "s.allocation_order, s.grace_days, s.status, s.servicing_status, s.disputed, s.charged_off, s.time_barred",
+    "contact_points": "s.kind, s.blind_index, s.country, s.zones, s.owner, s.employer_owned, s.verified_on, s.status",
+}
 _IDENTITIES: Final = {
     "parties": """
         INSERT INTO party (creditor_id, external_id)
         SELECT {creditor}, s.external_id FROM stage_parties s
         WHERE NOT EXISTS (SELECT FROM party p WHERE p.creditor_id = {creditor} AND p.external_id = s.external_id)
-        GROUP BY s.external_id
-        HAVING count(DISTINCT ROW(s.digest, s.locale, s.country, s.region, s.postal_code, s.known_zone, s.facts)) = 1
-        ORDER BY min(s.part), min(s.line)
+        GROUP BY s.external_id HAVING {having} ORDER BY min(s.part), min(s.line)
         """,
     "loans": """
         INSERT INTO loan (creditor_id, external_id)
         SELECT {creditor}, s.external_id FROM stage_loans s JOIN import_currency cu ON cu.code = s.currency
         WHERE NOT EXISTS (SELECT FROM loan l WHERE l.creditor_id = {creditor} AND l.external_id = s.external_id)
           AND (s.in_minor OR (s.principal % cu.unit = 0 AND s.disputed % cu.unit = 0))
-        GROUP BY s.external_id
-        HAVING count(DISTINCT ROW(s.product, s.account, s.currency, s.principal, s.in_minor, s.apr_basis_points, s.jurisdiction,
-            s.opened_on, s.bucket_scheme, s.allocation_order, s.grace_days, s.status, s.servicing_status, s.disputed, s.charged_off,
-            s.time_barred)) = 1
-        ORDER BY min(s.part), min(s.line)
+        GROUP BY s.external_id HAVING {having} ORDER BY min(s.part), min(s.line)
         """,
     "contact_points": """
         INSERT INTO contact_point (party_id, external_id, kind)
         SELECT p.id, s.external_id, min(s.kind)
         FROM stage_contact_points s JOIN party p ON p.creditor_id = {creditor} AND p.external_id = s.party
         WHERE NOT EXISTS (SELECT FROM contact_point cp WHERE cp.party_id = p.id AND cp.external_id = s.external_id)
-        GROUP BY p.id, s.external_id
-        HAVING count(DISTINCT ROW(s.kind, s.blind_index, s.country, s.zones, s.owner, s.employer_owned, s.verified_on, s.status)) = 1
-        ORDER BY min(s.part), min(s.line)
+        GROUP BY p.id, s.external_id HAVING {having} ORDER BY min(s.part), min(s.line)
         """,
 }
 # A reversal names a payment of its loan that is no reversal itself, and takes back no more than that.

@@ -127,7 +127,7 @@ TARGETS: Final[dict[str, Target]] = {
             "product", "account", "currency", "principal_minor", "apr_basis_points", "jurisdiction", "opened_on", "bucket_scheme",
             "allocation_order", "grace_days", "status", "servicing_status", "disputed_minor", "charged_off", "time_barred",
         ),
-        extra={"digest": "decode(md5(r.content), 'hex')"},
+        extra={"digest": "decode(md5(ROW(r.currency, r.principal_minor, r.status, r.servicing_status, r.disputed_minor)::text), 'hex')"},
         key_field="external_id",
         written_minor="t.principal_minor",
     ),
@@ -217,7 +217,7 @@ TARGETS: Final[dict[str, Target]] = {
         extra={
             "value_encrypted": "r.value_encrypted",
             "key_id": "r.key_id",
-            "digest": "decode(md5(r.content), 'hex')",
+            "digest": "r.blind_index",
         },
         key_field="external_id",
         shared=True,

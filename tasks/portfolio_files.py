@@ -215,7 +215,7 @@ def _rows(path: Path, form: FileForm, columns: Sequence[str], lines: _Lines, pos
             _refuse_if_long(path.name, line, lines.number, reason)
             ragged.append(Ragged(line, reason))
             last_short = len(row) < width
-        if len(rows) >= BATCH_ROWS:
+        if len(rows) + len(ragged) >= BATCH_ROWS:
             yield Batch(_frame(header, numbers, rows), ragged, position())
             numbers, rows, ragged = [], [], []
     if last_short:
