@@ -268,7 +268,9 @@ def import_(
     *,
     mapping: Annotated[Path, typer.Option(help="How the files map to our rows: config/imports/X.yaml.")],
     as_of: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Panels: the day of their last statement.")] = None,
-    covers_until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M:%S%z"], help="How far the payments reach.")] = None,
+    covers_until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S%z"], help="How far the payments reach.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and count, write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
     rejects: Annotated[Path | None, typer.Option(help="Where to list rejected rows; default in build/imports/.")] = None,

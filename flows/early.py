@@ -18,7 +18,7 @@ from pydantic import Field
 
 from tasks.choose import choose
 from tasks.pick import pick
-from tasks.record import close_campaign, open_campaign
+from tasks.record import business_date, close_campaign, open_campaign
 from tasks.send import send
 
 STAGE = "early"
@@ -26,7 +26,7 @@ STAGE = "early"
 
 def run_name() -> str:
     """Name the run by its date, so that the list in the UI reads as a calendar."""
-    return f"{STAGE} {flow_run.parameters.get('as_of') or 'today'}"
+    return f"{STAGE} {flow_run.parameters.get('as_of') or business_date(flow_run.scheduled_start_time)}"
 
 
 @flow(name=STAGE, flow_run_name=run_name, timeout_seconds=4 * 3600, task_runner=ThreadPoolTaskRunner(max_workers=2))  # type: ignore[arg-type]  # Prefect's stub wants a runner of a narrower future type

@@ -151,7 +151,8 @@ def stage(services: Services, say: Say) -> Iterator[Services]:
 
 def _quiet_console() -> None:
     """Prefect's progress is in its UI; here people read the story."""
-    for handler in logging.getLogger("prefect").handlers:
+    loggers = [logging.getLogger(name) for name in logging.root.manager.loggerDict if name.startswith("prefect")]
+    for handler in {handler for logger in [logging.root, *loggers] for handler in logger.handlers}:
         if isinstance(handler, PrefectConsoleHandler):
             handler.setLevel(logging.WARNING)
 

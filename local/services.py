@@ -319,6 +319,8 @@ def _free_port(preferred: int) -> int:
     """The preferred port where it is free, else any."""
     for port in (preferred, 0):
         with socket.socket() as probe:
+            # As the programs do: a port that was left a minute ago is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:

@@ -10,13 +10,15 @@ from __future__ import annotations
 import base64
 import io
 from datetime import date, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from prefect import get_run_logger, task
+from prefect import Task, get_run_logger, task
 from prefect.artifacts import create_image_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas import State, TaskRun
 from prefect.runtime import flow_run
 
 from config.policies import policies
@@ -84,7 +86,19 @@ def open_campaign(stage: str, as_of: date | None, *, preview: bool, limit: int |
     return run
 
 
-@task(task_run_name="close run {campaign_run_id}", retries=2, retry_delay_seconds=[5, 30], persist_result=False, cache_policy=NO_CACHE)
+def _may_pass(_task: Task[..., Any], _task_run: TaskRun, state: State[Any]) -> bool:
+    """What is unfinished stays so, however often one asks; anything else may be the database's bad moment."""
+    return not isinstance(state.result(raise_on_failure=False), ShardsUnfinished)
+
+
+@task(
+    task_run_name="close run {campaign_run_id}",
+    retries=2,
+    retry_delay_seconds=[5, 30],
+    retry_condition_fn=_may_pass,
+    persist_result=False,
+    cache_policy=NO_CACHE,
+)
 def close_campaign(campaign_run_id: int) -> int:
     """Show what happened, then ask the ledger whether all is done.
 

@@ -12,11 +12,13 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import psutil  # type: ignore[import-untyped]  # psutil ships no types
 from sqlalchemy import create_engine, text
@@ -29,6 +31,7 @@ from ledger.engine import engine_of
 from local.services import PREFECT_QUIET
 from tests.bench.harness import SERVER_ENVIRONMENT
 
+Kept = TypeVar("Kept")
 SERVER_URL: Final = "TIDEOVER_BENCH_SERVER_URL"
 
 
@@ -83,6 +86,12 @@ def use(address: str) -> None:
     engine_of.cache_clear()
     for cached in (vault._keys, vault._first_key, vault._index_key):  # noqa: SLF001  # read once a process, from the settings
         cached.cache_clear()
+
+
+def apart(work: Callable[[], Kept]) -> Kept:
+    """Do the preparations in a process of their own, so that their memory is not counted as the product's."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(work).result()
 
 
 def address_of(database: str) -> str:

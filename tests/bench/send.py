@@ -1,0 +1,213 @@
+"""Send: messages a second from planned attempts to receipts in the ledger, through gate, SDK and ledger.
+
+The floor is Twilio's own asynchronous SDK with its own client, as its documentation shows it, against the same sandbox
+process with the same number of calls at once and the same latency: it knows no rules, keeps no record, and sends texts that
+stand ready in memory.
+
+No callbacks: the sandbox's clock stands still, so it reports nothing while this is measured. Rates are set so high that
+they never hold a message back. The sandbox is a process of its own and shares the machine's cores with both sides; its CPU
+time and memory are not counted.
+
+In:   borrowers of Taiwan, all with a mobile number, all late enough for a text message, at an hour when all may be written to.
+Out:  one result; its `ratio` is our messages a second by the SDK's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import partial
+from statistics import median
+from typing import Final
+
+from prefect.logging import disable_run_logger
+from sqlalchemy import text
+from twilio.http.async_http_client import AsyncTwilioHttpClient  # type: ignore[import-untyped]  # twilio ships no py.typed
+from twilio.rest import Client  # type: ignore[import-untyped]  # as above
+
+from config.policies import policies
+from config.settings import HOUSE, settings
+from gate.lane import LaneReport, run_lane
+from ledger import clock, vault
+from ledger.campaigns import open_run
+from ledger.engine import connection
+from tasks.choose import choose
+from tasks.pick import pick
+from tasks.send import CHANNELS
+from tests.bench.ground import address_of, apart, new_ledger, use
+from tests.bench.harness import Result, by_turns
+from tests.bench.portfolio import Wanted, fill_ledger
+
+MESSAGES: Final = 5_000
+# Fewer would measure how a lane begins and ends, not how it sends: a shard has 5,000 borrowers and more.
+MESSAGES_MIN: Final = 2_000
+ROUNDS: Final = 5
+SECONDS_MAX: Final = 180.0
+CONCURRENCY: Final = 64
+LATENCY_MS: Final = 80
+TARGET: Final = 0.8
+# The ladder's first step is a push: who is one to three days late gets no text message yet.
+SPARE: Final = 1.2
+TODAY: Final = date(2026, 3, 17)
+NOON: Final = datetime(2026, 3, 17, 4, 0, tzinfo=UTC)
+PUBLIC_URL: Final = "http://127.0.0.1:9"
+BODY: Final = "您好,您 3 月 1 日的款項尚未繳納。如已繳款,請不必理會。 https://pay.lantern.example"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What is to be sent: the shards of a run, one for each round, and the same numbers for the floor."""
+
+    run_id: int
+    shards: list[int]
+    numbers: list[str]
+
+
+def run(*, scale: int) -> Iterator[Result]:
+    """Measure.
+
+    Args:
+        scale: Divides the number of messages of a round.
+    """
+    with _sandbox() as sandbox:
+        yield _measure(sandbox, max(MESSAGES // scale, MESSAGES_MIN))
+
+
+def _measure(sandbox: dict[str, str], messages: int) -> Result:
+    planned = apart(partial(_plan, messages))
+    _settings(sandbox)
+    reports: list[LaneReport] = []
+    shards = iter(planned.shards)
+
+    def product() -> None:
+        reports.append(run_lane(planned.run_id, shard=next(shards), channels={"sms": CHANNELS["sms"]}))
+
+    def floor() -> None:
+        asyncio.run(_stock(sandbox, planned.numbers))
+
+    sides = by_turns(product, floor, rounds=ROUNDS, seconds_max=SECONDS_MAX)
+    assert all(report.accepted == messages for report in reports), "every message was taken"
+    ratio = sides.report()["floor_seconds"] / sides.report()["seconds"]
+    phases = {phase: median(report.seconds[phase] for report in reports[1:]) for phase in reports[0].seconds}
+    return Result(
+        name="send",
+        size=messages,
+        **sides.report(),
+        ratio=ratio,
+        unit="messages",
+        ratio_means="messages a second ÷ the stock SDK's = floor_seconds ÷ seconds",
+        target=f"≥ {TARGET:g}",
+        met=ratio >= TARGET,
+        more={
+            **sides.spread(),
+            "messages_per_second": messages / sides.report()["seconds"],
+            "floor_messages_per_second": messages / sides.report()["floor_seconds"],
+            "latency_ms": LATENCY_MS,
+            "concurrency": CONCURRENCY,
+            "phase_seconds": {phase: float(f"{seconds:.3g}") for phase, seconds in phases.items()},
+        },
+    )
+
+
+def _plan(messages: int) -> Planned:
+    """Plan one shard for each round and one for the warm-up, by the product's own pick and choose."""
+    rounds = ROUNDS + 1
+    new_ledger("bench_send")
+    fill_ledger(Wanted(borrowers=int(messages * rounds * SPARE), as_of=TODAY, paid=2, countries=("TW",), with_push=False))
+    with connection() as tx:
+        clock.step(tx, NOON)
+        run_id = open_run(tx, stage="early", business_date=TODAY, preview=False, borrowers_max=None, policies=policies("early"), at=NOON)
+    with disable_run_logger():
+        for shard in pick.fn(run_id):
+            choose.fn(shard, run_id)
+    return Planned(run_id, _shards_of(run_id, messages, rounds), _numbers(run_id, messages))
+
+
+def _shards_of(run_id: int, messages: int, rounds: int) -> list[int]:
+    """Cut the run's borrowers again, so that each shard has as many planned attempts as a round sends."""
+    with connection() as tx:
+        tx.execute(text("DELETE FROM campaign_shard WHERE campaign_run_id = :run"), {"run": run_id})
+        shards = tx.execute(_CUT, {"run": run_id, "messages": messages, "rounds": rounds}).all()
+    assert sorted(shard.borrowers for shard in shards) == [messages] * rounds, "enough borrowers are written to"
+    return [int(shard.shard) for shard in shards]
+
+
+def _numbers(run_id: int, messages: int) -> list[str]:
+    with connection() as tx:
+        rows = tx.execute(_NUMBERS, {"run": run_id, "messages": messages}).all()
+    return [vault.decrypt(bytes(row.value_encrypted), row.key_id) for row in rows]
+
+
+def _settings(sandbox: dict[str, str]) -> None:
+    os.environ.update(
+        {
+            "TIDEOVER_TWILIO_BASE_URL": sandbox["url"],
+            "TIDEOVER_TWILIO_ACCOUNT_SID": sandbox["account_sid"],
+            "TIDEOVER_TWILIO_AUTH_TOKEN": sandbox["auth_token"],
+            "TIDEOVER_PUBLIC_URL": PUBLIC_URL,
+            "TIDEOVER_SMS_CONCURRENCY": str(CONCURRENCY),
+            "TIDEOVER_SMS_PER_SECOND": "100000",
+        }
+    )
+    use(address_of("bench_send"))
+    assert settings().sms_concurrency == CONCURRENCY
+
+
+async def _stock(sandbox: dict[str, str], numbers: list[str]) -> None:
+    """Send by the SDK alone: so many workers, each of which makes one call after the other."""
+    http = AsyncTwilioHttpClient()
+    client = Client(sandbox["account_sid"], sandbox["auth_token"], http_client=http)
+    client.api.base_url = sandbox["url"]
+    waiting = iter(enumerate(numbers))
+
+    async def work() -> None:
+        for serial, number in waiting:
+            await client.messages.create_async(
+                to=number,
+                from_="+15005550006",
+                body=BODY,
+                validity_period=3600,
+                status_callback=f"{PUBLIC_URL}/webhooks/twilio/status/{serial:032}",
+            )
+
+    try:
+        await asyncio.gather(*(work() for _ in range(CONCURRENCY)))
+    finally:
+        await http.close()
+
+
+@contextmanager
+def _sandbox() -> Iterator[dict[str, str]]:
+    """The sandbox with a latency, its clock standing at noon."""
+    command = [sys.executable, "-m", "sandbox", "--port", "0", "--at", NOON.isoformat(), "--latency-ms", str(LATENCY_MS)]
+    with subprocess.Popen(command, cwd=HOUSE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            ready: dict[str, str] = json.loads(process.stdout.readline())
+            yield ready
+        finally:
+            process.terminate()
+
+
+_CUT: Final = text("""
+    INSERT INTO campaign_shard (campaign_run_id, shard, first_party_id, last_party_id, borrowers, planned, withheld, decided_at)
+    SELECT :run, part, min(party_id), max(party_id), count(*), count(*), 0, now()
+    FROM (
+        SELECT party_id, (row_number() OVER (ORDER BY party_id) - 1) / :messages AS part
+        FROM attempt WHERE campaign_run_id = :run AND channel = 'sms'
+    ) numbered
+    WHERE part < :rounds GROUP BY part ORDER BY part
+    RETURNING shard, borrowers
+""")
+_NUMBERS: Final = text("""
+    SELECT v.value_encrypted, v.key_id
+    FROM attempt a JOIN contact_point_version v ON v.contact_point_id = a.contact_point_id AND v.superseded_at IS NULL
+    WHERE a.campaign_run_id = :run ORDER BY a.party_id LIMIT :messages
+""")
