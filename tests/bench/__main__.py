@@ -43,9 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed: list[str] = []
     try:
         with ground() as environment:
-            for name in given.names or NAMES:
-                if not _measure(name, environment, entries, quick=given.quick):
-                    failed.append(name)
+            failed.extend(name for name in given.names or NAMES if not _measure(name, environment, entries, quick=given.quick))
     except KeyboardInterrupt:
         sys.stderr.write("stopped; what was measured is kept\n")
         failed.append("stopped")

@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from time import monotonic, perf_counter
-from typing import Any, Final
+from typing import Any, Final, Self
 
-import psutil  # type: ignore[import-untyped]  # psutil ships no types
+import psutil
 
 # Walking the process table costs 10 ms.
 SAMPLE_SECONDS: Final = 0.3
@@ -100,8 +100,8 @@ class Sides:
 
 
 def by_turns(
-    product: Callable[[], None],
-    floor: Callable[[], None],
+    product: Callable[[], object],
+    floor: Callable[[], object],
     *,
     rounds: int,
     seconds_max: float,
@@ -175,7 +175,7 @@ class _Memory:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> _Memory:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -215,7 +215,7 @@ def _cpu_seconds() -> float:
 
 
 def _ours() -> list[psutil.Process]:
-    """This process and its children; the sandbox stands for a provider's machine and is left out."""
+    """Our process and its children; the sandbox stands for a provider's machine and is left out."""
     me = psutil.Process()
     with suppress(psutil.Error):
         return [me, *(child for child in me.children(recursive=True) if not _is_sandbox(child))]

@@ -190,7 +190,7 @@ def _loans(parties: pl.DataFrame, before: int, wanted: Wanted, chance: np.random
     return parties.select("party", "country", "currency")[of_party].with_columns(
         loan=pl.Series(np.arange(before, before + of_party.size)),
         instalment=pl.Series(chance.integers(2_000, 90_000, of_party.size)),
-        oldest_unpaid_on=pl.lit(wanted.as_of) - pl.duration(days=pl.Series(days_late)),
+        oldest_unpaid_on=pl.lit(wanted.as_of) - pl.duration(days=pl.lit(pl.Series(days_late))),
         paid=pl.Series(chance.integers(0, wanted.paid + 1, of_party.size)),
     )
 
