@@ -26,7 +26,7 @@ from sqlalchemy.sql import bindparam
 
 from config.settings import settings
 from ledger import clock
-from ledger.frames import Source, read
+from ledger.frames import Source, ids_clause, read
 from ledger.tables import STAGES, PolicyVersion
 
 ALL: Final = "all"
@@ -269,13 +269,15 @@ def read_shard(connection: Connection, campaign_run_id: int, shard: int) -> Shar
 def shard_borrowers(source: Source, run: Run, shard: Shard) -> list[int]:
     """Party ids of a shard's borrowers, ascending: those of its range who are in the run's stage."""
     staged = _staged(run)
+    ends = {"first": shard.first_party_id, "last": shard.last_party_id}
+    loans = read(source, _LOANS_OF_SHARD.format(**ends), {"loan_id": pl.Int64})["loan_id"].to_list()
     statement = _STAGED_LITERAL.format(
         on=f"'{run.business_date.isoformat()}'::date",
         severity=staged["severity"],
         # A scope is two capital letters or `all` (open_run, and the column's only writer).
         scope=run.scope,
-        first=shard.first_party_id,
-        last=shard.last_party_id,
+        loans=ids_clause(loans),
+        **ends,
     )
     return read(source, statement, {"party_id": pl.Int64})["party_id"].to_list()
 
@@ -348,9 +350,12 @@ _STAGED = f"""
 """  # noqa: S608  # our own words
 _STAGED_BOUND = _STAGED.format(on=":business_date", which="lp.party_id > :behind", scope=":scope", severity=":severity") + " LIMIT :left"
 # The shard's loans are handed over as a list: the planner would otherwise read the whole day's ageing once a shard.
-_IN_SHARD = """lp.party_id BETWEEN {first:d} AND {last:d} AND a.loan_id = ANY(ARRAY(
-        SELECT loan_id FROM loan_party WHERE superseded_at IS NULL AND party_id BETWEEN {first:d} AND {last:d}))"""
-_STAGED_LITERAL = _STAGED.replace("{which}", _IN_SHARD).replace("{scope}", "'{scope}'")
+_STAGED_LITERAL = _STAGED.replace(
+    "{which}", "lp.party_id BETWEEN {first:d} AND {last:d} AND lp.loan_id {loans} AND a.loan_id {loans}"
+).replace("{scope}", "'{scope}'")
+_LOANS_OF_SHARD = (
+    "SELECT DISTINCT loan_id FROM loan_party WHERE superseded_at IS NULL AND party_id BETWEEN {first:d} AND {last:d} ORDER BY loan_id"
+)
 _COUNT_STAGED = text(f"SELECT count(*) FROM ({_STAGED_BOUND}) staged")  # noqa: S608  # as above
 _CUT = text(f"""
     INSERT INTO campaign_shard (campaign_run_id, shard, first_party_id, last_party_id, borrowers)

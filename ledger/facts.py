@@ -68,7 +68,7 @@ def read_facts(
     return Facts(
         borrowers=_borrowers(source, asked, owed),
         loans=owed,
-        contact_points=asked.read(source, _CONTACT_POINTS, facts.CONTACT_POINTS),
+        contact_points=_contact_points(source, asked),
         consents=asked.read(source, _CONSENTS, facts.CONSENTS),
         opt_outs=asked.read(source, _OPT_OUTS, facts.OPT_OUTS),
         holds=asked.read(source, _HOLDS, facts.HOLDS),
@@ -89,8 +89,8 @@ class _Asked:
     history_from: str
     known: Known
 
-    def read(self, source: Source, statement: str, schema: Schema) -> pl.DataFrame:
-        """Run one of the statements below."""
+    def read(self, source: Source, statement: str, schema: Schema, **keys: Ids) -> pl.DataFrame:
+        """Run one of the statements below; `keys` are the lists of ids that it names."""
         liable = _LIABLE.format(who=self.who, on=self.on, known=self.known)
         filled = statement.format(
             who=self.who,
@@ -100,6 +100,7 @@ class _Asked:
             known=self.known,
             recorded_e=self.known.recorded("e"),
             liable=liable,
+            **{name: ids_clause(ids) for name, ids in keys.items()},
         )
         return read(source, filled, schema)
 
@@ -138,13 +139,28 @@ def _with_pauses(people: pl.DataFrame, pauses: pl.DataFrame, loans: pl.DataFrame
 
 
 def _planned_loans(source: Source, asked: _Asked) -> pl.DataFrame:
-    return asked.read(source, _LOANS_PLANNED, facts.LOANS)
+    liable = asked.read(source, _LIABLE, _names(facts.LOANS, "party_id", "loan_id", "role"))
+    columns = {name: kind for name, kind in facts.LOANS.items() if name not in {"party_id", "role"}}
+    planned = asked.read(source, _LOANS_PLANNED, columns, loans=liable["loan_id"].unique().to_list())
+    return liable.join(planned, on="loan_id", maintain_order="left").select(facts.LOANS.keys())
 
 
 def _loans_now(source: Source, asked: _Asked, business_date: date, known_at: datetime | None) -> pl.DataFrame:
     stated = asked.read(source, _LOANS_STATED, _STATED)
     aged = age_loans(source, stated["loan_id"].unique().to_list(), business_date=business_date, known_at=known_at)
     return stated.join(aged, on="loan_id", maintain_order="left").select(pl.col(name).cast(kind) for name, kind in facts.LOANS.items())
+
+
+def _contact_points(source: Source, asked: _Asked) -> pl.DataFrame:
+    points = asked.read(source, _CONTACT_POINTS, _names(facts.CONTACT_POINTS, "party_id", "contact_point_id", "kind"))
+    columns = {name: kind for name, kind in facts.CONTACT_POINTS.items() if name not in {"party_id", "kind"}}
+    stated = asked.read(source, _CONTACT_POINTS_STATED, columns, points=points["contact_point_id"].to_list())
+    return points.join(stated, on="contact_point_id", maintain_order="left").select(facts.CONTACT_POINTS.keys())
+
+
+def _names(schema: Schema, *names: str) -> Schema:
+    """Some columns of a schema."""
+    return {name: schema[name] for name in names}
 
 
 def _history(source: Source, asked: _Asked) -> pl.DataFrame:
@@ -167,21 +183,19 @@ def _history(source: Source, asked: _Asked) -> pl.DataFrame:
 
 _SEVERITY: Final[Mapping[str, int]] = {stage: number for number, stage in enumerate(STAGES)}
 _NO_WORDS: Final = pl.lit([], pl.List(pl.String))
-_STATED: Final[Schema] = {
-    name: facts.LOANS[name]
-    for name in (
-        "party_id",
-        "loan_id",
-        "role",
-        "product",
-        "account",
-        "currency",
-        "disputed_minor",
-        "charged_off",
-        "time_barred",
-        "servicing_status",
-    )
-}
+_STATED: Final = _names(
+    facts.LOANS,
+    "party_id",
+    "loan_id",
+    "role",
+    "product",
+    "account",
+    "currency",
+    "disputed_minor",
+    "charged_off",
+    "time_barred",
+    "servicing_status",
+)
 
 # Who stands for which loan on the date, once a loan: a person with several roles has the first of these.
 _LIABLE = """
@@ -192,8 +206,8 @@ _LIABLE = """
     ORDER BY lp.party_id, lp.loan_id,
              array_position(ARRAY['borrower', 'co_borrower', 'guarantor', 'executor', 'attorney', 'debt_adviser'], lp.role)
 """
-# Where a table is joined by another key than the party's, its keys are handed to it as a list: the planner would
-# otherwise read the whole table once a shard.
+# Where a table has another key than the party's, its keys are read first and handed to it as a list: the planner would
+# otherwise read the whole table once a shard, or, with a subquery for a list, compare each of its rows with every key.
 _BORROWERS = """
     SELECT p.id AS party_id, p.creditor_id, c.role AS creditor_role, v.country, v.region, v.locale, v.known_zone,
            coalesce(v.zones, '{{}}') AS zones, coalesce(v.facts, '{{}}') AS facts,
@@ -217,24 +231,23 @@ _LOANS_STATED = """
     ORDER BY l.party_id, l.loan_id
 """
 _LOANS_PLANNED = """
-    WITH l AS MATERIALIZED ({liable})
-    SELECT l.party_id, l.loan_id, l.role, v.product, v.account, v.currency, a.past_due_minor, a.outstanding_minor, a.days_past_due,
+    SELECT a.loan_id, v.product, v.account, v.currency, a.past_due_minor, a.outstanding_minor, a.days_past_due,
            a.delinquent_days, a.oldest_unpaid_due_on, a.bucket, a.stage, v.disputed_minor, v.charged_off, v.time_barred,
            v.servicing_status
-    FROM l
-    JOIN loan_aging a ON a.business_date = {on} AND a.loan_id = l.loan_id AND a.loan_id = ANY(ARRAY(SELECT loan_id FROM l))
-    JOIN loan_version v ON v.loan_id = l.loan_id AND {known[v]}
-    ORDER BY l.party_id, l.loan_id
+    FROM loan_aging a
+    JOIN loan_version v ON v.loan_id = a.loan_id AND v.loan_id {loans} AND {known[v]}
+    WHERE a.business_date = {on} AND a.loan_id {loans}
 """
 _CONTACT_POINTS = """
-    SELECT t.party_id, t.id AS contact_point_id, t.kind, v.owner, v.employer_owned, v.country, v.zones, v.verified_on, v.status,
+    SELECT t.party_id, t.id AS contact_point_id, t.kind FROM contact_point t WHERE t.party_id {who} ORDER BY t.party_id, t.id
+"""
+# One index look-up for each value: of so many values the planner would rather read all there are.
+_CONTACT_POINTS_STATED = """
+    SELECT v.contact_point_id, v.owner, v.employer_owned, v.country, v.zones, v.verified_on, v.status,
            coalesce(o.ownership, 'claimed') AS ownership
-    FROM contact_point t
-    JOIN contact_point_version v ON v.contact_point_id = t.id AND {known[v]}
-     AND v.contact_point_id = ANY(ARRAY(SELECT id FROM contact_point WHERE party_id {who}))
-    LEFT JOIN contact_value o ON o.blind_index = v.blind_index AND {known[o]}
-    WHERE t.party_id {who}
-    ORDER BY t.party_id, t.id
+    FROM contact_point_version v
+    LEFT JOIN LATERAL (SELECT w.ownership FROM contact_value w WHERE w.blind_index = v.blind_index AND {known[w]} OFFSET 0) o ON true
+    WHERE v.contact_point_id {points} AND {known[v]}
 """
 # What was taken back ended when it was taken back, whatever end it was given for.
 _CONSENTS = """
