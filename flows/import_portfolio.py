@@ -1,7 +1,7 @@
 """Import a portfolio: the same importer as `tideover import`, for operations and for backfills.
 
 In:   paths of files on the worker's machine, and the name of a mapping of config/imports/.
-Out:  rows in the ledger, a rejects file beside the first file, and the reconciliation as an artifact.
+Out:  rows in the ledger, a rejects file in build/imports/ on the worker's machine, and the reconciliation as an artifact.
 """
 
 from __future__ import annotations

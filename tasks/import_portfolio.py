@@ -18,6 +18,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
+from prefect import task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
 
 from config.aging import aging_policy
 from config.import_mapping import FOLDER, FileForm, ImportMapping, RowsForm, import_mapping
@@ -194,14 +197,32 @@ def _keep(*, unless: bool) -> None:
         raise _NothingIsKept
 
 
-def import_and_report(mapping: str, files: Sequence[Path], *, as_of: date | None = None, dry_run: bool = False) -> dict[str, int]:
-    """Import under a mapping of config/imports by its name; counts only, for a flow.
+def import_by_name(mapping: str, files: Sequence[Path], *, as_of: date | None = None, dry_run: bool = False) -> ImportReport:
+    """Import under a mapping of config/imports by its name, as operations give it in the Prefect UI.
 
     Raises:
         ConfigError: There is no such mapping.
         ImportRefused: See `import_files`.
     """
-    report = import_files(FOLDER / f"{mapping}.yaml", files, as_of=as_of, dry_run=dry_run)
+    return import_files(FOLDER / f"{mapping}.yaml", files, as_of=as_of, dry_run=dry_run)
+
+
+@task(task_run_name="import {mapping}", persist_result=False, cache_policy=NO_CACHE)
+def import_and_report(mapping: str, files: Sequence[Path], *, as_of: date | None = None, dry_run: bool = False) -> dict[str, int]:
+    """Import, and show the reconciliation as an artifact of the flow run.
+
+    Returns:
+        Rows read, new, changed, same, rejected.
+
+    Raises:
+        ConfigError, ImportRefused: See `import_by_name`.
+    """
+    report = import_by_name(mapping, files, as_of=as_of, dry_run=dry_run)
+    create_table_artifact(
+        key=f"import-{mapping}",
+        description=f"**import {mapping}**{' (dry run)' if dry_run else ''}: read = new + changed + same + rejected, for each kind of row.",
+        table=[{"rows": kind, **counts} for kind, counts in report.rows.items()],
+    )
     return {what: report.total(what) for what in ("read", *OUTCOMES)}
 
 

@@ -25,6 +25,7 @@ from sqlalchemy.engine import make_url
 
 from config.settings import settings
 from flows.early import early
+from flows.import_portfolio import import_portfolio
 from ledger import embedded, vault
 from ledger.engine import connection, engine, engine_of
 from ledger.funnel import Funnel
@@ -43,6 +44,7 @@ class Day:
     funnel: Funnel
     personal: frozenset[str]
     contacted_again: int
+    imported_again: dict[str, int]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,8 @@ def day(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
             funnel, _ = play_day(town, FIRST_DAY, folder, deployed=True)
             received = len(town.received())
             early(as_of=FIRST_DAY)
-            yield Day(services, town, funnel, _personal_values(town), len(town.received()) - received)
+            again = import_portfolio(mapping="taiwan", files=[folder / "uci_credit_card_part.csv"], as_of=FIRST_DAY)
+            yield Day(services, town, funnel, _personal_values(town), len(town.received()) - received, again)
     finally:
         engine().dispose()
         services._configured = server_url  # noqa: SLF001  # the address that the databases were made under
@@ -133,6 +136,12 @@ def test_operations_find_funnel_reasons_and_picture_as_artifacts(day: Day) -> No
     assert {f"{key}-funnel", f"{key}-withheld", f"{key}-picture"} <= set(artifacts)
     picture = str(artifacts[f"{key}-picture"].data)
     assert base64.b64decode(picture.removeprefix("data:image/png;base64,")).startswith(b"\x89PNG")
+
+
+def test_the_import_flow_changes_nothing_the_second_time_and_shows_its_books(day: Day) -> None:
+    assert day.imported_again["read"] == day.imported_again["same"] > ACCOUNTS
+    with get_client(sync_client=True) as client:
+        assert "import-taiwan" in {artifact.key for artifact in client.read_artifacts()}
 
 
 def test_prefect_knows_no_person(day: Day) -> None:

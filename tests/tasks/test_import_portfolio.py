@@ -20,7 +20,7 @@ from ledger import clock
 from ledger.engine import connection
 from ledger.tables import Party
 from ledger.vault import decrypt
-from tasks.import_portfolio import ImportReport, Step, import_and_report, import_files
+from tasks.import_portfolio import ImportReport, Step, import_by_name, import_files
 from tasks.portfolio_files import ImportRefused
 
 WALLET = FOLDER / "wallet.yaml"
@@ -527,7 +527,14 @@ def test_progress_goes_forward_through_every_file_and_kind(importer: Importer) -
 def test_a_flow_gets_counts_only(ledger_url: str, tmp_path: Path) -> None:
     del ledger_url
     (tmp_path / "parties.csv").write_text(PARTIES)
-    assert import_and_report("wallet", [tmp_path / "parties.csv"]) == {"read": 2, "new": 2, "changed": 0, "same": 0, "rejected": 0}
+    report = import_by_name("wallet", [tmp_path / "parties.csv"])
+    assert {what: report.total(what) for what in ("read", "new", "changed", "same", "rejected")} == {
+        "read": 2,
+        "new": 2,
+        "changed": 0,
+        "same": 0,
+        "rejected": 0,
+    }
 
 
 # --- the feed -----------------------------------------------------------------------------------------------------------
