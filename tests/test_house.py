@@ -170,7 +170,7 @@ def test_requirements_carry_hashes_and_no_address() -> None:
 
 def test_no_tracked_file_names_a_path_of_this_machine() -> None:
     files = subprocess.run(["git", "ls-files", "-z"], cwd=HOUSE, capture_output=True, check=False).stdout.decode().split("\0")
-    homes = [str(HOUSE.parent) + "/", str(Path.home()) + "/"]
+    homes = [f"{HOUSE}/", f"{Path.home()}/"]
     found = []
     for name in filter(None, files):
         path = HOUSE / name
