@@ -13,7 +13,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import time
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +115,7 @@ def test_the_auditor_finds_nothing_that_a_rule_forbade(day: Day) -> None:
 def test_a_second_run_for_the_same_date_contacts_nobody(day: Day) -> None:
     assert day.contacted_again == 0
     with connection() as tx:
-        assert tx.execute(text("SELECT count(*) FROM campaign_run")).scalar_one() == 1
+        assert tx.execute(text("SELECT count(*) FROM campaign_run WHERE business_date = :day"), {"day": FIRST_DAY}).scalar_one() == 1
 
 
 def test_the_flow_run_went_through_deployment_and_worker(day: Day) -> None:
@@ -136,6 +136,20 @@ def test_operations_find_funnel_reasons_and_picture_as_artifacts(day: Day) -> No
     assert {f"{key}-funnel", f"{key}-withheld", f"{key}-picture"} <= set(artifacts)
     picture = str(artifacts[f"{key}-picture"].data)
     assert base64.b64decode(picture.removeprefix("data:image/png;base64,")).startswith(b"\x89PNG")
+
+
+def test_a_preview_decides_and_shows_and_contacts_nobody(day: Day) -> None:
+    received = len(day.town.received())
+    run = early(as_of=FIRST_DAY + timedelta(days=1), preview=True)
+    with connection() as tx:
+        decided = tx.execute(text("SELECT count(*) FROM decision WHERE campaign_run_id = :run"), {"run": run}).scalar_one()
+        states = set(tx.execute(text("SELECT DISTINCT state FROM attempt WHERE campaign_run_id = :run"), {"run": run}).scalars())
+    assert decided > 0
+    assert states <= {"planned"}
+    assert len(day.town.received()) == received
+    with get_client(sync_client=True) as client:
+        shown = [a for a in client.read_artifacts() if a.key == f"early-{FIRST_DAY + timedelta(days=1)}-funnel"]
+    assert "(preview)" in str(shown[0].description)
 
 
 def test_the_import_flow_changes_nothing_the_second_time_and_shows_its_books(day: Day) -> None:
