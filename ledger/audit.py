@@ -151,7 +151,8 @@ CHECKS: dict[str, str] = {
     """,
     "to_a_wrong_number": """
         SELECT DISTINCT m.provider_id, m.party_id FROM message m JOIN contact_value v ON v.blind_index = m.blind_index
-        WHERE v.superseded_at IS NULL AND v.ownership IN ('wrong', 'reassigned') AND (m.let_go_at IS NULL OR v.recorded_at < m.let_go_at)
+        WHERE v.superseded_at IS NULL AND v.ownership IN ('wrong', 'reassigned', 'shared')
+          AND (m.let_go_at IS NULL OR v.recorded_at < m.let_go_at)
     """,
     "too_many_a_day": """
         SELECT m.provider_id, m.party_id FROM (

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 import os
+import re
+import shutil
 import subprocess
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -104,8 +106,20 @@ def _run(program: str, arguments: list[str], address: str) -> None:
     url = make_url(address)
     target = url.set(password=None).render_as_string() if url.password else address
     environment = {**os.environ, **({"PGPASSWORD": str(url.password)} if url.password else {})}
-    done = subprocess.run(
-        [embedded.program(program), "--dbname", target, *arguments], check=False, capture_output=True, text=True, env=environment
-    )  # our own program
+    with engine_of(address).connect() as connection:
+        major = int(connection.scalar(text("SHOW server_version_num"))) // 10_000
+    command_line = [str(_client(program, major)), "--dbname", target, *arguments]
+    done = subprocess.run(command_line, check=False, capture_output=True, text=True, env=environment)
     if done.returncode != 0:
         raise BackupError(f"{program}: {done.stderr.strip()[-1000:]}")
+
+
+def _client(program: str, major: int) -> Path:
+    """The client program of the server's own major: an older one cannot read it, a newer one says what it does not know."""
+    found = shutil.which(program)
+    for path in (embedded.program(program), Path(f"/usr/lib/postgresql/{major}/bin/{program}"), *([Path(found)] if found else [])):
+        if path.exists():
+            version = subprocess.run([path, "--version"], check=True, capture_output=True, text=True).stdout
+            if re.search(rf"\) {major}\b", version):
+                return path
+    raise BackupError(f"no {program} of PostgreSQL {major} is on this machine; install the client programs of that version")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,13 @@ def test_restoring_from_no_file_says_so(ledger_url: str, tmp_path: Path) -> None
     del ledger_url
     with pytest.raises(schema.BackupError, match="no such file"):
         schema.restore(tmp_path / "missing")
+
+
+def test_client_programs_are_of_the_servers_own_major(ledger_url: str) -> None:
+    del ledger_url
+    with connection() as tx:
+        major = int(tx.execute(text("SHOW server_version_num")).scalar_one()) // 10_000
+    found = schema._client("pg_dump", major)  # noqa: SLF001  # which program is run shows nowhere else
+    assert f") {major}." in subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout
+    with pytest.raises(schema.BackupError, match=r"no pg_dump of PostgreSQL 9 .* install"):
+        schema._client("pg_dump", 9)  # noqa: SLF001  # as above

@@ -187,8 +187,8 @@ def test_a_loan_that_is_no_longer_late_is_gone_from_the_facts_and_forbids() -> N
     assert verdict(Known(days=None, loans=[loan(5, loan_id=7)]))["blocked_by"] == ["HOUSE-NOTHING-DUE"]
 
 
-@pytest.mark.parametrize("ownership", ["wrong", "reassigned"])
-def test_a_number_of_somebody_else_is_blocked_for_good(ownership: str) -> None:
+@pytest.mark.parametrize("ownership", ["wrong", "reassigned", "shared"])
+def test_a_number_of_somebody_else_or_of_several_is_blocked_for_good(ownership: str) -> None:
     known = Known()
     points = facts_of(known).contact_points.with_columns(ownership=pl.lit(ownership))
     base = facts_of(known)
