@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.models import CommandInfo
 
 HOUSE = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((HOUSE / "pyproject.toml").read_text())
@@ -137,14 +138,17 @@ def test_every_command_is_explained_and_documented() -> None:
     import tideover  # noqa: PLC0415  # the command is loaded only where it is examined
 
     docs = "\n".join(path.read_text() for path in [HOUSE / "README.md", *(HOUSE / "docs").rglob("*.md")])
-    commands = [command.name or getattr(command.callback, "__name__", "").replace("_", "-") for command in tideover.app.registered_commands]
-    assert commands
-    assert [name for name in commands if f"tideover {name}" not in docs and f"make {name}" not in docs] == []
-    assert [
-        command.name
-        for command in tideover.app.registered_commands
-        if not (command.help or (command.callback and command.callback.__doc__))
-    ] == []
+    listed: dict[str, list[CommandInfo]] = {"": tideover.app.registered_commands} | {
+        f"{group.name} ": group.typer_instance.registered_commands for group in tideover.app.registered_groups if group.typer_instance
+    }
+    commands = {
+        prefix + (command.name or getattr(command.callback, "__name__", "")): command
+        for prefix, found in listed.items()
+        for command in found
+    }
+    assert len(listed) > 1
+    assert [name for name in commands if f"tideover {name}" not in docs] == []
+    assert [name for name, command in commands.items() if not (command.help or (command.callback and command.callback.__doc__))] == []
 
 
 @pytest.mark.parametrize("path", ADRS, ids=lambda path: path.stem)
