@@ -142,7 +142,7 @@ def test_every_command_is_explained_and_documented() -> None:
         f"{group.name} ": group.typer_instance.registered_commands for group in tideover.app.registered_groups if group.typer_instance
     }
     commands = {
-        prefix + (command.name or getattr(command.callback, "__name__", "")): command
+        prefix + str(command.name or getattr(command.callback, "__name__", "")): command
         for prefix, found in listed.items()
         for command in found
     }
