@@ -31,7 +31,7 @@ from prefect.logging.handlers import PrefectConsoleHandler
 from config.audit_limits import audit_limits
 from config.settings import HOUSE, settings
 from flows.early import early
-from ledger import clock, vault
+from ledger import clock, embedded, vault
 from ledger.aging_facts import age_portfolio
 from ledger.audit import Received, Violation, find_violations
 from ledger.debts import read_debts
@@ -122,7 +122,7 @@ def play(*, accounts: int = ACCOUNTS, days: int = DAYS, say: Say = print) -> dic
     shutil.rmtree(BUILD, ignore_errors=True)
     BUILD.mkdir(parents=True)
     say("Starting PostgreSQL, Prefect, portal and sandbox on loopback …")
-    with stage(Services(STATE, database=DATABASE), say) as services:
+    with _database(), stage(Services(STATE, database=DATABASE), say) as services:
         town = Town(services.addresses["sandbox"])
         move_in(town, accounts, BUILD, say)
         story = Story()
@@ -133,6 +133,18 @@ def play(*, accounts: int = ACCOUNTS, days: int = DAYS, say: Say = print) -> dic
             _tell(day, funnel, paid, say)
         story.violations = audit(town)
         return _close(story, say)
+
+
+@contextmanager
+def _database() -> Iterator[None]:
+    """The embedded server, left as it was found: running for `make up`, or not."""
+    folder = embedded.default_folder()
+    ours = settings().database_url is None and not embedded.is_running(folder)
+    try:
+        yield
+    finally:
+        if ours and embedded.is_running(folder):
+            embedded.stop(folder)
 
 
 @contextmanager

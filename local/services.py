@@ -285,7 +285,10 @@ class Services:
 
     def _write_env(self) -> None:
         """What other terminals need to talk to what runs here: keys and addresses, readable by the owner only."""
-        names = [name for name in self.environment if name.startswith("TIDEOVER_") and name != "TIDEOVER_STATE_DIR"]
+        left_out = {"TIDEOVER_STATE_DIR"}
+        if self.database is None and not self._configured:
+            left_out.add("TIDEOVER_DATABASE_URL")  # unset, a command finds the embedded server by itself and starts it where it is down
+        names = [name for name in self.environment if name.startswith("TIDEOVER_") and name not in left_out]
         file = self.folder / "env"
         file.touch(mode=0o600)
         file.write_text("".join(f"{name}={self.environment[name]}\n" for name in names))
