@@ -48,9 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("stopped; what was measured is kept\n")
         failed.append("stopped")
     finally:
-        file = HOUSE / "build" / "bench.json"
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(json.dumps([{**entry, "machine": about} for entry in entries], ensure_ascii=False, indent=1) + "\n")
+        if entries:
+            file = HOUSE / "build" / "bench.json"
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(json.dumps([{**entry, "machine": about} for entry in entries], ensure_ascii=False, indent=1) + "\n")
     if failed:
         sys.stderr.write(f"not measured: {', '.join(failed)}\n")
     return 1 if failed else 0

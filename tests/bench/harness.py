@@ -105,8 +105,8 @@ def by_turns(
     *,
     rounds: int,
     seconds_max: float,
-    before_product: Callable[[], None] = lambda: None,
-    before_floor: Callable[[], None] = lambda: None,
+    before_product: Callable[[], object] = lambda: None,
+    before_floor: Callable[[], object] = lambda: None,
     warm_up: bool = True,
 ) -> Sides:
     """Measure both sides, A B B A …, after one call of each that is not counted.
