@@ -69,6 +69,8 @@ def new_ledger(name: str, *, like: str | None = None) -> str:
     if like is None:
         schema.migrate(address)
     else:
+        # A database that somebody is connected to cannot be copied.
+        engine_of(address_of(like)).dispose()
         maintenance = create_engine(
             make_url(address_of("postgres")).set(drivername="postgresql+psycopg"), poolclass=NullPool, isolation_level="AUTOCOMMIT"
         )
