@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test check bench bench-quick format lock
+.PHONY: help demo up down test check mutate chaos bench bench-quick format lock
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
@@ -16,14 +16,19 @@ down: .venv/run  ## stop what `make up` started; data stay
 	@$(BIN)/tideover down
 
 ##@ Prove it
-test: .venv/dev  ## all tests, on a real PostgreSQL and against the sandbox
-	@$(BIN)/pytest
-check: .venv/dev  ## format, lint, types, import contracts, house rules, migrations
+test: .venv/dev  ## all tests, on a real PostgreSQL and against the sandbox; JOBS=1 one after another
+	@$(BIN)/pytest -n $(or $(JOBS),2) --dist loadfile
+check: .venv/dev  ## format, lint, types, import contracts, texts, house rules, migrations, forms
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest -q tests/test_house.py tests/ledger/test_schema.py
+	@$(BIN)/tideover message lint
+	@$(BIN)/pytest -q tests/test_house.py tests/ledger/test_schema.py tests/flows/test_forms.py
+mutate: .venv/dev  ## change every number of every rule pack: a case must notice (JURISDICTION=US for one pack)
+	@$(BIN)/python -m tests.mutate $(if $(JURISDICTION),--jurisdiction $(JURISDICTION))
+chaos: .venv/dev  ## kill every program at random, KILLS=200 times over MESSAGES=5000, count who was contacted twice, lost, or against a rule; OUTAGES=1 adds database, provider, disk, clocks
+	@$(BIN)/python -m tests.chaos --kills $(or $(KILLS),200) --messages $(or $(MESSAGES),5000) --seed $(or $(SEED),1) $(if $(OUTAGES),--outages)
 bench: .venv/dev  ## how fast, as ratios to a floor in the same run; JSON lines, and build/bench.json
 	@$(BIN)/python -m tests.bench
 bench-quick: .venv/dev  ## the same at a tenth of the size
@@ -35,6 +40,7 @@ format: .venv/dev  ## rewrite the code as the formatter wants it
 	@$(BIN)/ruff check --fix .
 lock: .venv/dev  ## compile requirements/*.txt again from pyproject.toml
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra build pyproject.toml -o requirements/run.txt
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra build --extra pools -c requirements/run.txt pyproject.toml -o requirements/pools.txt
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra build --extra dev -c requirements/run.txt pyproject.toml -o requirements/dev.txt
 
 .venv/bin/python:

@@ -8,21 +8,58 @@ Pure: no. Rooms are imported inside commands, so that one that needs no database
 from __future__ import annotations
 
 import json
-import sys
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from local.allowlist_commands import allowlist
+from local.approve_commands import approve
+from local.audit_commands import audit
+from local.backfill_commands import backfill
+from local.call_commands import calls
+from local.canary_commands import canary
+from local.deploy_commands import deploy
+from local.evidence_commands import evidence
+from local.export_commands import export
+from local.gateway_commands import gateway
+from local.incident_commands import incident
+from local.law_commands import rules
+from local.ledger_commands import backup, migrate, restore
+from local.lint_commands import lint
+from local.mail_commands import email, letter
+from local.message_commands import message
+from local.parked_commands import parked
+from local.pause_commands import pause, pauses, resume
+from local.person_commands import person
+from local.reply_commands import reply
+from local.status_commands import morning, status, waiting
+from local.withdraw_commands import withdraw
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
-message = typer.Typer(no_args_is_help=True, help="Texts: what they cost.")
 app.add_typer(message, name="message")
-
-rules = typer.Typer(no_args_is_help=True, help="Contact rules: what they say, and what they say of a case.")
+message.command()(lint)
 app.add_typer(rules, name="rules")
+app.add_typer(approve, name="approve")
+app.add_typer(reply, name="reply")
+app.add_typer(canary, name="canary")
+app.add_typer(calls, name="calls")
+app.add_typer(backfill, name="backfill")
+app.add_typer(gateway, name="gateway")
+app.command()(evidence)
+app.command()(audit)
+app.command()(deploy)
+app.add_typer(parked, name="parked")
+app.add_typer(incident, name="incident")
+app.add_typer(person, name="person")
+app.add_typer(email, name="email")
+app.add_typer(letter, name="letter")
+app.command()(withdraw)
+app.add_typer(export, name="export")
+for command in (allowlist, status, morning, waiting, pause, resume, pauses, migrate, backup, restore):
+    app.command()(command)
 
 EXPECT_DIFFERS = 1
 FILE_UNREADABLE = 2
@@ -78,103 +115,6 @@ def explain(
         typer.echo(line)
 
 
-@message.command()
-def measure(
-    *,
-    smart: Annotated[
-        bool, typer.Option("--smart", help="Write look-alikes of GSM-7 plainly first, as Twilio's Smart Encoding does.")
-    ] = False,
-) -> None:
-    """Say what texts cost: reads {"text": …} a line on standard input, answers encoding, units and segments a line."""
-    from decisions import segments
-
-    for number, line in enumerate(sys.stdin.buffer, start=1):
-        if not line.strip():
-            continue
-        try:
-            given = json.loads(line)
-        except ValueError:
-            given = None
-        if not isinstance(given, dict) or not isinstance(given.get("text"), str):
-            typer.echo(f'standard input:{number}: not a JSON object like {{"text": "..."}}', err=True)
-            raise typer.Exit(FILE_UNREADABLE)
-        text = segments.smart(given["text"]) if smart else given["text"]
-        typer.echo(json.dumps(asdict(segments.measure(text))))
-
-
-@rules.command()
-def check(
-    file: Annotated[Path, typer.Argument(help="Case file, YAML or JSON: a list of cases.")],
-    *,
-    basis: Annotated[str | None, typer.Option(help="Look only at these bases, such as law,presumption.")] = None,
-) -> None:
-    """Say of each case whether the person may be contacted now, like this, and why not: one JSON object a line."""
-    from config.load import ConfigError
-    from config.rule_cases import read_rule_cases
-    from config.rule_files import rule_packs
-    from decisions.packs import BASES
-    from decisions.rule_answers import answers, differences
-
-    bases = None if basis is None else {name.strip() for name in basis.split(",")}
-    if bases is not None and (unknown := sorted(bases - set(BASES))):
-        typer.echo(f"--basis: {', '.join(unknown) or 'nothing'} is none of {', '.join(BASES)}", err=True)
-        raise typer.Exit(FILE_UNREADABLE)
-    try:
-        cases, packs = read_rule_cases(file), rule_packs()
-    except ConfigError as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(FILE_UNREADABLE) from None
-    holds = True
-    for answer, expected in zip(answers(cases.ids, cases.facts, cases.candidates, packs, bases=bases), cases.expected, strict=True):
-        typer.echo(json.dumps(answer, ensure_ascii=False))
-        for difference in differences(answer, expected):
-            typer.echo(f"{answer['id']}: {difference}", err=True)
-            holds = False
-    raise typer.Exit(0 if holds else EXPECT_DIFFERS)
-
-
-@rules.command()
-def show(
-    rule: Annotated[str, typer.Argument(help="A rule's id, such as US-REGF-HOURS.")],
-    *,
-    on: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Local date; left out = today.")] = None,
-) -> None:
-    """Show a rule as people read it: what it says, its numbers on a date, what it counts, its sources, who checked it."""
-    from config.rule_files import rule_packs
-    from decisions.rule_words import shown
-
-    try:
-        pack, found = rule_packs().rule(rule)
-    except KeyError:
-        typer.echo(f"no pack has a rule {rule}; `tideover rules list` names them all", err=True)
-        raise typer.Exit(NOT_FOUND) from None
-    for line in shown(pack, found, on.date() if on else datetime.now().astimezone().date()):
-        typer.echo(line)
-
-
-@rules.command(name="list")
-def list_rules(*, jurisdiction: Annotated[str | None, typer.Option(help="One pack only, such as US or house.")] = None) -> None:
-    """List the rules, one a line, with their basis and confidence and what of them is not verified."""
-    from config.rule_files import rule_packs
-    from decisions.rule_words import listed
-
-    lines = listed(rule_packs(), jurisdiction)
-    if not lines:
-        typer.echo(f"no pack for {jurisdiction}; there are {', '.join(rule_packs().versions)}", err=True)
-        raise typer.Exit(NOT_FOUND)
-    for line in lines:
-        typer.echo(line)
-
-
-@rules.command()
-def page() -> None:
-    """Print docs/law.md: per jurisdiction what is enforced, from which text, and what is not verified."""
-    from config.rule_files import rule_packs
-    from decisions.rule_words import page as law_page
-
-    typer.echo(law_page(rule_packs()), nl=False)
-
-
 @app.command()
 def up() -> None:
     """Start everything on this machine in sandbox mode and leave it running."""
@@ -216,38 +156,6 @@ def demo(
     from local.demo import play
 
     typer.echo(json.dumps(play(accounts=accounts, days=days, say=typer.echo)))
-
-
-@app.command()
-def migrate() -> None:
-    """Bring the ledger to the newest migration, making its database where it is missing."""
-    from ledger import schema
-
-    schema.migrate()
-    typer.echo("the ledger is at the newest migration")
-
-
-@app.command()
-def backup(file: Annotated[Path, typer.Argument(help="New file, in pg_dump's custom format.")]) -> None:
-    """Write the whole ledger to a file; an existing one is never overwritten."""
-    _backed_up("backup", file)
-
-
-@app.command()
-def restore(file: Annotated[Path, typer.Argument(help="A file that `tideover backup` wrote.")]) -> None:
-    """Bring a backup back into an empty ledger."""
-    _backed_up("restore", file)
-
-
-def _backed_up(what: str, file: Path) -> None:
-    from ledger import schema
-
-    try:
-        {"backup": schema.backup, "restore": schema.restore}[what](file)
-    except schema.BackupError as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(1) from None
-    typer.echo(f"{what}: {file}")
 
 
 @app.command()

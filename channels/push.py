@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
-from typing import Any, Literal
+from typing import Any
 
 import firebase_admin
 import requests
@@ -39,12 +39,16 @@ from channels import (
     FateUnknown,
     ForbiddenHost,
     Message,
+    Mode,
     NeverWorks,
+    NoPermit,
+    NotOnAllowlist,
     Permit,
     PermitExpired,
     Receipt,
     TryLater,
     allow_host,
+    told,
 )
 from channels.codes import FCM_RETRY_SECONDS, fcm_refusal
 from config.settings import Settings
@@ -88,6 +92,7 @@ class Push:
         credentials: _Credentials = _Credentials.from_service_account_info(account, scopes=[SCOPE])  # type: ignore[no-untyped-call]  # google-auth
         token_session = wire.session(TOKEN_HOST)
         credentials.fetch_through(token_session, seconds)
+        self._may_reach = settings.may_reach
         self._app = firebase_admin.initialize_app(
             credentials, {"projectId": account["project_id"], "httpTimeout": seconds}, name=f"push-{next(_names)}"
         )
@@ -114,11 +119,7 @@ class Push:
                     outcome = await loop.run_in_executor(self._threads, self._call, message, permit)
             except TimeoutError:
                 outcome = FateUnknown(code="timeout")
-        # Raised here and not where it was found: the SDK's own error quotes what it was given.
-        if isinstance(outcome, ChannelError):
-            outcome.attempt_id = permit.attempt_id
-            raise outcome
-        return outcome
+        return told(outcome, permit)
 
     async def close(self) -> None:
         """Let go of threads and connections."""
@@ -135,9 +136,12 @@ class Push:
         if message.valid_seconds < 1:
             # What cannot end inside its window is not begun.
             return PermitExpired(attempt_id=permit.attempt_id)
+        if not self._may_reach(message.to):
+            return NotOnAllowlist(attempt_id=permit.attempt_id)
         call = _Call(permit)
         _call_now.value = call
         try:
+            permit.refuse_if_foreign(message)
             return Receipt(
                 provider=self.provider,
                 provider_id=messaging.send(_encoded(message, permit), app=self._app),
@@ -170,17 +174,26 @@ _call_now = _CallNow()
 class _GuardedAdapter(requests.adapters.HTTPAdapter):
     """The last thing before the wire: refuses a foreign host and a late permit; never retries."""
 
-    def __init__(self, host: str, mode: Literal["sandbox", "live"], connections_max: int) -> None:
+    def __init__(self, host: str, mode: Mode, connections_max: int) -> None:
         super().__init__(pool_maxsize=connections_max, max_retries=0)
         self._host = host
         self._mode = mode
 
     def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
-        """Send one request, if it may go."""
+        """Send one request, if it may go.
+
+        Raises:
+            ForbiddenHost: The address is not the one of this mode.
+            PermitExpired: Too late to call.
+            NoPermit: Nobody gave leave.
+        """
         allow_host(request.url or "", self._host, mode=self._mode)
         call = _call_now.value
         # The token's own request reaches no person and needs no permit.
-        if call is not None and self._host == FCM_HOST:
+        if self._host == FCM_HOST:
+            if call is None:
+                raise NoPermit
+            call.permit.refuse_if_not_marked()
             call.permit.refuse_if_late()
             call.begun = True
         return super().send(request, *arguments, **options)
@@ -189,7 +202,7 @@ class _GuardedAdapter(requests.adapters.HTTPAdapter):
 class _Wire:
     """Makes sessions that go through guarded adapters only."""
 
-    def __init__(self, mode: Literal["sandbox", "live"], *, connections_max: int) -> None:
+    def __init__(self, mode: Mode, *, connections_max: int) -> None:
         self._mode = mode
         self._connections_max = connections_max
 

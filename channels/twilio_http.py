@@ -13,21 +13,24 @@ from __future__ import annotations
 
 import base64
 import logging
+import re
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Literal
 from urllib.parse import urlencode
 
 import aiohttp
 from multidict import CIMultiDict
 from twilio.http import AsyncHttpClient  # type: ignore[import-untyped]  # twilio ships no py.typed
 from twilio.http.response import Response  # type: ignore[import-untyped]  # as above
+from twilio.rest import Client  # type: ignore[import-untyped]  # as above
 
-from channels import Permit, allow_host
+from channels import Mode, NoPermit, Permit, allow_host
 from channels.codes import HTTP_REFUSED, HTTP_SERVER_ERROR
+from config.settings import Settings
 
 TWILIO_HOST = "api.twilio.com"
 CONNECT_SECONDS_MAX = 3.0
+_MESSAGING_SERVICE = re.compile(r"MG[0-9a-f]{32}")
 
 
 @dataclass(slots=True)
@@ -52,7 +55,7 @@ exchange_now: ContextVar[Exchange] = ContextVar("exchange_now")
 class TwilioHttp(AsyncHttpClient):  # type: ignore[misc]  # twilio ships no types
     """One session for the life of a channel, bound to the loop of its first request."""
 
-    def __init__(self, *, mode: Literal["sandbox", "live"], connections_max: int, call_seconds_max: float) -> None:
+    def __init__(self, *, mode: Mode, connections_max: int, call_seconds_max: float) -> None:
         super().__init__(logging.getLogger(__name__), is_async=True, timeout=call_seconds_max)
         self._mode = mode
         self._connections_max = connections_max
@@ -74,6 +77,7 @@ class TwilioHttp(AsyncHttpClient):  # type: ignore[misc]  # twilio ships no type
         Raises:
             ForbiddenHost: The address is not the one of this mode.
             PermitExpired: Too late to call.
+            NoPermit: Without one only questions may be asked.
             aiohttp.ClientError, TimeoutError: As the transport found it.
         """
         del timeout, allow_redirects  # a redirect would carry a person's number to a host that nobody allowed
@@ -82,7 +86,10 @@ class TwilioHttp(AsyncHttpClient):  # type: ignore[misc]  # twilio ships no type
         session = self._session or self._open()
         exchange = exchange_now.get()
         if exchange.permit is not None:
+            exchange.permit.refuse_if_not_marked()
             exchange.permit.refuse_if_late()
+        elif method.upper() != "GET":
+            raise NoPermit
         async with session.request(
             method,
             url,
@@ -131,3 +138,29 @@ async def _text(response: aiohttp.ClientResponse) -> str:
         if HTTP_REFUSED <= response.status < HTTP_SERVER_ERROR:
             return ""
         raise
+
+
+def open_client(settings: Settings, *, connections_max: int | None = None) -> tuple[Client, TwilioHttp]:
+    """Twilio's own client for the account of the settings, and the HTTP client under it, which its owner closes.
+
+    Args:
+        settings: Account and mode.
+        connections_max: Connections at once; None = as many as text messages may be in flight.
+
+    Raises:
+        ForbiddenHost: `TIDEOVER_TWILIO_BASE_URL` is not a host of this mode.
+    """
+    allow_host(settings.twilio_base_url, TWILIO_HOST, mode=settings.mode)
+    http = TwilioHttp(
+        mode=settings.mode, connections_max=connections_max or settings.sms_concurrency, call_seconds_max=settings.call_seconds_max
+    )
+    # A non-empty environment of our own: with an empty one the SDK reads the process's, where TWILIO_EDGE and
+    # TWILIO_REGION would rewrite the address.
+    client = Client(settings.twilio_account_sid, settings.twilio_auth_token.get_secret_value(), http_client=http, environment={"_": ""})
+    client.api.base_url = settings.twilio_base_url
+    return client, http
+
+
+def is_messaging_service(sender: str) -> bool:
+    """Whether a sender is a messaging service, which chooses the number itself."""
+    return _MESSAGING_SERVICE.fullmatch(sender) is not None

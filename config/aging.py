@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from config.load import ConfigError, Strict, Whole, read
+from config.load import ConfigError, Strict, Whole, checked, parse
 from decisions.aging import AgingPolicy, Scheme
 
 AGING_FILE: Final = Path(__file__).with_name("aging.yaml")
@@ -33,13 +33,18 @@ class AgingForm(Strict):
     ageing_statuses: frozenset[str]
 
 
-def aging_policy(path: Path = AGING_FILE) -> AgingPolicy:
+def aging_policy(path: Path = AGING_FILE, text: str | None = None) -> AgingPolicy:
     """Read the policy of ageing in force.
+
+    Args:
+        path: The file.
+        text: What it holds, where that is kept elsewhere; None = read it.
 
     Raises:
         ConfigError: The file is not of that form, or does not make sense (first days that do not ascend, …).
     """
-    form = read(path, AgingForm)
+    document = parse(path, text)
+    form = checked(document, document.plain, AgingForm)
     try:
         schemes = {
             name: Scheme(tuple(scheme.buckets.items()), tuple(scheme.stages.items()), scheme.pre_due_days)

@@ -25,6 +25,7 @@ from config.settings import HOUSE
 from config.zones import zone_tables
 from decisions.portfolio import KINDS
 from decisions.portfolio_columns import Field, Writing
+from decisions.words import CHANNELS, GATEWAY_CHANNELS, GATEWAY_SENDER, PURPOSES
 
 FOLDER = HOUSE / "config" / "imports"
 DATE_FORMAT = re.compile(r"(%[YmdbB]|[^%])+")
@@ -42,6 +43,17 @@ class CreditorForm(Strict):
     licence: str | None = None
     page_domain: str | None = None
     senders: dict[str, str] = Limited(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _senders_are_of_channels(self) -> CreditorForm:
+        """`sms`, or `sms/receipt`: a purpose with a sender of its own."""
+        for key, sender in self.senders.items():
+            channel, apart, purpose = key.partition("/")
+            if sender.startswith(GATEWAY_SENDER) and (channel not in GATEWAY_CHANNELS or sender == GATEWAY_SENDER):
+                raise ValueError(f"senders: {key} cannot go through a gateway so; it carries {', '.join(sorted(GATEWAY_CHANNELS))}")
+            if channel not in CHANNELS or (apart and purpose not in PURPOSES):
+                raise ValueError(f"senders: {key} is neither a channel nor a channel/purpose; channels are {', '.join(CHANNELS)}")
+        return self
 
 
 class FeedForm(Strict):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
@@ -90,22 +91,73 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 Day = Annotated[date, BeforeValidator(_day)]
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file that is YAML, not yet checked against a form.
+
+    Attributes:
+        path: As the caller named it.
+        root: Its nodes, which know their lines.
+        plain: The same as plain values, every scalar a text or None.
+    """
+
+    path: Path
+    root: yaml.Node | None
+    plain: Any
+
+    def error(self, location: Sequence[int | str], reason: str) -> ConfigError:
+        """What is wrong at a place: keys and numbers of items from the root on."""
+        return _problem(self.path, self.root, tuple(location), reason)
+
+
 def read(path: Path, form: type[T]) -> T:
     """Read one YAML or JSON file as a value of `form` (a `Strict` model, or a list or dict of them).
 
     Raises:
         ConfigError: The file is missing, not UTF-8, not YAML, or not of that form; all problems of form at once.
     """
-    root, plain = _parse(path, _as_yaml(_text(path)))
+    document = parse(path)
+    return checked(document, document.plain, form)
+
+
+def parse(path: Path, text: str | None = None) -> Document:
+    """Read one file as plain values.
+
+    Args:
+        path: The file.
+        text: What it holds, where that is kept elsewhere; None = read it.
+
+    Raises:
+        ConfigError: The file is missing, not UTF-8, or not YAML.
+    """
+    return Document(path, *_parse(path, _as_yaml(text_of(path) if text is None else text)))
+
+
+def checked(document: Document, plain: object, form: type[T]) -> T:
+    """Plain values as a value of `form`.
+
+    Args:
+        document: Says where a problem stands.
+        plain: The document's own values, or those with something filled in.
+        form: A `Strict` model, or a list or dict of them.
+
+    Raises:
+        ConfigError: The values are not of that form; all problems at once.
+    """
     try:
         return TypeAdapter(form).validate_python(plain)
     except ValidationError as error:
-        problems = [_problem(path, root, details["loc"], _reason(details["type"], details["msg"])) for details in error.errors()]
+        problems = [document.error(details["loc"], _reason(details["type"], details["msg"])) for details in error.errors()]
         first, *more = problems
         raise ConfigError(first.file, first.line, first.where, first.reason, more) from None
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """What a file holds.
+
+    Raises:
+        ConfigError: It is missing, or not UTF-8.
+    """
     try:
         return path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -7,12 +7,19 @@ Pure: no; reads files.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
 from config.aging import AGING_FILE
+from config.calendar_files import CALENDARS
+from config.clearances import CLEARANCES
+from config.lint_files import LINT
 from config.message_files import message_body, message_texts
+from config.prices import PRICES
+from config.promises import PROMISES_FILE
+from config.replies import REPLIES_FILE
 from config.rule_files import pack_bodies
 from config.strategy_files import strategy, strategy_body
 
@@ -25,7 +32,7 @@ class Policy:
     """A rule pack, strategy, message or order of ageing.
 
     Attributes:
-        kind: rules, strategy, message, ageing.
+        kind: rules, calendar, clearance, strategy, prices, message, ageing.
         name: Unique among the policies of a kind: "us", "static-ladder/early", "early_reminder/en".
         body: The whole text.
     """
@@ -40,18 +47,64 @@ class Policy:
         return sha256(self.body.encode()).hexdigest()
 
 
-def policies(stage: str) -> tuple[Policy, ...]:
+def rule_policy(jurisdiction: str, body: str) -> Policy:
+    """A rule pack as a policy."""
+    return Policy("rules", jurisdiction.lower(), body)
+
+
+def policies(stage: str, rules: Mapping[str, str] | None = None) -> tuple[Policy, ...]:
     """Every policy in force for a stage.
+
+    Args:
+        stage: early, ….
+        rules: Texts of the rule packs in force by jurisdiction; None = those of the files.
 
     Raises:
         ConfigError: A file cannot be used; nothing is decided then.
     """
     treated = strategy(STRATEGY, stage)
-    texts = message_texts().by_key.values()
-    said = {step.message for step in treated.steps}
     return (
         Policy("ageing", "ageing", AGING_FILE.read_text("utf-8")),
-        *(Policy("rules", jurisdiction.lower(), body) for jurisdiction, body in pack_bodies().items()),
+        *_law(rules),
         Policy("strategy", f"{treated.name}/{stage}", strategy_body(treated.name, stage)),
-        *(Policy("message", f"{text.message}/{text.locale}", message_body(text)) for text in texts if text.message in said),
+        *((Policy("prices", "prices", PRICES.read_text("utf-8")),) if treated.weighs_cost else ()),
+        *message_policies({step.message for step in treated.steps}),
     )
+
+
+def service_policies(message: str, rules: Mapping[str, str] | None = None) -> tuple[Policy, ...]:
+    """Every policy in force for a message that treats no stage.
+
+    Args:
+        message: Folder in config/messages.
+        rules: As above.
+
+    Raises:
+        ConfigError: A file cannot be used; nothing is decided then.
+    """
+    return (*_law(rules), *message_policies({message}))
+
+
+def _law(rules: Mapping[str, str] | None) -> tuple[Policy, ...]:
+    return (
+        *(rule_policy(jurisdiction, body) for jurisdiction, body in (pack_bodies() if rules is None else rules).items()),
+        *(Policy("calendar", path.stem, path.read_text("utf-8")) for path in sorted(CALENDARS.glob("*.yaml"))),
+        Policy("clearance", "clearances", CLEARANCES.read_text("utf-8")),
+    )
+
+
+def message_policies(names: Collection[str]) -> tuple[Policy, ...]:
+    """The files' texts of some messages, in every locale.
+
+    Raises:
+        ConfigError: A file cannot be used.
+    """
+    texts = message_texts().by_key.values()
+    return tuple(Policy("message", f"{text.message}/{text.locale}", message_body(text)) for text in texts if text.message in names)
+
+
+def other_files() -> dict[str, str]:
+    """Files of operations that no run keeps as a policy, by name: hash of what they hold now."""
+    lists = {f"lint/{path.stem}": path for path in sorted(LINT.glob("*.yaml"))}
+    files = {"prices": PRICES, "promises": PROMISES_FILE, "replies": REPLIES_FILE, **lists}
+    return {f"file/{name}": sha256(path.read_bytes()).hexdigest() for name, path in files.items()}

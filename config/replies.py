@@ -1,47 +1,47 @@
-"""Reads config/replies.yaml: which words of a reply decide something, and how long a claimed payment is waited for.
+"""Reads config/replies.yaml: what follows from an answer. The words are config/reply_words/ (config/reply_words.py).
 
-In:   the file.
-Out:  `ReplyPolicy`, whose lexicon is folded and expanded.
-Pure: no; reads one file.
+In:   the files.
+Out:  `ReplyPolicy`.
+Pure: no; reads files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
-from itertools import product
 from pathlib import Path
 from typing import Final
 
 from config.load import ConfigError, Day, Strict, Whole, read
-from decisions.replies import INTENTS, Lexicon, Phrases, fold
+from config.promises import promise_terms_in_force
+from config.reply_words import WORDS, Lexicons, read_lexicons
+from decisions.promises import PromiseTerms
+from decisions.replies import Lexicon
 
 REPLIES_FILE: Final = Path(__file__).with_name("replies.yaml")
-
-
-class PhrasesForm(Strict):
-    """The words of one intent, as written."""
-
-    alone: tuple[str, ...] = ()
-    within: tuple[str, ...] = ()
-    unless: tuple[str, ...] = ()
-    negated_by: tuple[str, ...] = ()
-    questions: bool = True
-
-
-class ChannelForm(Strict):
-    """Words that name channels, as written."""
-
-    channels: tuple[str, ...]
-    words: tuple[str, ...]
 
 
 class PaidForm(Strict):
     """What "paid" does."""
 
     hold_business_days: Whole
+    hold_business_days_by_rail: dict[str, Whole]
     repeated_within_days: Whole
+
+
+class CallMeForm(Strict):
+    """What asking for a call does."""
+
+    hold_business_days: Whole
+
+
+class AnswersForm(Strict):
+    """How long a machine answers."""
+
+    help_within_minutes: Whole
+    confirm_stop_within_minutes: Whole
 
 
 class RepliesForm(Strict):
@@ -51,11 +51,8 @@ class RepliesForm(Strict):
     reviewed_on: Day
     follows_attempt_days: Whole
     paid: PaidForm
-    intents: dict[str, PhrasesForm]
-    danger: dict[str, PhrasesForm]
-    everything: tuple[str, ...]
-    channels: tuple[ChannelForm, ...]
-    courtesies: tuple[str, ...]
+    answers: AnswersForm
+    call_me: CallMeForm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,44 +60,53 @@ class ReplyPolicy:
     """How replies are read and what follows.
 
     Attributes:
-        lexicon: The words.
+        lexicons: The words, by the language that a person was written to in.
         follows_attempt_days: A reply belongs to the last message sent within so many days.
         paid_hold_business_days: How long a payment that the person says was made is waited for.
+        paid_hold_by_rail: Rail of the person's last payment → the same, where that is longer.
         paid_repeated_within_days: Said again within so many days it is a dispute.
+        promises: What a promise is worth (config/promises.yaml).
+        callback_business_days: By then whoever asked for a call has got it.
+        help_within: A machine answers a question for help within this time, or not at all.
+        confirm_stop_within: It confirms a stop within this time, or not at all.
     """
 
-    lexicon: Lexicon
+    lexicons: Lexicons
     follows_attempt_days: int
     paid_hold_business_days: int
+    paid_hold_by_rail: Mapping[str, int]
     paid_repeated_within_days: int
+    promises: PromiseTerms
+    callback_business_days: int
+    help_within: timedelta
+    confirm_stop_within: timedelta
+
+    @property
+    def lexicon(self) -> Lexicon:
+        """The words for somebody of whom no language is known."""
+        return self.lexicons.of(None)
 
 
-def reply_policy(path: Path = REPLIES_FILE) -> ReplyPolicy:
+def reply_policy(path: Path = REPLIES_FILE, words: Path = WORDS) -> ReplyPolicy:
     """Read how replies are read.
 
     Raises:
-        ConfigError: The file is not of that form, names an intent that nobody handles, or holds a word that folds to nothing.
+        ConfigError: A file is not of its form, names an intent that nobody handles, or holds a word that folds to nothing.
     """
     form = read(path, RepliesForm)
-    if unknown := set(form.intents) - set(INTENTS):
-        raise ConfigError(path, None, "intents", f"nobody handles {', '.join(sorted(unknown))}")
-    if form.paid.hold_business_days < 1:
-        raise ConfigError(path, None, "paid.hold_business_days", "at least 1")
-    try:
-        lexicon = Lexicon(
-            intents={intent: _phrases(phrases) for intent, phrases in form.intents.items()},
-            danger={kind: _phrases(phrases) for kind, phrases in form.danger.items()},
-            everything=_expanded(form.everything),
-            channels=tuple((entry.channels, _expanded(entry.words)) for entry in form.channels),
-            courtesies=_expanded(form.courtesies),
-        )
-    except ValueError as error:
-        raise ConfigError(path, None, "", str(error)) from error
+    for field, days in (("paid", form.paid.hold_business_days), ("call_me", form.call_me.hold_business_days)):
+        if days < 1:
+            raise ConfigError(path, None, f"{field}.hold_business_days", "at least 1")
     return ReplyPolicy(
-        lexicon=lexicon,
+        lexicons=read_lexicons(words),
         follows_attempt_days=form.follows_attempt_days,
         paid_hold_business_days=form.paid.hold_business_days,
+        paid_hold_by_rail=form.paid.hold_business_days_by_rail,
         paid_repeated_within_days=form.paid.repeated_within_days,
+        promises=promise_terms_in_force(),
+        callback_business_days=form.call_me.hold_business_days,
+        help_within=timedelta(minutes=form.answers.help_within_minutes),
+        confirm_stop_within=timedelta(minutes=form.answers.confirm_stop_within_minutes),
     )
 
 
@@ -108,25 +114,3 @@ def reply_policy(path: Path = REPLIES_FILE) -> ReplyPolicy:
 def reply_policy_in_force() -> ReplyPolicy:
     """The shipped file's policy, read once a process."""
     return reply_policy()
-
-
-def _phrases(form: PhrasesForm) -> Phrases:
-    return Phrases(
-        alone=frozenset(_expanded(form.alone)),
-        within=_expanded(form.within),
-        unless=_expanded(form.unless),
-        negated_by=frozenset(_expanded(form.negated_by)),
-        questions=form.questions,
-    )
-
-
-def _expanded(written: Iterable[str]) -> tuple[str, ...]:
-    """`a|b c` as "a c", "b c"; folded, each once, longest first, so that the fullest phrase is the one that decided.
-
-    Raises:
-        ValueError: A phrase has nothing in it that could be found.
-    """
-    phrases = {fold(" ".join(words)) for phrase in written for words in product(*(part.split("|") for part in phrase.split()))}
-    if "" in phrases:
-        raise ValueError("a phrase that has no letters in it can never be found")
-    return tuple(sorted(phrases, key=lambda phrase: (-len(phrase), phrase)))

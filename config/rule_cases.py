@@ -25,9 +25,11 @@ from config.load import ConfigError, Day, Strict, Whole, read
 from config.zones import zone_tables
 from decisions import facts
 from decisions.facts import CANDIDATES, Facts, Schema
-from decisions.packs import Channel, ContactPointKind, HoldKind, Kind, Minutes, Party, Purpose, Result, Role, Weekday, jurisdictions_of
+from decisions.jurisdictions import jurisdictions_where, stacked
+from decisions.rule_forms import Minutes
 from decisions.rules.timetable import DAY_US, day_number, start_of_day_us
-from decisions.zones import NotAPhoneError, candidate_zones, read_phone
+from decisions.words import Channel, ContactPointKind, HoldKind, Kind, Party, Purpose, Result, Role, Weekday, Where
+from decisions.zones import NotAPhoneError, candidate_zones, read_phone, state_zones
 
 # More names than this in one case would run into the next case's numbers.
 NAMES_MAX: Final = 10_000
@@ -163,7 +165,7 @@ class Wish(Fact):
     days: tuple[Weekday, ...] = ()
     begins: Annotated[Minutes | None, Field(alias="from")] = None
     ends: Annotated[Minutes | None, Field(alias="to")] = None
-    place: Literal["home", "work"] | None = None
+    place: Where | None = None
     since: When | None = None
     until: When | None = None
     channels: tuple[Channel, ...] = ()
@@ -209,7 +211,7 @@ class Proposed(Fact):
     contact_point: str | None = None
     party: Party = "borrower"
     purpose: Purpose | None = None
-    place: Literal["home", "work"] | None = None
+    place: Where | None = None
     first: Flag = False
     text: str | None = None
     form: Literal["live", "voicemail"] | None = None
@@ -223,8 +225,8 @@ class Proposed(Fact):
 
     @property
     def by_machine(self) -> bool | None:
-        """Whether a machine starts it; the channels `voice` and `call` say so themselves."""
-        return self.automated if self.automated is not None else {"voice": True, "call": False}.get(self.channel)
+        """Whether a machine starts it; the channels `voice`, `call` and `visit` say so themselves."""
+        return self.automated if self.automated is not None else {"voice": True, "call": False, "visit": False}.get(self.channel)
 
 
 class Expected(Strict):
@@ -273,7 +275,7 @@ class RuleCases:
     Attributes:
         ids: Of the cases, in the order of the file; case i is party i and candidate i.
         facts: About all of them.
-        candidates: decisions/facts.CANDIDATES and `place`.
+        candidates: decisions/facts.CANDIDATES and BESIDE.
         expected: What each case's `expect` holds.
     """
 
@@ -289,6 +291,25 @@ def read_rule_cases(path: Path) -> RuleCases:
     Raises:
         ConfigError: The file cannot be read, is not of the form in CASES.md, or gives an id twice.
     """
+    return cases_of(*_cases(path))
+
+
+def read_case_files(paths: Sequence[Path]) -> RuleCases:
+    """Read several case files as one: a case is called by its file and its id there.
+
+    Raises:
+        ConfigError: See `read_rule_cases`.
+    """
+    cases: list[RuleCase] = []
+    zones: list[list[str]] = []
+    for path in paths:
+        own, places = _cases(path)
+        cases += [case.model_copy(update={"id": f"{path.stem}: {case.id}"}) for case in own]
+        zones += places
+    return cases_of(cases, zones)
+
+
+def _cases(path: Path) -> tuple[list[RuleCase], list[list[str]]]:
     cases = read(path, list[RuleCase])
     for case_id, times in Counter(case.id for case in cases).items():
         if times > 1:
@@ -299,7 +320,7 @@ def read_rule_cases(path: Path) -> RuleCases:
             zones.append(_zones(case.borrower))
         except NotAPhoneError as error:
             raise ConfigError(path, None, f"{case.id}: borrower.phones", str(error)) from None
-    return cases_of(cases, zones)
+    return cases, zones
 
 
 def _zones(borrower: Borrower) -> list[str]:
@@ -307,6 +328,7 @@ def _zones(borrower: Borrower) -> list[str]:
     return candidate_zones(
         country=borrower.country,
         region=borrower.region,
+        areas=tables.postal_areas.of(borrower.country, borrower.postal_code),
         known_zone=borrower.known_zone,
         phone_zones=[read_phone(phone, tables=tables, live=False).zones for phone in borrower.phones],
         tables=tables,
@@ -330,7 +352,10 @@ def cases_of(cases: Sequence[RuleCase], zones: Sequence[list[str]]) -> RuleCases
             notices=_frame(facts.NOTICES, [row for one in people for row in one.notices()]),
             history=_frame(facts.HISTORY, [row for one in people for row in one.history()]),
         ),
-        candidates=_frame({**CANDIDATES, "place": pl.String}, [one.candidate() for one in people]),
+        candidates=_frame(
+            {**CANDIDATES, "place": pl.String, "text": pl.String, "first": pl.Boolean, "form": pl.String},
+            [one.candidate() for one in people],
+        ),
         expected=[case.expect.model_dump(exclude_unset=True) for case in cases],
     )
 
@@ -376,10 +401,11 @@ class _Person:
 
     def borrower(self) -> dict[str, Any]:
         """Row of BORROWERS."""
-        person = self.case.borrower
-        attached = self.case.jurisdictions or jurisdictions_of(person.country, person.region)
-        # A subdivision brings its country along, a city its state.
-        whole = ["-".join(one.split("-")[:parts]) for one in attached for parts in range(1, one.count("-") + 2)]
+        person, tables = self.case.borrower, zone_tables()
+        areas = tables.postal_areas.of(person.country, person.postal_code)
+        derived = jurisdictions_where(
+            country=person.country, region=person.region, areas=areas, known_zone=person.known_zone, tables=tables
+        )
         return self._row(
             creditor_id=1,
             creditor_role=self.case.creditor_role,
@@ -388,8 +414,9 @@ class _Person:
             locale=person.language,
             known_zone=person.known_zone,
             zones=list(self.zones),
+            home_zones=state_zones(person.country, person.region, tables, areas),
             facts=list(person.facts),
-            jurisdictions=list(dict.fromkeys(whole)),
+            jurisdictions=stacked(self.case.jurisdictions) or derived,
             payments_fresh_until=self.case.proposed.at + timedelta(days=1),
             paused=False,
             paused_channels=[],
@@ -479,6 +506,7 @@ class _Person:
                 channels=list(one.channels),
                 starts_at=self._early(one.since),
                 until=self._late(one.until),
+                form=one.form,
             )
             for one in self.case.wishes
         ]
@@ -531,7 +559,7 @@ class _Person:
         ]
 
     def candidate(self) -> dict[str, Any]:
-        """Row of CANDIDATES, and `place`."""
+        """Row of CANDIDATES, and what may stand beside it."""
         proposed = self.case.proposed
         return self._row(
             candidate=self.number,
@@ -543,6 +571,9 @@ class _Person:
             counterparty=proposed.party,
             automated=proposed.by_machine,
             place=proposed.place,
+            text=proposed.text,
+            first=proposed.first or None,
+            form=proposed.form,
         )
 
 

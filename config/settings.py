@@ -1,7 +1,8 @@
 """What the environment says: where the ledger, the providers and the portal are, and whether this is live.
 
-In:   environment variables with the prefix `TIDEOVER_` (CASES.md, "Settings that outsiders rely on") and the file
-      `.tideover/env` that `make up` writes (keys, addresses of what is running).
+In:   environment variables with the prefix `TIDEOVER_` (CASES.md, "Settings that outsiders rely on"), Prefect's Secret blocks
+      where they are asked for (config/secret_blocks.py), and the file `.tideover/env` that `make up` writes (keys, addresses of
+      what is running).
 Out:  one frozen `Settings` value.
 Pure: no; reads the environment and one file. The only other reader of files is config/load.py.
 """
@@ -13,9 +14,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
+from uuid import UUID
 
-from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from config.allowlist import allowed_indexes
+from config.blind_index import blind_index_of
+from config.gateway_keys import read_gateway_keys
+from config.secret_blocks import SecretBlocks
 
 HOUSE = Path(__file__).resolve().parent.parent
 # Keys, addresses and logs of what `make up` runs; tests and the demo have folders of their own.
@@ -34,7 +41,12 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TIDEOVER_", env_file=STATE_FOLDER / "env", extra="ignore", frozen=True)
 
-    mode: Literal["sandbox", "live"] = "sandbox"
+    # sandbox: nobody real. allowlist: the real providers, and only who is in `allowlist`. live: everybody.
+    mode: Literal["sandbox", "allowlist", "live"] = "sandbox"
+    # Blind indexes of staff numbers and tokens, or the path of a file of them (config/allowlist.py).
+    allowlist: str = ""
+    # How the portal writes its log; Prefect's programs: config/prefect-logging.yaml.
+    log: Literal["text", "json"] = "text"
     # None = the embedded PostgreSQL of ledger/embedded.py.
     database_url: str | None = None
     data_dir: Path | None = None
@@ -45,9 +57,25 @@ class Settings(BaseSettings):
     fcm_base_url: str = "https://fcm.googleapis.com"
     fcm_token_url: str = "https://oauth2.googleapis.com/token"  # noqa: S105  # an address, not a secret
     fcm_service_account_file: Path | None = None
+    # The lender's own gateway (docs/gateway.md); empty = there is none.
+    gateway_base_url: str = ""
+    # `KEYID:SECRET` pairs; the first signs, all are believed.
+    gateway_keys: SecretStr = SecretStr("")
     # Where webhooks reach the portal, as the providers see it.
     public_url: str = "http://127.0.0.1:8790"
     app_secret: SecretStr = SecretStr("")
+    # Who has it may read the portal's /metrics; unset = this machine only.
+    metrics_token: SecretStr = SecretStr("")
+
+    # Where people open the Prefect UI; left out, it is where its API is. Prefect's own names are heard too.
+    prefect_ui_url: str | None = Field(default=None, validation_alias=AliasChoices("TIDEOVER_PREFECT_UI_URL", "PREFECT_UI_URL"))
+    prefect_api_url: str | None = Field(default=None, validation_alias=AliasChoices("TIDEOVER_PREFECT_API_URL", "PREFECT_API_URL"))
+
+    # Where config/rules/ cannot be read: go on with the packs of the last run that could, in place of contacting nobody.
+    rules_last_good: bool = False
+
+    # Where Prefect's automations tell operations what happened: an incoming webhook's address. It may hold a secret.
+    notify_url: SecretStr = SecretStr("")
 
     # The local date of a run without `as_of` is the date in this zone.
     business_zone: str = "Asia/Taipei"
@@ -57,11 +85,61 @@ class Settings(BaseSettings):
     index_key: SecretStr = SecretStr("")
     seed: SecretStr = SecretStr("")
 
+    # Where the heads of the evidence are kept outside the database; None = the state folder's `evidence`.
+    evidence_dir: Path | None = None
+
+    # Where letters lie for the print shop, and how it posts them; None = the state folder's `letters`, in sandbox mode alone.
+    letter_outbox: Path | None = None
+    letter_service: Literal["ordinary", "tracked", "registered"] = "ordinary"
+    # The relay that takes email: smtp://HOST:PORT (STARTTLS) or smtps://HOST:PORT; empty = there is none.
+    smtp_url: str = ""
+    smtp_user: str = ""
+    smtp_password: SecretStr = SecretStr("")
+    # Who vouches for the relay's certificate, where that is not one of the machine's own authorities.
+    smtp_ca_file: Path | None = None
+
     call_seconds_max: float = Field(default=10.0, gt=0)
     sms_concurrency: int = Field(default=64, ge=1, le=512)
     push_concurrency: int = Field(default=32, ge=1, le=128)
+    whatsapp_concurrency: int = Field(default=64, ge=1, le=512)
+    messenger_concurrency: int = Field(default=16, ge=1, le=512)
+    rcs_concurrency: int = Field(default=64, ge=1, le=512)
     sms_per_second: float = Field(default=100.0, gt=0)
     push_per_second: float = Field(default=400.0, gt=0)
+    # WhatsApp gives a number 80 messages a second before more is asked for; the others are no faster (PROVIDERS.md A9).
+    whatsapp_per_second: float = Field(default=80.0, gt=0)
+    messenger_per_second: float = Field(default=40.0, gt=0)
+    rcs_per_second: float = Field(default=80.0, gt=0)
+    letter_concurrency: int = Field(default=2, ge=1, le=32)
+    letter_per_second: float = Field(default=50.0, gt=0)
+    email_concurrency: int = Field(default=8, ge=1, le=128)
+    email_per_second: float = Field(default=20.0, gt=0)
+    gateway_concurrency: int = Field(default=64, ge=1, le=512)
+    gateway_per_second: float = Field(default=100.0, gt=0)
+    # Twilio begins one call a second for each account, unless it has agreed to more (PROVIDERS.md A4).
+    voice_concurrency: int = Field(default=4, ge=1, le=64)
+    voice_per_second: float = Field(default=1.0, gt=0)
+    # Whom a voicemail asks to be called back: the law wants a person's name in it. Without one nothing is left with a machine.
+    voicemail_name: str = ""
+
+    # So long after its call's deadline an unknown attempt is asked about; so long, and what was not found is parked (PROVIDERS.md A8).
+    reconcile_after_seconds: float = Field(default=60.0, ge=0)
+    park_after_seconds: float = Field(default=180.0, ge=0)
+
+    # So many days after its end a month is closed: what is learned of it later counts as an adjustment, on the day it was learned.
+    month_closes_after_days: int = Field(default=5, ge=0, le=60)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Where values come from, the first one wins."""
+        return init_settings, env_settings, SecretBlocks(settings_cls), dotenv_settings, file_secret_settings
 
     @field_validator("twilio_base_url", "fcm_base_url", "fcm_token_url", "public_url")
     @classmethod
@@ -73,24 +151,69 @@ class Settings(BaseSettings):
             raise ValueError("plain http is for loopback only")
         return value.rstrip("/")
 
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_a_relay(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in {"smtp", "smtps"} or not parts.hostname or parts.path.strip("/") or "@" in parts.netloc):
+            raise ValueError("must be smtp://HOST:PORT or smtps://HOST:PORT; user and password have settings of their own")
+        return value.rstrip("/")
+
+    @field_validator("gateway_base_url")
+    @classmethod
+    def _is_an_address_or_empty(cls, value: str) -> str:
+        return cls._is_an_address(value) if value else value
+
+    @field_validator("gateway_keys")
+    @classmethod
+    def _are_gateway_keys(cls, value: SecretStr) -> SecretStr:
+        read_gateway_keys(value.get_secret_value())
+        return value
+
+    @property
+    def is_real(self) -> bool:
+        """Whether the real providers are spoken to: what holds for live mode holds, whoever may be reached."""
+        return self.mode != "sandbox"
+
+    @property
+    def reachable(self) -> frozenset[bytes] | None:
+        """Blind indexes of whoever may be reached; None = everybody, as the rules say."""
+        return allowed_indexes(self.allowlist) if self.mode == "allowlist" else None
+
+    def may_reach(self, value: str) -> bool:
+        """Whether a number or token may be reached at all in this mode."""
+        only = self.reachable
+        return only is None or blind_index_of(value, self.index_key.get_secret_value().encode()) in only
+
+    def flow_run_address(self, flow_run_id: UUID) -> str | None:
+        """Where people see a run of a Prefect flow; None where no address of a Prefect UI is set."""
+        base = self.prefect_ui_url or (self.prefect_api_url or "").removesuffix("/").removesuffix("/api")
+        return f"{base.rstrip('/')}/runs/flow-run/{flow_run_id}" if base else None
+
     @model_validator(mode="after")
     def _live_is_whole(self) -> Settings:
-        """Live mode refuses whatever belongs to the sandbox; sandbox mode refuses whatever reaches a real person."""
+        """Live and allowlist mode refuse whatever belongs to the sandbox; allowlist mode refuses to be without its list."""
         providers = {
             "TIDEOVER_TWILIO_BASE_URL": self.twilio_base_url,
             "TIDEOVER_FCM_BASE_URL": self.fcm_base_url,
             "TIDEOVER_FCM_TOKEN_URL": self.fcm_token_url,
+            "TIDEOVER_SMTP_URL": self.smtp_url,
+            "TIDEOVER_GATEWAY_BASE_URL": self.gateway_base_url,
         }
         on_loopback = [name for name, address in providers.items() if urlsplit(address).hostname in LOOPBACK_HOSTS]
-        if self.mode == "live":
+        if self.gateway_base_url and not self.gateway_keys.get_secret_value():
+            raise ValueError("TIDEOVER_GATEWAY_BASE_URL without TIDEOVER_GATEWAY_KEYS: nothing is sent unsigned")
+        if self.is_real:
             if on_loopback:
                 raise ValueError(
-                    f"live mode with a provider on loopback: {', '.join(on_loopback)}; unset them or use TIDEOVER_MODE=sandbox"
+                    f"{self.mode} mode with a provider on loopback: {', '.join(on_loopback)}; unset them or use TIDEOVER_MODE=sandbox"
                 )
             if any(key.startswith(MADE_UP_KEY_PREFIX) for key in self.encryption_keys.get_secret_value().split(",")):
                 raise ValueError(
-                    "live mode with keys made up by `make up`; set TIDEOVER_ENCRYPTION_KEYS and TIDEOVER_INDEX_KEY to your own"
+                    f"{self.mode} mode with keys made up by `make up`; set TIDEOVER_ENCRYPTION_KEYS and TIDEOVER_INDEX_KEY to your own"
                 )
+            if self.gateway_keys.get_secret_value().startswith(MADE_UP_KEY_PREFIX):
+                raise ValueError(f"{self.mode} mode with keys made up by `make up`; set TIDEOVER_GATEWAY_KEYS to your own")
             missing = [
                 name
                 for name, secret in (
@@ -101,11 +224,13 @@ class Settings(BaseSettings):
                 if not secret.get_secret_value()
             ]
             if missing:
-                raise ValueError(f"live mode without {', '.join(missing)}")
+                raise ValueError(f"{self.mode} mode without {', '.join(missing)}")
             if self.index_key.get_secret_value().startswith(MADE_UP_KEY_PREFIX) or self.seed.get_secret_value().startswith(
                 MADE_UP_KEY_PREFIX
             ):
-                raise ValueError("live mode with keys made up by `make up`; set TIDEOVER_INDEX_KEY and TIDEOVER_SEED to your own")
+                raise ValueError(f"{self.mode} mode with keys made up by `make up`; set TIDEOVER_INDEX_KEY and TIDEOVER_SEED to your own")
+        if self.mode == "allowlist" and not allowed_indexes(self.allowlist):
+            raise ValueError("allowlist mode without TIDEOVER_ALLOWLIST: name the staff numbers, as `tideover allowlist` writes them")
         return self
 
 

@@ -8,6 +8,7 @@ Pure: no; reads one file.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
@@ -15,8 +16,19 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from config.load import ConfigError, Day, Strict, Whole, read
-from decisions.strategy import CHANNEL_OF_KIND, Step, Strategy
+from config.load import ConfigError, Day, Document, Strict, Whole, checked, parse
+from config.prices import prices
+from decisions.strategy import (
+    APPROVAL_ROLES,
+    APPROVAL_WAIT_HOURS,
+    ONBOARDING,
+    PRE_DUE,
+    REACHABLE,
+    OfferedFirst,
+    Step,
+    Strategy,
+    milder_stage,
+)
 
 STRATEGIES: Final = Path(__file__).with_name("strategies")
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*", re.ASCII)
@@ -46,19 +58,58 @@ class BudgetForm(Strict):
     span_days: Annotated[Whole, Field(ge=1)]
 
 
-class StepForm(Strict):
+class RungForm(Strict):
+    """What every rung has: one channel, or several in order of preference."""
+
+    channel: str | None = None
+    channels: Annotated[tuple[str, ...] | None, Field(min_length=2)] = None
+    cheapest_of: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
+    offers: tuple[Word, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_its_channels(self) -> Self:
+        if (self.channel is None) == (self.channels is None):
+            raise ValueError("give either channel, or channels in order of preference")
+        if len(set(self.ways)) != len(self.ways):
+            raise ValueError("channels: one is named twice")
+        alike = self.cheapest_of or ()
+        places = [number for number, channel in enumerate(self.ways) if channel in alike]
+        if len(places) != len(alike) or (places and places[-1] - places[0] != len(places) - 1):
+            raise ValueError("cheapest_of: must be channels that stand side by side in channels, each once")
+        return self
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """Its channels."""
+        return self.channels or ((self.channel,) if self.channel else ())
+
+
+class StepForm(RungForm):
     """One rung."""
 
     from_day: Whole
-    channel: str
     message: Word
-    offers: tuple[Word, ...] = ()
+
+
+class OnboardingForm(RungForm):
+    """One way to make the first, mild contact; its message is `onboarding`."""
+
+
+class OfferedFirstForm(Strict):
+    """When the milder stage counts as offered though nothing was delivered, and what is done until it is."""
+
+    failed_tries: Annotated[Whole, Field(ge=3)]  # DOMAIN.md, "Offered": a file may ask for more, never for less
+    span_days: Annotated[Whole, Field(ge=7)]
+    contact_points: Annotated[Whole, Field(ge=2)]
+    onboarding: Annotated[tuple[OnboardingForm, ...], Field(min_length=1)]
 
 
 class ApprovalForm(Strict):
-    """When a run asks a person first."""
+    """When a run asks people first, whom, and how long it waits for them."""
 
     required_above_contacts: Annotated[Whole, Field(ge=0)]
+    roles: Annotated[tuple[Word, ...], Field(min_length=1)] = APPROVAL_ROLES
+    wait_hours: Annotated[Whole, Field(ge=1, le=72)] = APPROVAL_WAIT_HOURS
 
 
 class StrategyForm(Strict):
@@ -72,10 +123,13 @@ class StrategyForm(Strict):
     days_past_due: DaysForm
     budget: BudgetForm
     gap_days: Annotated[Whole, Field(ge=1)]
+    offered_first: OfferedFirstForm | None = None
     steps: Annotated[tuple[StepForm, ...], Field(min_length=1)]
     exploration: Share
     temperature: Annotated[Whole, Field(ge=0)]
     approval: ApprovalForm | None = None
+    # The law's own holidays are rules of their own; this is the house's courtesy on top.
+    on_holidays: Literal["rest", "contact"] = "rest"
 
     @model_validator(mode="after")
     def _ladder_climbs(self) -> Self:
@@ -87,11 +141,26 @@ class StrategyForm(Strict):
             raise ValueError("steps: from_day must ascend")
         if not self.days_past_due.first <= days[0] <= days[-1] <= self.days_past_due.last:
             raise ValueError("steps: from_day lies outside days_past_due")
-        if unreachable := sorted({step.channel for step in self.steps} - set(CHANNEL_OF_KIND.values())):
+        if unreachable := sorted({channel for step in self._all_steps() for channel in step.ways} - set(REACHABLE)):
             raise ValueError(f"steps: no kind of contact point is reached through {unreachable}")
-        if any(len(set(step.offers)) != len(step.offers) for step in self.steps):
+        if any(len(set(step.offers)) != len(step.offers) for step in self._all_steps()):
             raise ValueError("steps: an offer is named twice")
         return self
+
+    @model_validator(mode="after")
+    def _no_stage_is_skipped(self) -> Self:
+        """What I12 asks for cannot be left out of a file, and what is still to come is only reminded of."""
+        if (milder_stage(self.stage) is None) != (self.offered_first is None):
+            wants = "asks for no milder stage" if self.offered_first else "must say when the milder stage counts as offered"
+            raise ValueError(f"offered_first: the stage {self.stage} {wants}")
+        if any(step.message == ONBOARDING for step in self.steps):
+            raise ValueError(f"steps: the message {ONBOARDING} belongs to offered_first")
+        if (self.stage == PRE_DUE) != (self.purpose == "reminder"):
+            raise ValueError(f"purpose: a reminder is what {PRE_DUE} sends, and all that it sends")
+        return self
+
+    def _all_steps(self) -> tuple[OnboardingForm | StepForm, ...]:
+        return (*(self.offered_first.onboarding if self.offered_first else ()), *self.steps)
 
 
 def strategy(name: str, stage: str, folder: Path = STRATEGIES) -> Strategy:
@@ -103,23 +172,80 @@ def strategy(name: str, stage: str, folder: Path = STRATEGIES) -> Strategy:
     if not NAME.fullmatch(name) or not NAME.fullmatch(stage):
         raise ConfigError(folder, None, "", "a strategy and a stage are named by small letters, digits, - and _")
     path = folder / name / f"{stage}.yaml"
-    form = read(path, StrategyForm)
+    document = parse(path)
+    read = _strategy(document, name, stage, version=sha256(path.read_bytes()).hexdigest())
+    return replace(read, prices=prices()) if read.weighs_cost else read
+
+
+def strategy_of(name: str, stage: str, body: str, where: Path) -> Strategy:
+    """Read a stage's strategy whose text is kept elsewhere; without the prices that it weighs, which the caller knows.
+
+    Args:
+        name: Of the strategy.
+        stage: Of the stage.
+        body: The file's text.
+        where: What errors call the place where it is kept.
+
+    Raises:
+        ConfigError: As `strategy`.
+    """
+    path = where / name / f"{stage}.yaml"
+    return _strategy(parse(path, body), name, stage, version=sha256(body.encode()).hexdigest())
+
+
+def _strategy(document: Document, name: str, stage: str, *, version: str) -> Strategy:
+    form = checked(document, document.plain, StrategyForm)
     if form.stage != stage:
-        raise ConfigError(path, None, "stage", f"this file stands for the stage {stage}")
+        raise document.error(["stage"], f"this file stands for the stage {stage}")
     return Strategy(
         name=name,
         stage=stage,
         purpose=form.purpose,
-        version=sha256(path.read_bytes()).hexdigest(),
+        version=version,
         first_day=form.days_past_due.first,
         last_day=form.days_past_due.last,
         contacts_max=form.budget.contacts_per_borrower,
         span_days=form.budget.span_days,
         gap_days_min=form.gap_days,
-        steps=tuple(Step(number=number, **step.model_dump()) for number, step in enumerate(form.steps, start=1)),
+        steps=_steps(form),
+        offered_first=_offered_first(form),
         exploration=float(form.exploration),
         temperature=form.temperature,
         approval_above=None if form.approval is None else form.approval.required_above_contacts,
+        rests_on_holidays=form.on_holidays == "rest",
+        approval_roles=APPROVAL_ROLES if form.approval is None else form.approval.roles,
+        approval_wait_hours=APPROVAL_WAIT_HOURS if form.approval is None else form.approval.wait_hours,
+    )
+
+
+def _steps(form: StrategyForm) -> tuple[Step, ...]:
+    first_day = form.days_past_due.first
+    onboarding = form.offered_first.onboarding if form.offered_first else ()
+    rungs: list[tuple[int, str, RungForm]] = [(first_day, ONBOARDING, way) for way in onboarding]
+    rungs += [(step.from_day, step.message, step) for step in form.steps]
+    return tuple(
+        Step(
+            number=number,
+            from_day=from_day,
+            channels=form.ways,
+            message=message,
+            offers=form.offers,
+            cheapest_of=form.cheapest_of or (),
+        )
+        for number, (from_day, message, form) in enumerate(rungs, start=1)
+    )
+
+
+def _offered_first(form: StrategyForm) -> OfferedFirst | None:
+    milder = milder_stage(form.stage)
+    if milder is None or form.offered_first is None:
+        return None
+    asked = form.offered_first
+    return OfferedFirst(
+        stage=milder,
+        failed_tries_min=asked.failed_tries,
+        span_days_min=asked.span_days,
+        contact_points_min=asked.contact_points,
     )
 
 

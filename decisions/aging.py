@@ -202,7 +202,7 @@ def unpaid_instalments(
     Returns:
         One row for each instalment with something unpaid, of loans that age, by loan_id and then oldest first: loan_id,
         due_on, unpaid_minor and the four parts that make it up (unpaid_penalty_minor, …; Int64), days_past_due (0 = not
-        past due), delinquent_days (Int32; without the loan's grace), bucket.
+        past due), delinquent_days (Int32; without the loan's grace), bucket, and what was asked for at first (penalty_minor, …).
 
     Raises:
         ValueError: As `age`; or an allocation order leaves out a component that is owed.
@@ -215,7 +215,7 @@ def unpaid_instalments(
         .with_columns(bucket=_bucket(policy))
         .select(
             "loan_id", "due_on", "unpaid_minor", *(f"unpaid_{part}_minor" for part in COMPONENTS),
-            "days_past_due", "delinquent_days", "bucket",
+            "days_past_due", "delinquent_days", "bucket", *_component_columns(),
         )
     )  # fmt: skip
 

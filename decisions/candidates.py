@@ -9,40 +9,50 @@ Pure: no I/O, no clock. Rows come out in an order that the rows' own ids decide,
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import product
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import polars as pl
 
 from decisions.facts import CANDIDATES, Facts, Schema, type_instant
+from decisions.local_days import with_local_dates
 from decisions.messages import Texts
-from decisions.strategy import CHANNEL_OF_KIND, Strategy
+from decisions.offered import ARRIVED, NEVER_ARRIVED, offered
+from decisions.prices import price_of
+from decisions.segments import SEGMENTED, measure
+from decisions.strategy import CHANNELS_OF_KIND, PRE_DUE, STAGE_ORDER, Strategy
 
-STAGE_ORDER: Final = ("pre_due", "early", "mid", "late", "recovery")
 # Who is asked to pay. A guarantor or an adviser is never written to as if the payment were hers.
 ASKED_ROLES: Final = ("borrower", "co_borrower")
 # Loans that are treated by stage; a plan, an agency or a sale is a treatment of its own.
 ASKED_SERVICING: Final = ("active", "written_off")
-# Results that say for sure that nothing reached the person: no pressure was felt.
-NEVER_ARRIVED: Final = ("undelivered", "failed", "not_in_service")
 
 
 def owed(loans: pl.DataFrame) -> pl.DataFrame:
     """What each borrower is asked for: the undisputed past-due part of her loans, in one currency.
 
     Loans in several currencies are not added up: the one with the oldest unpaid due date decides which are spoken of.
+    Who owes nothing yet is asked for nothing: only the next due date, and the loans that are due on it, are spoken of.
 
     Args:
         loans: decisions/facts.LOANS.
 
     Returns:
-        `party_id`, `stage` (the worst one of all loans asked for), `day` (most delinquent days), `counterparty`,
-        `loans: List[Int64]` ascending, `amount_minor` > 0, `currency`, `due_on`; one row a borrower who owes, by id.
+        `party_id`, `stage` (the worst one of all loans asked for), `day` (most delinquent days; 0 where nothing is late),
+        `counterparty`, `loans: List[Int64]` ascending, `amount_minor` > 0 and `currency` (null where nothing is late yet),
+        `due_on`; one row a borrower who owes or soon will, by id.
     """
+    treated = loans.filter(pl.col("role").is_in(ASKED_ROLES) & pl.col("servicing_status").is_in(ASKED_SERVICING))
+    late = _late(treated)
+    return pl.concat([late, _still_to_come(treated.join(late, on="party_id", how="anti"))]).sort("party_id")
+
+
+def _late(treated: pl.DataFrame) -> pl.DataFrame:
     late = (
-        loans.filter(pl.col("role").is_in(ASKED_ROLES) & pl.col("servicing_status").is_in(ASKED_SERVICING))
-        .with_columns(asked_minor=pl.col("past_due_minor") - pl.col("disputed_minor").fill_null(0))
+        treated.with_columns(asked_minor=pl.col("past_due_minor") - pl.col("disputed_minor").fill_null(0))
         .filter((pl.col("asked_minor") > 0) & pl.col("stage").is_in(STAGE_ORDER) & pl.col("delinquent_days").is_not_null())
         .with_columns(stage_rank=pl.col("stage").replace_strict(STAGE_ORDER, range(len(STAGE_ORDER)), return_dtype=pl.Int8))
         .sort("party_id", "oldest_unpaid_due_on", "loan_id", nulls_last=True)
@@ -64,7 +74,24 @@ def owed(loans: pl.DataFrame) -> pl.DataFrame:
         worst.join(spoken_of, on="party_id")
         .with_columns(stage=pl.col("stage_rank").replace_strict(range(len(STAGE_ORDER)), STAGE_ORDER, return_dtype=pl.String))
         .select("party_id", "stage", "day", "counterparty", "loans", "amount_minor", "currency", "due_on")
-        .sort("party_id")
+    )
+
+
+def _still_to_come(treated: pl.DataFrame) -> pl.DataFrame:
+    """Reminders, in `_late`'s columns. They name no amount: what will be due may change until then."""
+    return (
+        treated.filter((pl.col("stage") == PRE_DUE) & (pl.col("disputed_minor").fill_null(0) == 0) & pl.col("next_due_on").is_not_null())
+        .filter(pl.col("next_due_on") == pl.col("next_due_on").min().over("party_id"))
+        .group_by("party_id")
+        .agg(
+            stage=pl.lit(PRE_DUE),
+            day=pl.lit(0, dtype=pl.Int32),
+            counterparty=pl.col("role").min(),
+            loans=pl.col("loan_id").unique().sort(),
+            amount_minor=pl.lit(None, dtype=pl.Int64),
+            currency=pl.lit(None, dtype=pl.String),
+            due_on=pl.col("next_due_on").first(),
+        )
     )
 
 
@@ -80,16 +107,29 @@ def standing(facts: Facts, strategy: Strategy, *, at: datetime, business_date: d
     Returns:
         One row a borrower, by id: `owed`'s columns (null where nothing is asked for), `locale`, `creditor_role`,
         `at` (the earliest instant at which she may be contacted on that day: now, or the start of her day),
-        `day_ends_at` (null = her zone is unknown), `in_stage`, `day_over`, `waits`, `budget_reached`, `step` (the last one
-        reached through any channel; 0 = none).
+        `day_ends_at` (null = her zone is unknown), `in_stage`, `offered` (whether the milder stage was, I12), `day_over`,
+        `waits`, `budget_reached`, `step` (the last one reached through any channel; 0 = none). `day` is negative while the
+        payment is still to come.
     """
-    reached = [(day, max((step.number for step in strategy.reached(day).values()), default=0)) for day in _days(strategy)]
-    steps = pl.DataFrame(reached, schema={"day": pl.Int32, "step": pl.Int32}, orient="row")
+    reached = [
+        (day, offered_before, max((step.number for step in strategy.reached(day, offered=offered_before).values()), default=0))
+        for day, offered_before in _rungs(strategy)
+    ]
+    steps = pl.DataFrame(reached, schema={"day": pl.Int32, "offered": pl.Boolean, "step": pl.Int32}, orient="row")
+    asked = owed(facts.loans).with_columns(
+        day=pl.when(pl.col("stage") == PRE_DUE)
+        .then((pl.lit(business_date) - pl.col("due_on")).dt.total_days())
+        .otherwise("day")
+        .cast(pl.Int32)
+    )
+    was_offered = offered(facts, asked, strategy).with_columns(offered=pl.lit(True))
     return (
         facts.borrowers.select("party_id", "locale", "creditor_role")
-        .join(owed(facts.loans).with_columns(pl.col("day").cast(pl.Int32)), on="party_id", how="left")
-        .join(steps, on="day", how="left")
-        .join(_day_bounds(facts.borrowers, business_date), on="party_id", how="left")
+        .join(asked, on="party_id", how="left")
+        .join(was_offered, on="party_id", how="left")
+        .with_columns(pl.col("offered").fill_null(False))
+        .join(steps, on=["day", "offered"], how="left")
+        .join(day_bounds(facts.borrowers, business_date), on="party_id", how="left")
         .join(_recent_contacts(facts, strategy, business_date), on="party_id", how="left")
         .with_columns(
             pl.col("step").fill_null(0),
@@ -114,20 +154,24 @@ def candidates(facts: Facts, stands: pl.DataFrame, strategy: Strategy, texts: Te
         texts: All messages.
 
     Returns:
-        decisions/facts.CANDIDATES and `step`, `message`, `offers: List[String]` (ranked), `text_locale` (null = there is no
-        text that this person can read), `ownership`, `verified_on`; by borrower, latest step first, then contact point.
-        A contact point that is not in use is none.
+        decisions/facts.CANDIDATES and `step`, `place` (decisions/strategy.Strategy.places), `in_vain` (the step has other
+        channels, and this way failed of late), `cost` (in parts of 1,000 of a minor unit; null where it is not weighed or not
+        known), `message`, `offers: List[String]` (ranked), `text_locale` (null = there is no text
+        that this person can read), `ownership`, `verified_on`; by borrower, highest place first, then contact point; what was in
+        vain comes last. A contact point that is not in use is none, nor is a channel of a step with several on which
+        the creditor has no sender.
     """
-    reachable = facts.contact_points.filter(pl.col("status") == "active").with_columns(
-        channel=pl.col("kind").replace_strict(CHANNEL_OF_KIND, default=None, return_dtype=pl.String)
-    )
+    reachable = by_channel(facts.contact_points.filter(pl.col("status") == "active"), strategy.channels)
+    reachable = _with_sender(reachable, facts, strategy)
     return (
         stands.filter("in_stage")
-        .select("party_id", "at", "day", "loans", "counterparty", "locale", "creditor_role")
-        .join(reachable.filter(pl.col("channel").is_not_null()).drop("zones", "country"), on="party_id")
-        .join(_step_of_channel(strategy), on=["day", "channel"])
+        .select("party_id", "at", "day", "offered", "loans", "counterparty", "locale", "creditor_role")
+        .join(reachable.drop("zones", "country"), on="party_id")
+        .join(_step_of_channel(strategy), on=["day", "offered", "channel"])
         .join(_text_locales(stands, strategy, texts), on=["locale", "creditor_role", "message", "channel"], how="left", nulls_equal=True)
-        .sort("party_id", pl.col("step"), "contact_point_id", descending=[False, True, False])
+        .join(_in_vain(facts, stands, strategy), on=["party_id", "contact_point_id", "channel"], how="left")
+        .with_columns(in_vain=pl.col("in_vain").fill_null(False) & pl.col("falls_back"))
+        .sort("party_id", "in_vain", "place", "contact_point_id", descending=[False, False, True, False])
         .with_columns(
             candidate=pl.int_range(pl.len(), dtype=pl.Int64),
             purpose=pl.lit(strategy.purpose),
@@ -135,27 +179,108 @@ def candidates(facts: Facts, stands: pl.DataFrame, strategy: Strategy, texts: Te
             # Someone else's phone makes that person the one who is contacted, whoever owes.
             counterparty=pl.when(pl.col("owner") == "borrower").then("counterparty").otherwise("owner"),
         )
-        .select(*CANDIDATES, "step", "message", "offers", "text_locale", "ownership", "verified_on")
+        .pipe(_with_cost, facts, strategy, texts)
+        .select(*CANDIDATES, "step", "place", "in_vain", "cost", "message", "offers", "text_locale", "ownership", "verified_on")
     )
 
 
-def _days(strategy: Strategy) -> range:
-    return range(strategy.first_day, strategy.last_day + 1)
+def by_channel(points: pl.DataFrame, channels: Collection[str]) -> pl.DataFrame:
+    """Contact points × the channels through which each is reached.
+
+    Args:
+        points: With `kind`.
+        channels: Only these: what nobody will use is never expanded.
+
+    Returns:
+        `points` with `channel` and `way` (place of the channel among those of the kind), a row for each channel; a kind that
+        none of them reaches is missing.
+    """
+    ways = [
+        (kind, channel, place) for kind, named in CHANNELS_OF_KIND.items() for place, channel in enumerate(named) if channel in channels
+    ]
+    schema: Schema = {"kind": pl.String, "channel": pl.String, "way": pl.Int8}
+    return points.join(pl.DataFrame(ways, schema=schema, orient="row"), on="kind")
+
+
+def _with_sender(reachable: pl.DataFrame, facts: Facts, strategy: Strategy) -> pl.DataFrame:
+    """Without those channels on which the creditor could not speak, where another one may take their place."""
+    if facts.senders.is_empty() or not strategy.falls_back:
+        return reachable
+    usable = facts.senders.filter(pl.col("purpose").is_null() | (pl.col("purpose") == strategy.purpose)).select("creditor_id", "channel")
+    speaks = facts.borrowers.select("party_id", "creditor_id").join(usable.unique(), on="creditor_id").select("party_id", "channel")
+    alone = strategy.channels - {channel for step in strategy.steps if step.falls_back for channel in step.channels}
+    kept = reachable.join(speaks, on=["party_id", "channel"], how="semi")
+    return pl.concat([kept, reachable.join(speaks, on=["party_id", "channel"], how="anti").filter(pl.col("channel").is_in(alone))])
+
+
+def _with_cost(found: pl.DataFrame, facts: Facts, strategy: Strategy, texts: Texts) -> pl.DataFrame:
+    """Add what a message would cost. A person is charged for in one currency, else amounts could not be compared."""
+    if not strategy.weighs_cost:
+        return found.with_columns(cost=pl.lit(None, dtype=pl.Int64))
+    placed = found.join(facts.borrowers.select("party_id", "country"), on="party_id", how="left", maintain_order="left")
+    placed = placed.with_columns(on=pl.col("at").dt.date())
+    kinds = ["country", "channel", "message", "text_locale", "on"]
+    rows = []
+    for country, channel, message, locale, on in placed.select(kinds).unique().rows():
+        price = price_of(strategy.prices, channel=channel, country=country, on=on)
+        if price is not None and locale is not None:
+            body = texts.text(message, locale).words[channel].body
+            segments = measure(body).segments if channel in SEGMENTED else 1
+            rows.append((country, channel, message, locale, on, price.minor_per_1000 * segments, price.currency))
+    schema: Schema = {**dict.fromkeys(kinds[:-1], pl.String), "on": pl.Date, "cost": pl.Int64, "priced_in": pl.String}
+    priced = placed.join(pl.DataFrame(rows, schema=schema, orient="row"), on=kinds, how="left", nulls_equal=True, maintain_order="left")
+    alone = pl.col("priced_in").drop_nulls().n_unique().over("party_id") == 1
+    return priced.with_columns(cost=pl.when(alone).then("cost")).drop("country", "on", "priced_in")
+
+
+def _in_vain(facts: Facts, stands: pl.DataFrame, strategy: Strategy) -> pl.DataFrame:
+    """Ways on which the last message within the budget's span did not arrive: `party_id`, `contact_point_id`, `channel`, `in_vain`."""
+    way = ["party_id", "contact_point_id", "channel"]
+    if facts.failures.is_empty():
+        return facts.failures.select(*way, in_vain=pl.lit(True))
+    arrived = (
+        facts.history.filter((pl.col("direction") == "outbound") & pl.col("result").is_in(ARRIVED))
+        .group_by(way)
+        .agg(arrived_at=pl.col("at").max())
+    )
+    return (
+        facts.failures.join(stands.select("party_id", planned_at="at"), on="party_id")
+        .filter(pl.col("at") > pl.col("planned_at") - timedelta(days=strategy.span_days))
+        .join(arrived, on=way, how="left")
+        .filter(pl.col("arrived_at").is_null() | (pl.col("arrived_at") < pl.col("at")))
+        .select(*way, in_vain=pl.lit(True))
+        .unique()
+    )
+
+
+def _rungs(strategy: Strategy) -> Iterator[tuple[int, bool]]:
+    """Each day of the stage, before and after the milder stage was offered."""
+    return product(range(strategy.first_day, strategy.last_day + 1), (False, True))
 
 
 def _step_of_channel(strategy: Strategy) -> pl.DataFrame:
+    places = strategy.places
     rows = [
-        (day, channel, step.number, step.message, list(step.offers))
-        for day in _days(strategy)
-        for channel, step in strategy.reached(day).items()
+        (day, offered_before, channel, step.number, places[step.number, channel], step.falls_back, step.message, list(step.offers))
+        for day, offered_before in _rungs(strategy)
+        for channel, step in strategy.reached(day, offered=offered_before).items()
     ]
-    schema: Schema = {"day": pl.Int32, "channel": pl.String, "step": pl.Int32, "message": pl.String, "offers": pl.List(pl.String)}
+    schema: Schema = {
+        "day": pl.Int32,
+        "offered": pl.Boolean,
+        "channel": pl.String,
+        "step": pl.Int32,
+        "place": pl.Int32,
+        "falls_back": pl.Boolean,
+        "message": pl.String,
+        "offers": pl.List(pl.String),
+    }
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _text_locales(stands: pl.DataFrame, strategy: Strategy, texts: Texts) -> pl.DataFrame:
     """The text that each kind of reader gets: a portfolio has a handful of languages, so each is looked up once."""
-    said = sorted({(step.message, step.channel) for step in strategy.steps})
+    said = sorted({(step.message, channel) for step in strategy.steps for channel in step.channels})
     rows = [
         (locale, role, message, channel, texts.locale_for(locale, message, channel, role))
         for locale, role in stands.select("locale", "creditor_role").unique().rows()
@@ -165,7 +290,7 @@ def _text_locales(stands: pl.DataFrame, strategy: Strategy, texts: Texts) -> pl.
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _day_bounds(borrowers: pl.DataFrame, business_date: date) -> pl.DataFrame:
+def day_bounds(borrowers: pl.DataFrame, business_date: date) -> pl.DataFrame:
     """The part of the business date that is that day in every zone a borrower may be in; none where a zone is unknown."""
     zones = borrowers.select(
         "party_id", zone=pl.when(pl.col("known_zone").is_not_null()).then(pl.concat_list("known_zone")).otherwise("zones")
@@ -200,30 +325,15 @@ def _recent_contacts(facts: Facts, strategy: Strategy, business_date: date) -> p
     days = max(strategy.span_days, strategy.gap_days_min)
     # Two days of margin cover every zone; the exact local date decides below.
     from_at = datetime.combine(business_date - timedelta(days=days + 2), time.min, UTC)
-    homes = facts.borrowers.select("party_id", home=pl.coalesce("known_zone", pl.col("zones").list.first(), pl.lit("UTC")))
-    recent = (
-        facts.history.filter(
-            (pl.col("direction") == "outbound")
-            & (pl.col("at") >= pl.lit(from_at, dtype=type_instant))
-            & (pl.col("purpose").is_null() | (pl.col("purpose") == strategy.purpose))
-            & ~pl.col("result").is_in(NEVER_ARRIVED)
-        )
-        .select("party_id", "at")
-        .join(homes, on="party_id")
-    )
-    local = [
-        group.select("party_id", contacted_on=pl.col("at").dt.convert_time_zone(_zone_or_utc(str(zone))).dt.date())
-        for (zone,), group in recent.group_by("home")
-    ]
-    if not local:
-        return pl.DataFrame(schema={"party_id": pl.Int64, "contacts": pl.UInt32, "last_contact_on": pl.Date})
+    recent = facts.history.filter(
+        (pl.col("direction") == "outbound")
+        & (pl.col("at") >= pl.lit(from_at, dtype=type_instant))
+        & (pl.col("purpose").is_null() | (pl.col("purpose") == strategy.purpose))
+        & ~pl.col("result").is_in(NEVER_ARRIVED)
+    ).select("party_id", "at")
     within_span = pl.col("contacted_on") > business_date - timedelta(days=strategy.span_days)
-    return pl.concat(local).group_by("party_id").agg(contacts=within_span.sum(), last_contact_on=pl.col("contacted_on").max())
-
-
-def _zone_or_utc(zone: str) -> str:
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError):
-        return "UTC"
-    return zone
+    return (
+        with_local_dates(recent, facts.borrowers)
+        .group_by("party_id")
+        .agg(contacts=within_span.sum(), last_contact_on=pl.col("contacted_on").max())
+    )

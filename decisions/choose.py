@@ -59,6 +59,7 @@ NOT_IN_STAGE: Final = "not_in_stage"
 DAY_OVER: Final = "business_day_over"
 WAIT: Final = "strategy_wait"
 BUDGET: Final = "strategy_budget"
+NOT_OFFERED: Final = "milder_stage_not_offered"
 NO_CONTACT_POINT: Final = "no_contact_point"
 NO_TEXT: Final = "locale_without_text"
 NO_ZONE: Final = "zone_unknown"
@@ -142,13 +143,14 @@ def weigh(arms: pl.DataFrame, strategy: Strategy) -> pl.DataFrame:
     """Give every arm its probability, in parts of `PARTS`; they add up to it for each borrower.
 
     Args:
-        arms: `party_id`, `candidate`, `offer`, `offer_rank`, `score`.
+        arms: `party_id`, `candidate`, `offer`, `offer_rank`, `score`, `cost` (of equals the cheapest is the best).
         strategy: Its `exploration` and `temperature`.
 
     Returns:
         The arms, best first within a borrower, with `parts`.
     """
-    ranked = arms.sort("party_id", "score", "candidate", "offer_rank", descending=[False, True, False, False], nulls_last=True)
+    by = ("party_id", "score", "cost", "candidate", "offer_rank")
+    ranked = arms.sort(*by, descending=[name == "score" for name in by], nulls_last=True)
     best = ranked["party_id"].rle_id().is_first_distinct()
     even = round(strategy.exploration * PARTS)
     if even == 0 and strategy.temperature == 0:
@@ -207,7 +209,9 @@ def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
 
 def _plannable(found: pl.DataFrame, verdicts: pl.DataFrame, stands: pl.DataFrame) -> pl.DataFrame:
     """Candidates with their verdict, and whether they may be planned: allowed now, or from some instant of the same day on."""
-    said = verdicts.select("candidate", "allowed", "blocked_by", "blocked_for_good", "next_allowed_at", "allowed_until")
+    # What asks for a person is withheld like what is forbidden, until one has decided.
+    against = pl.concat_list("blocked_by", "asked_by") if verdicts["asked_by"].list.len().sum() else pl.col("blocked_by")
+    said = verdicts.select("candidate", "allowed", "blocked_for_good", "next_allowed_at", "allowed_until", blocked_by=against)
     later = pl.col("next_allowed_at").is_not_null()
     return (
         found.join(said, on="candidate", how="left", maintain_order="left")
@@ -227,12 +231,14 @@ def _arms(judged: pl.DataFrame, stands: pl.DataFrame) -> pl.DataFrame:
     """What may be done: each plannable candidate with each of its offers, and nothing."""
     contacts = (
         judged.filter("plannable")
-        .select("party_id", "candidate", "step", "ownership", "verified_on", "contact_point_id", "channel", offer="offers")
+        .select(
+            "party_id", "candidate", "place", "in_vain", "cost", "ownership", "verified_on", "contact_point_id", "channel", offer="offers"
+        )
         .with_columns(offer_rank=pl.int_ranges(pl.max_horizontal(pl.col("offer").list.len().cast(pl.Int64), 1)))
         .with_columns(offer=pl.when(pl.col("offer").list.len() == 0).then(pl.lit([None], dtype=pl.List(pl.String))).otherwise("offer"))
         .explode("offer", "offer_rank")
         .with_columns(score())
-        .select("party_id", "candidate", "channel", "contact_point_id", "offer", pl.col("offer_rank").cast(pl.Int64), "score")
+        .select("party_id", "candidate", "channel", "contact_point_id", "offer", pl.col("offer_rank").cast(pl.Int64), "score", "cost")
     )
     nothing = stands.select(
         "party_id",
@@ -242,6 +248,7 @@ def _arms(judged: pl.DataFrame, stands: pl.DataFrame) -> pl.DataFrame:
         offer=pl.lit(None, dtype=pl.String),
         offer_rank=pl.lit(0, dtype=pl.Int64),
         score=pl.lit(NO_CONTACT_SCORE, dtype=pl.Int64),
+        cost=pl.lit(None, dtype=pl.Int64),
     )
     return pl.concat([contacts, nothing])
 
@@ -269,6 +276,8 @@ def _reasons(considered: Considered, drawn: pl.DataFrame) -> pl.DataFrame:
         _flag(against.filter(pl.col("text_locale").is_null()), NO_TEXT),
         _flag(against.filter(pl.col("expires_at").is_null() & pl.col("allowed")), NO_ZONE),
     ]
+    # Said of whom is contacted too: it is why she gets onboarding and not the ladder.
+    flags.append(_flag(considered.stands.filter(pl.col("in_stage") & ~pl.col("offered")), NOT_OFFERED))
     silent = considered.stands.join(chosen.filter(pl.col("chosen").is_null()), on="party_id")
     in_stage = silent.filter("in_stage")
     flags += [

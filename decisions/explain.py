@@ -26,6 +26,7 @@ REASONS: Final = {
     "business_day_over": "the business day is over where the borrower lives",
     "strategy_wait": "the strategy waits: the last contact is too recent, or no step is reached yet",
     "strategy_budget": "the strategy's budget of contacts for this span is used up",
+    "milder_stage_not_offered": "the milder stage was not offered yet (neither delivered, nor tried often enough): only onboarding is open",
     "no_contact_point": "no contact point in use fits a step that is reached",
     "locale_without_text": "there is no approved text in the borrower's language for this lender",
     "zone_unknown": "the borrower's time zone is not known",
@@ -68,7 +69,7 @@ def explain(
             "name": f"{strategy.name}/{strategy.stage}",
             "version": strategy.version,
             "step_reached": stands["step"],
-            **{name: stands[name] for name in ("in_stage", "waits", "budget_reached", "day_over")},
+            **{name: stands[name] for name in ("in_stage", "offered", "waits", "budget_reached", "day_over")},
         },
         "owed": _owed(stands),
         "candidates": [
@@ -101,7 +102,12 @@ def words(told: Mapping[str, Any]) -> Iterator[str]:
         yield "Nothing is asked for: no undisputed amount is past due on a loan that is treated by stage."
     else:
         loans = ", ".join(f"#{loan}" for loan in owed["loans"])
-        yield f"Asked for: {owed['amount']} on loan {loans}, due on {owed['due_on']}, {owed['day']} days late, stage {owed['stage']}."
+        if owed["amount"] is None:
+            yield f"Reminded of: the payment due on {owed['due_on']} on loan {loans}, {-owed['day']} days ahead, stage {owed['stage']}."
+        else:
+            yield f"Asked for: {owed['amount']} on loan {loans}, due on {owed['due_on']}, {owed['day']} days late, stage {owed['stage']}."
+        if strategy["in_stage"] and not strategy["offered"]:
+            yield "The milder stage was not offered yet: instead of the ladder, only a first, mild contact is open."
         yield f"The ladder: step {strategy['step_reached']} is reached."
     for candidate in told["candidates"]:
         yield from _candidate_words(candidate)
@@ -123,8 +129,12 @@ def log_words(told: Mapping[str, Any]) -> Iterator[str]:
     else:
         yield f"NOT THE SAME as the decision of campaign run {told['campaign_run_id']}: {', '.join(told['differences'])} differ."
         yield from ("  " + line.strip() for line in _decision_words(told["stored"]))
+    for place in told["flow_runs"]:
+        yield f"Its run in Prefect: {place}"
     if told["policies_changed"]:
-        yield f"Policies that changed since then: {', '.join(told['policies_changed'])}."
+        yield f"Policies that changed since then, which change nothing here: {', '.join(told['policies_changed'])}."
+    if told["policies_not_kept"]:
+        yield f"Not kept, so that today's stand in: {', '.join(told['policies_not_kept'])}."
     for attempt in told["attempts"]:
         point = f"{attempt['channel']} to contact point #{attempt['contact_point_id']}"
         yield f"Attempt #{attempt['id']}, step {attempt['step']}, try {attempt['try_number']}: {point}, now {attempt['state']}"
@@ -165,7 +175,8 @@ def _owed(stands: Mapping[str, Any]) -> dict[str, Any] | None:
     if stands["loans"] is None:
         return None
     fields = ("loans", "amount_minor", "currency", "due_on", "day", "stage", "counterparty")
-    return {name: stands[name] for name in fields} | {"amount": money_text(stands["amount_minor"], stands["currency"], "en-US")}
+    amount = None if stands["amount_minor"] is None else money_text(stands["amount_minor"], stands["currency"], "en-US")
+    return {name: stands[name] for name in fields} | {"amount": amount}
 
 
 def _candidates(considered: Considered, facts: Facts) -> list[dict[str, Any]]:
@@ -195,7 +206,11 @@ def _verdicts(
     for pack, rule in packs.gating():
         basis = rule.basis_for(role)
         looks = rule.applies_to.covers(
-            channel=candidate["channel"], purpose=candidate["purpose"], party=candidate["counterparty"], automated=candidate["automated"]
+            channel=candidate["channel"],
+            purpose=candidate["purpose"],
+            party=candidate["counterparty"],
+            automated=candidate["automated"],
+            place=None,
         )
         binds = basis is not None and pack.jurisdiction in places and looks
         if rule.id in row and (binds or not row[rule.id]):

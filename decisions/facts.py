@@ -10,7 +10,7 @@ Pure: values only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 import polars as pl
@@ -28,6 +28,7 @@ BORROWERS: Final[Schema] = {
     "locale": pl.String,
     "known_zone": pl.String,
     "zones": pl.List(pl.String),  # every plausible zone; empty = unknown = nobody is contacted
+    "home_zones": pl.List(pl.String),  # of the state, or the country, where the person lives; empty = unknown
     "facts": pl.List(pl.String),  # attorney_represented, deceased, minor, ...
     # Jurisdictions that attach, most general first: ["US", "US-NY"]; empty = unknown = nobody is contacted.
     "jurisdictions": pl.List(pl.String),
@@ -49,6 +50,7 @@ LOANS: Final[Schema] = {
     "days_past_due": pl.Int32,
     "delinquent_days": pl.Int32,
     "oldest_unpaid_due_on": pl.Date,
+    "next_due_on": pl.Date,  # the earliest unpaid due date that is today or still to come
     "bucket": pl.String,
     "stage": pl.String,  # the stage of treatment, or `in_plan` while a plan is kept; null = within grace
     "disputed_minor": pl.Int64,
@@ -95,6 +97,7 @@ WISHES: Final[Schema] = {
     "channels": pl.List(pl.String),  # empty = every channel
     "starts_at": type_instant,
     "until": type_instant,
+    "form": pl.String,  # oral | written; null = not known
 }
 AGREEMENTS: Final[Schema] = {
     "party_id": pl.Int64,
@@ -127,6 +130,29 @@ HISTORY: Final[Schema] = {
     "purpose": pl.String,
     "result": pl.String,  # the latest result known of the contact
 }
+# What stages have tried with a person, however long ago: decisions/offered.py asks whether a milder stage was offered.
+TREATMENTS: Final[Schema] = {
+    "party_id": pl.Int64,
+    "stage": pl.String,
+    "message": pl.String,
+    "at": type_instant,
+    "loans": pl.List(pl.Int64),
+    "contact_point_id": pl.Int64,
+    "result": pl.String,  # the latest result known
+}
+# Ways to a person on which a message of ours surely did not arrive, or was refused, of late: decisions/candidates.py tries another first.
+FAILURES: Final[Schema] = {
+    "party_id": pl.Int64,
+    "contact_point_id": pl.Int64,
+    "channel": pl.String,
+    "at": type_instant,  # the last time
+}
+# On which channels a creditor has a sender for contacts of one purpose or all.
+SENDERS: Final[Schema] = {
+    "creditor_id": pl.Int64,
+    "channel": pl.String,
+    "purpose": pl.String,  # null = every purpose without a sender of its own
+}
 # One thing that might be done: a contact point, a channel, a purpose, an instant.
 CANDIDATES: Final[Schema] = {
     "candidate": pl.Int64,  # row number, unique in the frame
@@ -138,6 +164,13 @@ CANDIDATES: Final[Schema] = {
     "loans": pl.List(pl.Int64),
     "counterparty": pl.String,
     "automated": pl.Boolean,
+}
+# What a frame of candidates may say beside that; a column that is left out, or null, is not known.
+BESIDE: Final[Schema] = {
+    "place": pl.String,  # home | work | other
+    "text": pl.String,  # what would be said
+    "first": pl.Boolean,  # the first contact about these debts
+    "form": pl.String,  # of a call: live | voicemail
 }
 
 
@@ -160,3 +193,8 @@ class Facts:
     agreements: pl.DataFrame
     notices: pl.DataFrame
     history: pl.DataFrame
+    # Read only where a stage asks for it: of whom nothing is known, nothing was offered.
+    treatments: pl.DataFrame = field(default_factory=lambda: empty(TREATMENTS))
+    # Read only where a strategy falls back from one channel to the next.
+    failures: pl.DataFrame = field(default_factory=lambda: empty(FAILURES))
+    senders: pl.DataFrame = field(default_factory=lambda: empty(SENDERS))  # empty = not known: every channel is taken to have one

@@ -25,7 +25,11 @@ EXPIRE: Final = "expire"
 
 # What an attempt may lack, beside the reasons of decisions/choose.py and the rules' ids.
 NO_SENDER: Final = "no_sender"
+NO_ENVELOPE: Final = "no_envelope"
 NOTHING_DUE: Final = "nothing_due"
+WORDS_REFUSED: Final = "words_refused"  # with the linter's rule behind a colon: `tideover message lint` says where and why
+NOT_ON_ALLOWLIST: Final = "not_on_allowlist"  # in allowlist mode only staff may be reached
+WINDOW_CLOSED: Final = "window_closed"  # the person did not write lately, and the words are not registered with the provider
 
 
 def verdicts(planned: pl.DataFrame, judged: pl.DataFrame, *, at: datetime) -> pl.DataFrame:
@@ -34,8 +38,8 @@ def verdicts(planned: pl.DataFrame, judged: pl.DataFrame, *, at: datetime) -> pl
     Args:
         planned: `candidate` (unique), `expires_at`, `paused: Boolean`, `lacks: List[String]` (why it cannot be sent
             whatever the rules say; empty = nothing is missing).
-        judged: From `decisions.rules.judge`: `candidate`, `allowed`, `blocked_by`, `blocked_for_good`, `next_allowed_at`,
-            `allowed_until`.
+        judged: From `decisions.rules.judge`: `candidate`, `allowed`, `blocked_by`, `asked_by`, `blocked_for_good`,
+            `next_allowed_at`, `allowed_until`.
         at: Now.
 
     Returns:
@@ -45,7 +49,7 @@ def verdicts(planned: pl.DataFrame, judged: pl.DataFrame, *, at: datetime) -> pl
     Raises:
         ValueError: The rules did not answer for every attempt.
     """
-    answered = judged.select("candidate", "allowed", "blocked_by", "blocked_for_good", "next_allowed_at", "allowed_until")
+    answered = judged.select("candidate", "allowed", "blocked_by", "asked_by", "blocked_for_good", "next_allowed_at", "allowed_until")
     both = planned.join(answered, on="candidate", how="left", maintain_order="left", validate="1:1").with_columns(
         ends_at=pl.min_horizontal("expires_at", "allowed_until")
     )
@@ -73,7 +77,8 @@ def verdicts(planned: pl.DataFrame, judged: pl.DataFrame, *, at: datetime) -> pl
     return both.with_columns(action=action).select(
         "candidate",
         "action",
-        reasons=pl.concat_list("blocked_by", "lacks"),
+        # What asks for a person is withheld until one has decided.
+        reasons=pl.concat_list("blocked_by", "asked_by", "lacks"),
         send_after=pl.when(pl.col("action") == LATER).then("next_allowed_at").otherwise(pl.lit(None, dtype=type_instant)),
         ends_at="ends_at",
     )

@@ -1,7 +1,7 @@
 """Messages: a text with gaps becomes what a person reads, in her language, with money and dates as she writes them.
 
 In:   texts of config/messages/<message>/<locale>.yaml, and what fills them.
-Out:  title and body, ready for a channel, with the hash of the text that was used.
+Out:  title and body, ready for a channel, with the hash of the text that was used, and what its provider knows it by.
 Pure: no I/O. A gap that cannot be filled, an unknown locale and an unapproved text are errors: nobody is contacted
       with half a text.
 """
@@ -10,22 +10,39 @@ from __future__ import annotations
 
 import copy
 import re
-from dataclasses import dataclass
-from datetime import date
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
 from babel import Locale, UnknownLocaleError
 from babel.core import get_global
 from babel.dates import format_date
+from babel.numbers import NumberPattern, get_currency_symbol
 
 from decisions import money
+from decisions.segments import measure
+from decisions.statements import BREAKDOWN, Statement, breakdown_blocks
 
-GAPS: Final = ("creditor", "amount", "due_on", "link", "stop")
+GAPS: Final = ("creditor", "amount", "due_on", "link", "stop", "as_of", BREAKDOWN)
 GAP: Final = re.compile(r"\{([^{}]*)\}")
 SCRIPT_LETTERS: Final = 4
+# What is left with a machine that answers a call: words of their own beside those that are spoken to the person.
+VOICEMAIL: Final = "voicemail"
+SPOKEN: Final = "voice"
+# A date begins first where the clock is so far ahead of UTC.
+FIRST_ZONE: Final = timedelta(hours=14)
 # For these, a text filed under the bare language would not say which script it is in.
 WRITTEN_IN_TWO_SCRIPTS: Final = frozenset({"zh"})
+# Where a pattern has the currency.
+CURRENCY_SIGN: Final = "\u00a4"
+# CLDR's medium date is figures alone there, or cuts the month to two letters: these have their dates in full.
+DATES_IN_FULL: Final = frozenset({"ja", "ko", "sw", "vi"})
+# Whoever reads Thai in Thailand counts years from the Buddha's death (CLDR, calendarPreferenceData); Babel knows no such calendar.
+BUDDHIST_YEARS: Final = ("th", "TH")
+BUDDHIST_ERA: Final = 543
 # Babel writes no-break spaces, which cost a text message its short encoding.
 PLAIN_SPACES: Final = str.maketrans(dict.fromkeys("\u00a0\u202f\u2009", " "))
 
@@ -44,6 +61,32 @@ class GapError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What a text says on one channel, with its gaps.
+
+    Attributes:
+        title: Heading or subject; empty where the channel has none.
+        body: The text.
+    """
+
+    title: str = ""
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """What a provider, or a register that it answers to, knows the words of one channel by.
+
+    Attributes:
+        id: A content template, a DLT id, the id of a signature's template.
+        variables: Gaps of the words, in the order in which the provider numbers them.
+    """
+
+    id: str
+    variables: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
     """One message in one locale.
 
@@ -56,9 +99,12 @@ class Text:
         stop: The word that stops messages, as replies in this locale are read.
         creditor_roles: Roles before the law that may send it: a debt collector owes words that a lender does not.
         approved: False = nobody receives it.
-        sms: Text message, or None where it has none.
-        push_title: Heading of the notification, or None.
-        push_body: Its text, or None.
+        draft: Nobody who reads the language has said yes to it: nobody real receives it.
+        read_by: Tags of readers who have no text of their own here and share this language officially.
+        approved_until: From the beginning of this date, wherever it begins first, nobody receives it; None = no end was set.
+        words: Channel → what is said there; a channel without words is missing. `voicemail` = what a machine hears in place of the person.
+        registered: Channel → what its provider knows the words by.
+        breakdown: What stands over the columns of an account (`decisions.statements.BREAKDOWN_WORDS`); None where it shows none.
     """
 
     message: str
@@ -69,13 +115,16 @@ class Text:
     stop: str
     creditor_roles: frozenset[str]
     approved: bool
-    sms: str | None
-    push_title: str | None
-    push_body: str | None
+    words: Mapping[str, Words]
+    registered: Mapping[str, Registration] = field(default_factory=dict)
+    approved_until: date | None = None
+    draft: bool = False
+    read_by: tuple[str, ...] = ()
+    breakdown: Mapping[str, str] | None = None
 
     def says(self, channel: str) -> bool:
         """Whether it has words for that channel."""
-        return self.sms is not None if channel == "sms" else channel == "push" and self.push_body is not None
+        return channel in self.words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,16 +133,43 @@ class Texts:
 
     by_key: dict[tuple[str, str], Text]
 
+    def as_of(self, at: datetime) -> Texts:
+        """The same messages; those whose approval has ended by an instant (UTC) are not approved any more."""
+        begun = (at + FIRST_ZONE).date()
+        ended = {
+            key: replace(text, approved=False)
+            for key, text in self.by_key.items()
+            if text.approved_until is not None and text.approved_until <= begun
+        }
+        return Texts(by_key=self.by_key | ended) if ended else self
+
+    def in_live_mode(self, approved: Collection[str]) -> Texts:
+        """The same messages; drafts, and those whose version is not among the approved ones, are not approved.
+
+        Args:
+            approved: Versions to which two people have said yes.
+        """
+        held = {key: replace(text, approved=False) for key, text in self.by_key.items() if text.draft or text.version not in approved}
+        return Texts(by_key=self.by_key | held) if held else self
+
     def locale_for(self, locale: str | None, message: str, channel: str, creditor_role: str | None) -> str | None:
         """Locale of the approved text that a person of `locale` reads, or None: zh-TW reads zh-Hant, es-MX reads es, fr nothing.
 
-        A language is never guessed: a person whose language is unknown gets no text.
+        Her own language comes first; where it has no approved text, one that her country shares officially. A language is never
+        guessed: a person whose language is unknown gets no text.
         """
-        for tag in _ancestors(locale):
-            text = self.by_key.get((message, tag))
-            if text is not None:
-                return tag if text.approved and text.says(channel) and creditor_role in text.creditor_roles else None
-        return None
+        tags = _ancestors(locale)
+        own = next((text for tag in tags if (text := self.by_key.get((message, tag))) is not None), None)
+        text = own if own is not None and own.approved else self._shared(message, tags)
+        return text.locale if text is not None and text.says(channel) and creditor_role in text.creditor_roles else None
+
+    def _shared(self, message: str, tags: Collection[str]) -> Text | None:
+        found = (text for (name, _), text in self.by_key.items() if name == message and text.read_by)
+        return next((text for text in found if text.approved and not set(tags).isdisjoint(text.read_by)), None)
+
+    def channels_of(self, message: str) -> frozenset[str]:
+        """Channels on which a message says something in some locale."""
+        return frozenset(channel for (name, _), text in self.by_key.items() if name == message for channel in text.words)
 
     def text(self, message: str, locale: str | None) -> Text:
         """The approved text of exactly that locale.
@@ -117,11 +193,22 @@ class Rendered:
         title: Heading; empty where the channel has none.
         body: The text.
         version: Hash of the text it was made of.
+        voicemail: What a machine hears that answers the call; None where nothing is left with it.
+        template: What the provider knows the words by; None where they are not registered.
+        variables: What stands in the template's gaps, in its order.
     """
 
     title: str
     body: str
     version: str
+    voicemail: str | None = None
+    template: str | None = None
+    variables: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def in_full(self) -> str:
+        """All that may be said: the text, and behind it what a machine may hear. This is what evidence commits to."""
+        return self.body if self.voicemail is None else f"{self.body}\n{self.voicemail}"
 
 
 def render(
@@ -133,17 +220,21 @@ def render(
     currency: str | None = None,
     due_on: date | None = None,
     link: str | None = None,
+    as_of: date | None = None,
+    statements: Sequence[Statement] = (),
 ) -> Rendered:
     """Fill a text's gaps.
 
     Args:
         text: From `Texts.text`.
-        channel: `sms` or `push`.
+        channel: Of CASES.md.
         creditor_name: The lender's name as the borrower knows it.
         amount_minor: What is past due, in minor units of `currency`; never negative.
         currency: ISO 4217.
         due_on: Since when: the oldest due date.
         link: Where to pay or ask for more time.
+        as_of: On which local date the account stands so.
+        statements: Of the loans that are spoken of; together they ask for `amount_minor`, or nothing is written.
 
     Raises:
         NoTextError: The text has no words for that channel, or is not approved.
@@ -154,15 +245,38 @@ def render(
         raise NoTextError(text.message, text.locale, "not approved")
     if not text.says(channel):
         raise NoTextError(text.message, text.locale, f"no words for {channel}")
+    words, registration = text.words[channel], text.registered.get(channel)
+    # A sign beyond the short alphabet would make a text message of it cost twice as much.
+    short = channel == "sms" and _in_short_alphabet(words.body)
     values = {
         "creditor": creditor_name,
-        "amount": None if amount_minor is None or currency is None else money_text(amount_minor, currency, text.writes_like),
+        "amount": None if amount_minor is None or currency is None else money_text(amount_minor, currency, text.writes_like, short=short),
         "due_on": None if due_on is None else date_text(due_on, text.writes_like),
         "link": link,
         "stop": text.stop,
+        "as_of": None if as_of is None else date_text(as_of, text.writes_like),
+        BREAKDOWN: _account(text, statements, amount_minor),
     }
-    title, body = ("", text.sms) if channel == "sms" else (text.push_title or "", text.push_body)
-    return Rendered(title=_fill(title, values), body=_fill(body or "", values), version=text.version)
+    return Rendered(
+        title=_fill(words.title, values),
+        body=_fill(words.body, values),
+        version=text.version,
+        voicemail=_fill(text.words[VOICEMAIL].body, values) if channel == SPOKEN and text.says(VOICEMAIL) else None,
+        template=None if registration is None else registration.id,
+        variables=() if registration is None else tuple((name, _value(name, values)) for name in registration.variables),
+    )
+
+
+def _account(text: Text, statements: Sequence[Statement], amount_minor: int | None) -> str | None:
+    """The account as the text shows it; None where the statements do not add up to what is asked for."""
+    if text.breakdown is None or not statements or sum(one.asked_minor for one in statements) != amount_minor:
+        return None
+    return breakdown_blocks(
+        statements,
+        text.breakdown,
+        money=lambda minor, currency: money_text(minor, currency, text.writes_like),
+        day=lambda day: date_text(day, text.writes_like),
+    )
 
 
 @lru_cache(maxsize=1_024)
@@ -180,29 +294,58 @@ def gaps(words: str) -> frozenset[str]:
     return frozenset(named)
 
 
+@lru_cache(maxsize=1_024)
+def _in_short_alphabet(words: str) -> bool:
+    return measure(GAP.sub("", words)).encoding == "GSM-7"
+
+
 @lru_cache(maxsize=65_536)
-def money_text(amount_minor: int, currency: str, writes_like: str) -> str:
+def money_text(amount_minor: int, currency: str, writes_like: str, *, short: bool = False) -> str:
     """An amount as that region writes it, with all the decimals that ISO 4217 gives the currency.
 
     CLDR's own decimals are what shops show (none for IQD): an amount owed is never rounded.
+
+    Args:
+        amount_minor: In minor units.
+        currency: ISO 4217.
+        writes_like: The region's tag.
+        short: A sign that GSM-7 does not have (₱, ₹, ₫) gives way to the currency's code.
 
     Raises:
         ValueError: A negative amount.
     """
     if amount_minor < 0:
         raise ValueError("an amount owed is never negative")
+    pattern, locale, symbol = _money_pattern(currency, writes_like, short=short)
+    # Without a currency the pattern leaves its sign; with one it also looks the currency's name up, each time.
+    written = str(pattern.apply(money.from_minor(amount_minor, currency), locale, currency_digits=False))
+    return written.replace(CURRENCY_SIGN, symbol).translate(PLAIN_SPACES)
+
+
+@lru_cache(maxsize=1_024)
+def _money_pattern(currency: str, writes_like: str, *, short: bool) -> tuple[NumberPattern, Locale, str]:
     locale = known_locale(writes_like)
     pattern = copy.copy(locale.currency_formats["standard"])
     decimals = money.minor_units(currency)
     pattern.frac_prec = (decimals, decimals)
-    written = str(pattern.apply(money.from_minor(amount_minor, currency), locale, currency=currency, currency_digits=False))
-    return written.translate(PLAIN_SPACES)
+    assert CURRENCY_SIGN * 2 not in pattern.pattern, "a code or a name is written another way"  # noqa: S101  # no locale of ours does
+    symbol = get_currency_symbol(currency, locale)
+    if short and measure(symbol).encoding != "GSM-7":
+        symbol = currency
+    # CLDR, currencySpacing: letters do not touch figures; a sign does.
+    if pattern.pattern.startswith((f"{CURRENCY_SIGN}#", f"{CURRENCY_SIGN}0")) and not unicodedata.category(symbol[-1]).startswith("S"):
+        symbol += " "
+    return pattern, locale, symbol
 
 
 @lru_cache(maxsize=4_096)
 def date_text(day: date, writes_like: str) -> str:
     """A date with its month in words or its parts named, so that nobody takes the day for the month."""
-    return format_date(day, format="medium", locale=known_locale(writes_like)).translate(PLAIN_SPACES)
+    locale = known_locale(writes_like)
+    written = format_date(day, format="long" if locale.language in DATES_IN_FULL else "medium", locale=locale)
+    if (locale.language, locale.territory) == BUDDHIST_YEARS:
+        written = written.replace(str(day.year), str(day.year + BUDDHIST_ERA))
+    return written.translate(PLAIN_SPACES)
 
 
 def _fill(words: str, values: dict[str, str | None]) -> str:

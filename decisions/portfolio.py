@@ -18,59 +18,18 @@ import polars as pl
 
 from decisions.aging import COMPONENTS
 from decisions.portfolio_columns import Field, Known, Writing, default_text, plain, read_field
+from decisions.words import CHANNELS, HOLD_KINDS, PARTIES, RESULTS, WEEKDAYS
 from decisions.zones import NotAPhoneError, read_phone
 
 SHAPE_CHARACTERS_MAX: Final = 40
 EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
-CHANNELS: Final = ["sms", "voice", "call", "push", "in_app", "whatsapp", "messenger", "rcs", "email", "letter", "visit", "social_public"]
+# What the window of an envelope holds beside the name and the country.
+ADDRESS_LINES_MAX: Final = 6
+ADDRESS_LINE_CHARACTERS_MAX: Final = 60
+NO_ADDRESS: Final = f"not an address of 1 to {ADDRESS_LINES_MAX} lines, each of {ADDRESS_LINE_CHARACTERS_MAX} characters at most"
+
 PHONE_KINDS: Final = frozenset({"mobile", "landline", "whatsapp"})
-_RESULTS: Final = [
-    "no_answer",
-    "busy",
-    "not_in_service",
-    "dropped",
-    "voicemail",
-    "limited_content_voicemail",
-    "ringless_voicemail",
-    "conversation",
-    "delivered",
-    "read",
-    "undelivered",
-    "failed",
-    "wrong_number",
-    "sent",
-    "received",
-]
-_HOLDS: Final = [
-    "dispute",
-    "cease",
-    "refusal_to_pay",
-    "hardship",
-    "bankruptcy",
-    "deceased",
-    "breathing_space",
-    "mental_health_crisis",
-    "attorney",
-    "complaint",
-    "fraud",
-    "paid_claimed",
-    "promise",
-    "disaster",
-    "illness",
-    "bereavement",
-    "military",
-    "plan",
-    "placed",
-    "sold",
-    "litigation",
-    "debt_adviser",
-    "callback",
-    "economic_abuse",
-    "identity_theft",
-]
-_OWNERS: Final = ["borrower", "co_borrower", "spouse", "guarantor", "attorney", "employer", "reference", "household", "third_party"]
-_DAYS: Final = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 def _choice(name: str, words: Sequence[str], default: str | None = None, *, required: bool = False) -> Field:
@@ -176,7 +135,8 @@ KINDS: Final[dict[str, tuple[Field, ...]]] = {
         Field("external_id", "id"),
         _choice("kind", ["mobile", "landline", "email", "address", "push", "whatsapp", "messenger", "social"], required=True),
         _must("value", "text"),
-        _choice("owner", _OWNERS, "borrower"),
+        Field("country", "country"),
+        _choice("owner", PARTIES, "borrower"),
         Field("employer_owned", "flag", default="false"),
         Field("verified_on", "date"),
         _choice("status", ["active", "inactive", "invalid", "unreachable"], "active"),
@@ -204,7 +164,7 @@ KINDS: Final[dict[str, tuple[Field, ...]]] = {
         _must("party", "id"),
         Field("loan", "id"),
         Field("all_liable", "flag", default="false"),
-        _choice("kind", _HOLDS, required=True),
+        _choice("kind", HOLD_KINDS, required=True),
         _choice("channel", CHANNELS),
         Field("purpose", "word"),
         Field("starts_at", "instant"),
@@ -213,7 +173,7 @@ KINDS: Final[dict[str, tuple[Field, ...]]] = {
     "wishes": (
         _must("party", "id"),
         _choice("kind", ["not_at", "not_place", "not_channel"], required=True),
-        _choices("days", _DAYS),
+        _choices("days", WEEKDAYS),
         Field("opens", "hour"),
         Field("closes", "hour"),
         Field("place", "word"),
@@ -230,9 +190,9 @@ KINDS: Final[dict[str, tuple[Field, ...]]] = {
         _choice("direction", ("outbound", "inbound"), "outbound"),
         Field("loans", "ids"),
         Field("contact_point", "id"),
-        _choice("counterparty", _OWNERS, "borrower"),
+        _choice("counterparty", PARTIES, "borrower"),
         Field("purpose", "word", default="collection"),
-        _choice("result", _RESULTS, required=True),
+        _choice("result", RESULTS, required=True),
         Field("counts", "flag", default="true"),
         Field("jurisdiction", "jurisdiction"),
     ),
@@ -245,8 +205,8 @@ class Checked:
 
     Attributes:
         good: line (Int64) and every field of the kind, typed (amounts: Int64, minor units or whole ten-thousandths, see
-            decisions.portfolio_columns.AMOUNT_DECIMALS; lists: List[String]; instants: UTC). Contact points get `country`
-            and `zones` beside their canonical `value`.
+            decisions.portfolio_columns.AMOUNT_DECIMALS; lists: List[String]; instants: UTC). Contact points get `zones`
+            beside their canonical `value`, and numbers their own `country`.
         bad: line and every field, typed as far as it could be read: money that was refused still counts.
         problems: line, field, value, reason (String): one row a problem, several for one line.
     """
@@ -280,9 +240,9 @@ def check(kind: str, rows: pl.DataFrame, writing: Writing, known: Known) -> Chec
     )
     typed = _across(kind, typed, writing)
     if kind == "contact_points":
-        typed = _contact_values(typed, known)
+        typed = _contact_values(typed, writing, known)
     wrong = pl.any_horizontal(pl.col(f"reason:{field.name}").is_not_null() for field in fields)
-    extra = ["country", "zones"] if kind == "contact_points" else []
+    extra = ["zones"] if kind == "contact_points" else []
     shown = ["line", *(pl.col(f"value:{field.name}").alias(field.name) for field in fields), *extra]
     marked = typed.with_columns(wrong=wrong)
     return Checked(
@@ -290,6 +250,11 @@ def check(kind: str, rows: pl.DataFrame, writing: Writing, known: Known) -> Chec
         bad=marked.filter("wrong").select(shown),
         problems=_problems(marked.filter("wrong"), [field.name for field in fields]),
     )
+
+
+def address_lines(value: str, separator: str) -> list[str]:
+    """Lines of an address as the post reads them, without the name and the country; a line ends at a line's end or a separator."""
+    return [line for part in value.splitlines() for piece in part.split(separator) if (line := " ".join(piece.split()))]
 
 
 def shape(value: str | None) -> str:
@@ -392,28 +357,31 @@ def _payment_wrongs(value: dict[str, pl.Expr]) -> list[tuple[str, pl.Expr, str]]
     ]
 
 
-def _contact_values(typed: pl.DataFrame, known: Known) -> pl.DataFrame:
+def _contact_values(typed: pl.DataFrame, writing: Writing, known: Known) -> pl.DataFrame:
     """Canonical values, and what numbers say of place; the reason where a value is none of its kind."""
     canonical: list[str | None] = []
     countries: list[str | None] = []
     # Joined, because a column of lists is slow to make from Python.
     zones: list[str] = []
     reasons: list[str | None] = []
-    for kind, value, reason in zip(typed["value:kind"], typed["value:value"], typed["reason:value"], strict=True):
-        text, country, where, problem = (value, None, (), reason) if reason or value is None else _contact_value(kind, value, known)
+    columns = ("value:kind", "value:value", "value:country", "reason:value")
+    for kind, value, given, reason in zip(*(typed[name] for name in columns), strict=True):
+        text, country, where, problem = (
+            (value, None, (), reason) if reason or value is None else _contact_value(kind, value, writing, known)
+        )
         canonical.append(text)
-        countries.append(country)
+        countries.append(country or given)
         zones.append(" ".join(where))
         reasons.append(problem)
     return typed.with_columns(
         pl.Series("value:value", canonical, pl.String),
         pl.Series("reason:value", reasons, pl.String),
-        pl.Series("country", countries, pl.String),
+        pl.Series("value:country", countries, pl.String),
         pl.Series("zones", zones, pl.String).str.split(" ").list.filter(pl.element() != ""),
     )
 
 
-def _contact_value(kind: str, value: str, known: Known) -> tuple[str | None, str | None, tuple[str, ...], str | None]:
+def _contact_value(kind: str, value: str, writing: Writing, known: Known) -> tuple[str | None, str | None, tuple[str, ...], str | None]:
     """Canonical value, country, zones, reason."""
     if kind in PHONE_KINDS:
         try:
@@ -425,4 +393,8 @@ def _contact_value(kind: str, value: str, known: Known) -> tuple[str | None, str
         return None, None, (), "not an address such as name@example.com"
     if kind == "push" and re.search(r"\s", value):
         return None, None, (), "a push token has no spaces"
+    if kind == "address":
+        lines = address_lines(value, writing.list_separator)
+        fits = 1 <= len(lines) <= ADDRESS_LINES_MAX and all(len(line) <= ADDRESS_LINE_CHARACTERS_MAX for line in lines)
+        return ("\n".join(lines), None, (), None) if fits else (None, None, (), NO_ADDRESS)
     return value.lower() if kind == "email" else value, None, (), None

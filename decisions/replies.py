@@ -1,12 +1,11 @@
-"""What a short answer means: stop, paid, danger and the like, in any of the languages at once.
+"""What a short answer means: stop, paid, promise, danger and the like, in any of the languages at once.
 
-A reply is folded first (case, width, accents, apostrophes, invisible characters, stretched and spaced-out letters) and
-cut into clauses. A phrase is found as whole words; one that holds a character beyond ASCII is found anywhere, since
-Chinese is written without spaces. People do not always answer in the language they were written to, so every
-language's phrases are tried on every text.
+A reply is cut into clauses, and a lexicon's phrases are looked for in each (decisions/reply_words.py). People do not always
+answer in the language they were written to, so every language's phrases are tried on every text, but for those that mean
+something else in the person's own ("pare" is a friend in Filipino and a stop in Spanish).
 
-In:   a text as a person wrote it, and a `Lexicon` (config/replies.yaml).
-Out:  a `Reading`: intents, most protective first, and the phrase that decided.
+In:   a text as a person wrote it, a `Lexicon` (config/reply_words/), the local date.
+Out:  a `Reading`: intents, most protective first, the phrase that decided, a date and an amount where the text names one.
 Pure: yes. What is not understood is `unclear` and waits for a person; nothing is guessed in favour of contacting.
 Source: DOMAIN.md, "What the borrower's answer does"; CASES.md, `tideover reply read` for the order of intents.
 """
@@ -16,50 +15,53 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property
 from typing import Final
-from zoneinfo import ZoneInfo
 
-import holidays
+from decisions.reply_amounts import AmountWords, find_amounts
+from decisions.reply_dates import DateWords, find_dates
+from decisions.reply_text import alternatives, is_spaced, plain
+from decisions.reply_words import Phrases, cut, fold, found_in
 
 # The most protective first; the rest of one text takes effect too.
-INTENTS: Final = ("danger", "stop", "wrong_person", "paid", "help", "start")
+INTENTS: Final = ("danger", "stop", "dispute", "wrong_person", "cannot_pay", "paid", "promise", "call_me", "help", "start")
 UNCLEAR: Final = "unclear"
 EVERY_CHANNEL: Final = "all"
 HERE: Final = "here"
+# Channels on which a person is spoken to; beside them "messages" means the channel that the reply came by.
+SPOKEN: Final = frozenset({"voice", "call"})
+# What somebody says who is not the person we look for is nobody's promise.
+NOT_OF_A_STRANGER: Final = frozenset({"cannot_pay", "paid", "promise", "call_me", "start"})
 
 _APOSTROPHE = re.compile("[’‘`´ʼ]")
-_CLAUSE_END = re.compile(r"([.,;:!?。、…\n\r]+)")
-_STRETCHED = re.compile(r"([a-z])\1{2,}")
-_SPELLED_OUT = re.compile(r"\b(?:[a-z] ){2,}[a-z]\b")
-# How far back a word can take a claim back: "have not yet paid", 还没有付了.
-NEGATION_WORDS_MAX: Final = 3
-NEGATION_CHARACTERS_MAX: Final = 4
+# Not within 1,000.50 or 3:30.
+_CLAUSE_END: Final = r"(?:(?<!\d)[.,:]|[.,:](?!\d)|[;!?¿¡。、…।\n\r])+"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Phrases:
-    """The words of one intent, folded.
+class Measures:
+    """How dates and amounts are named.
 
     Attributes:
-        alone: Count when they are a whole clause, courtesies aside ("end" does, "at the end of May" does not).
-        within: Count anywhere.
-        unless: Taken out of the text first ("stop by").
-        negated_by: Words that take a claim back when they stand shortly before it in the same clause.
-        questions: Whether a question counts too ("paid?" claims nothing).
+        dates: Words of dates.
+        amounts: Words of amounts.
+        day_first_locales: Languages in which 3/4 is the third of April.
+        day_first_currencies: Currencies of places where it is.
+        around_a_date: Words that may stand around a date which is the whole answer.
     """
 
-    alone: frozenset[str] = frozenset()
-    within: tuple[str, ...] = ()
-    unless: tuple[str, ...] = ()
-    negated_by: frozenset[str] = frozenset()
-    questions: bool = True
+    dates: DateWords
+    amounts: AmountWords
+    day_first_locales: frozenset[str]
+    day_first_currencies: frozenset[str]
+    around_a_date: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Lexicon:
-    """Every word that decides something.
+    """Every word that decides something, for people who were written to in one language.
 
     Attributes:
         intents: Intent → its phrases; `danger` is not among them.
@@ -67,13 +69,43 @@ class Lexicon:
         everything: Phrases that widen a stop to every channel.
         channels: Channels (or "here"), and the words that name them in a stop.
         courtesies: Words that may surround one that has to stand alone; the longest first.
+        thoughts: Words that begin a thought of its own ("but").
+        question_ends: Last words, or last characters, of a question that bears no mark.
+        not_that_name: Expressions of somebody else's answer ("I'm not John", "我不是王先生"); None = no language has one.
+        measures: How dates and amounts are named.
+        longest: Words of the longest phrase.
     """
 
     intents: Mapping[str, Phrases]
     danger: Mapping[str, Phrases]
-    everything: tuple[str, ...]
-    channels: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+    everything: Phrases
+    channels: tuple[tuple[tuple[str, ...], Phrases], ...]
     courtesies: tuple[str, ...]
+    thoughts: tuple[str, ...]
+    question_ends: tuple[str, ...]
+    not_that_name: re.Pattern[str] | None
+    measures: Measures
+    longest: int
+
+    @cached_property
+    def clause_end(self) -> re.Pattern[str]:
+        """What stands between two clauses; one group, so that a split keeps it."""
+        return re.compile(f"({_CLAUSE_END}|{alternatives(self.thoughts)})", re.IGNORECASE)
+
+    @cached_property
+    def around(self) -> tuple[tuple[str, str], ...]:
+        """Each courtesy as it begins a clause, and as it ends one."""
+        return tuple((f"{word} ", f" {word}") if is_spaced(word) else (word, word) for word in self.courtesies)
+
+    @cached_property
+    def question_words(self) -> frozenset[str]:
+        """Those of `question_ends` that are whole words."""
+        return frozenset(word for word in self.question_ends if is_spaced(word))
+
+    @cached_property
+    def question_marks(self) -> tuple[str, ...]:
+        """Those of `question_ends` that a text ends with."""
+        return tuple(word for word in self.question_ends if not is_spaced(word))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +118,8 @@ class Reading:
         scope: Channels that a stop is for; "all" = every channel, "here" = the one the reply came by. Empty without a stop.
         because: The phrase that decided; a word of the lexicon, not of the person. None when unclear.
         danger_kind: Kind of hold that goes with danger, else None.
+        on: Date that the text names, local; None where it names none, or the day of the reply is not known.
+        amount_minor: Amount that the text names, in minor units of the debt's currency.
     """
 
     intent: str
@@ -93,6 +127,8 @@ class Reading:
     scope: tuple[str, ...] = ()
     because: str | None = None
     danger_kind: str | None = None
+    on: date | None = None
+    amount_minor: int | None = None
 
     @property
     def intents(self) -> tuple[str, ...]:
@@ -100,158 +136,230 @@ class Reading:
         return (self.intent, *self.also)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a text does not say itself.
+
+    Attributes:
+        today: Local date on which it was written; None = no date can be told from it.
+        locale: Language that the person was written to in.
+        currency: ISO 4217 of the debt; None = not known.
+    """
+
+    today: date | None = None
+    locale: str | None = None
+    currency: str | None = None
+
+
+UNKNOWN_SETTING: Final = Setting()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Clause:
-    """A piece of a text between two stops, folded."""
+    """A piece of a text between two stops.
+
+    Attributes:
+        words: Folded.
+        bare: The same without courtesies around them.
+        is_question: Ends like one.
+        is_whole: The whole text once more: phrases with a gap do not reach over its stops.
+        ahead: Its dates, where one without a year or a week lies ahead.
+        behind: Its dates, where such a one lies behind.
+        is_to_come: One of the dates ahead is not over.
+        amounts: In minor units.
+        rest: What is left of it, folded, without its dates and amounts.
+    """
 
     words: str
-    is_question: bool
+    bare: str = ""
+    is_question: bool = False
+    is_whole: bool = False
+    ahead: tuple[date, ...] = ()
+    behind: tuple[date, ...] = ()
+    is_to_come: bool = False
+    amounts: tuple[int, ...] = ()
+    rest: str = ""
 
 
-def fold(text: str) -> str:
-    """Letters, digits and symbols as the lexicon compares them: one case, one width, no accents, single spaces."""
-    wide = unicodedata.normalize("NFKC", _APOSTROPHE.sub("'", text)).casefold()
-    # "I'll" without its apostrophe would be a sickness.
-    plain = unicodedata.normalize("NFKD", wide.replace("'ll ", " will ").replace("'", ""))
-    kept = "".join(_kept(mark) for mark in plain)
-    spaced = _STRETCHED.sub(r"\1", " ".join(unicodedata.normalize("NFC", kept).split()))
-    return _SPELLED_OUT.sub(lambda found: found[0].replace(" ", ""), spaced)
-
-
-def _kept(mark: str) -> str:
-    """A letter or digit as it is, a symbol as a word of its own, nothing for an accent, a gap for the rest."""
-    category = unicodedata.category(mark)
-    if category in {"Mn", "Cf"}:
-        return ""
-    if category == "So":
-        return f" {mark} "
-    return mark if category[0] in "LN" else " "
-
-
-def read_reply(text: str, lexicon: Lexicon, *, provider_says: str | None = None) -> Reading:
+def read_reply(text: str, lexicon: Lexicon, *, provider_says: str | None = None, setting: Setting = UNKNOWN_SETTING) -> Reading:
     """What an answer means.
 
     Args:
         text: As the person wrote it; may be empty.
         lexicon: The words.
         provider_says: An intent that the provider itself recognised (Twilio's OptOutType, in our words), or None.
+        setting: Local date, language, currency.
     """
-    clauses = _clauses(text)
-    found: dict[str, str] = {}
+    clauses = _clauses(text, lexicon, setting)
+    found: dict[str, tuple[str, _Clause]] = {}
     kind = None
     for danger_kind, phrases in lexicon.danger.items():
-        if (because := _found(clauses, phrases, lexicon.courtesies)) is not None and kind is None:
+        if kind is None and (because := _found(clauses, phrases, lexicon)) is not None:
             kind, found["danger"] = danger_kind, because
     for intent, phrases in lexicon.intents.items():
-        if (because := _found(clauses, phrases, lexicon.courtesies)) is not None:
+        if (because := _found(clauses, phrases, lexicon)) is not None:
             found[intent] = because
+    if _is_one_payment(found, lexicon):
+        del found["promise"]
+    if "wrong_person" not in found and (stranger := _not_that_name(text, clauses, lexicon)) is not None:
+        found["wrong_person"] = stranger
+    if not found and (named := _only_a_date(clauses, lexicon)) is not None:
+        found["promise"] = named
     if provider_says is not None:
-        found.setdefault(provider_says, provider_says)
-    ordered = [intent for intent in INTENTS if intent in found]
+        found.setdefault(provider_says, (provider_says, clauses[-1] if clauses else _Clause(words="")))
+    ordered = _ordered(found)
+    on, amount_minor = _measures(clauses, found, ordered)
     if not ordered:
-        return Reading(intent=UNCLEAR)
+        return Reading(intent=UNCLEAR, on=on, amount_minor=amount_minor)
+    scope = _scope(clauses, lexicon) if "stop" in ordered else ()
+    return Reading(
+        intent=ordered[0],
+        also=tuple(ordered[1:]),
+        scope=scope,
+        because=found[ordered[0]][0],
+        danger_kind=kind,
+        on=on,
+        amount_minor=amount_minor,
+    )
+
+
+def _is_one_payment(found: Mapping[str, tuple[str, _Clause]], lexicon: Lexicon) -> bool:
+    """Whether a promise is nothing but the day of a payment that was made ("transferred it this morning")."""
+    if not {"paid", "promise"} <= found.keys():
+        return False
+    clause = found["promise"][1]
+    said = [clause if not clause.is_to_come else replace(clause, is_to_come=False)]
+    same = clause is found["paid"][1] and len(clause.ahead) <= 1
+    return same and _found(said, lexicon.intents["promise"], lexicon) is None
+
+
+def _ordered(found: Mapping[str, object]) -> list[str]:
+    """The intents, most protective first, without those that the others rule out."""
+    ordered = [intent for intent in INTENTS if intent in found]
+    if "wrong_person" in ordered and "dispute" not in ordered:
+        ordered = [intent for intent in ordered if intent not in NOT_OF_A_STRANGER]
     if len(ordered) > 1 and "start" in ordered:
         # Nobody is written to again on half a word.
         ordered.remove("start")
-    scope = _scope(clauses, lexicon) if "stop" in ordered else ()
-    return Reading(intent=ordered[0], also=tuple(ordered[1:]), scope=scope, because=found[ordered[0]], danger_kind=kind)
+    return ordered
 
 
-def paid_hold_until(at: datetime, *, zones: tuple[str, ...], country: str | None, business_days: int) -> datetime:
-    """When a hold for a payment said to be under way ends: after so many whole business days where the person is.
-
-    Args:
-        at: Instant of the answer, UTC.
-        zones: Plausible zones; the latest end counts. Empty = UTC.
-        country: ISO 3166-1, whose public holidays are no business days; None or unknown = weekends only.
-        business_days: At least 1; the day of the answer is not one of them.
-
-    Returns:
-        UTC instant: the start of the local day after the last business day.
-    """
-    ends = []
-    for zone in zones or ("UTC",):
-        here = ZoneInfo(zone)
-        day = at.astimezone(here).date()
-        last = _calendar(country).get_nth_working_day(day, business_days)
-        ends.append(datetime.combine(last + timedelta(days=1), time(), here).astimezone(at.tzinfo))
-    return max(ends)
+def _measures(clauses: list[_Clause], found: Mapping[str, tuple[str, _Clause]], ordered: list[str]) -> tuple[date | None, int | None]:
+    """The date and the amount that count: those of the promise, else of what decided, else the first."""
+    first = ordered[0] if ordered else None
+    leading = ordered[:1] if first == "paid" else ["promise", *ordered[:1]]
+    preferred = [found[intent][1] for intent in leading if intent in found]
+    ranked = [*preferred, *clauses]
+    past = first == "paid" and "promise" not in ordered
+    dates = (day for clause in ranked for day in _days_of(clause, past=past or (first == "paid" and clause in preferred)))
+    amounts = (amount for clause in ranked for amount in clause.amounts)
+    return next(dates, None), next(amounts, None)
 
 
-def _calendar(country: str | None) -> holidays.HolidayBase:
-    try:
-        return holidays.country_holidays(country or "")
-    except NotImplementedError:
-        return holidays.HolidayBase()
+def _days_of(clause: _Clause, *, past: bool) -> tuple[date, ...]:
+    return clause.behind if past else clause.ahead
 
 
-def _clauses(text: str) -> list[_Clause]:
-    """The clauses of a text, and last the text as one: S.T.O.P. is one word."""
-    normal = unicodedata.normalize("NFKC", text)
-    pieces = _CLAUSE_END.split(normal)
-    ends = [*pieces[1::2], ""]
-    clauses = [_Clause(fold(piece), "?" in end) for piece, end in zip(pieces[::2], ends, strict=True)]
-    whole = fold(normal)
-    if not any(whole == clause.words for clause in clauses):
-        clauses.append(_Clause(whole, is_question="?" in normal))
-    return [clause for clause in clauses if clause.words]
-
-
-def _found(clauses: list[_Clause], phrases: Phrases, courtesies: tuple[str, ...]) -> str | None:
-    """The first phrase that counts, or None."""
-    for clause in clauses:
-        if clause.is_question and not phrases.questions:
-            continue
-        bare = _without_courtesies(clause.words, courtesies)
-        if bare in phrases.alone or (bare := _without_symbols(bare)) in phrases.alone:
-            return bare
-        words = clause.words
-        for exception in phrases.unless:
-            words = _cut(words, exception)
-        for phrase in phrases.within:
-            if _counts(words, phrase, phrases.negated_by):
-                return phrase
+def _not_that_name(text: str, clauses: list[_Clause], lexicon: Lexicon) -> tuple[str, _Clause] | None:
+    """A name where a name stands ("I'm not John", "no soy Juan", "我不是王先生"); the name itself is told to nobody."""
+    written = _APOSTROPHE.sub("'", unicodedata.normalize("NFKC", text))
+    if clauses and lexicon.not_that_name is not None and lexicon.not_that_name.search(written):
+        return "not that name", clauses[-1]
     return None
 
 
-def _counts(words: str, phrase: str, negated_by: frozenset[str]) -> bool:
-    """Whether a phrase stands in a clause, somewhere where nothing takes it back."""
-    return any(not _negated(before, negated_by) for before in _before(words, phrase))
+def _only_a_date(clauses: list[_Clause], lexicon: Lexicon) -> tuple[str, _Clause] | None:
+    """A date is an answer ("Friday."); whoever asks "Friday?", or says anything beside it, is left to a person."""
+    for clause in clauses:
+        beside = set(clause.rest.split()) - lexicon.measures.around_a_date - set(lexicon.courtesies)
+        if clause.is_to_come and not clause.is_question and not beside:
+            return "a date", clause
+    return None
 
 
-def _before(words: str, phrase: str) -> list[str]:
-    """What stands before each place of a phrase."""
-    whole_words = phrase.isascii()
-    text, sought = (f" {words} ", f" {phrase} ") if whole_words else (words.replace(" ", ""), phrase.replace(" ", ""))
-    places = []
-    place = text.find(sought)
-    while place >= 0:
-        places.append(text[:place])
-        place = text.find(sought, place + 1)
-    return places
+def _clauses(text: str, lexicon: Lexicon, setting: Setting) -> list[_Clause]:
+    """The clauses of a text, and last the text as one: S.T.O.P. is one word."""
+    normal = unicodedata.normalize("NFKC", text)
+    pieces = lexicon.clause_end.split(normal)
+    ends = [*pieces[1::2], ""]
+    clauses = [_clause(piece, lexicon, setting, asked="?" in end) for piece, end in zip(pieces[::2], ends, strict=True)]
+    clauses = [clause for clause in clauses if clause.words]
+    whole = _clause(normal, lexicon, setting, asked="?" in normal)
+    if whole.words and not any(whole.words == clause.words for clause in clauses):
+        # Its dates are those of its clauses: 3.15 may have been cut.
+        clauses.append(replace(whole, is_whole=len(clauses) > 1))
+    return clauses
 
 
-def _negated(before: str, negated_by: frozenset[str]) -> bool:
-    near_words = set(before.split()[-NEGATION_WORDS_MAX:])
-    near_characters = before.replace(" ", "")[-NEGATION_CHARACTERS_MAX:]
-    return any(word in near_words if word.isascii() else word in near_characters for word in negated_by)
+def _clause(piece: str, lexicon: Lexicon, setting: Setting, *, asked: bool) -> _Clause:
+    text, measures = plain(piece), lexicon.measures
+    ahead: tuple[date, ...] = ()
+    behind: tuple[date, ...] = ()
+    blanked = text
+    if setting.today is not None:
+        language = (setting.locale or "").split("-")[0]
+        day_first = language in measures.day_first_locales or (language == "en" and setting.currency in measures.day_first_currencies)
+        for past in (True, False):
+            dates, blanked = find_dates(
+                text,
+                measures.dates,
+                today=setting.today,
+                past=past,
+                day_first=day_first,
+                not_a_day=lambda rest: _counts_something(rest, measures.amounts),
+            )
+            if past:
+                behind = tuple(one.on for one in dates)
+            else:
+                ahead = tuple(one.on for one in dates)
+    amounts = find_amounts(blanked, measures.amounts, currency=setting.currency)
+    for one in amounts:
+        blanked = blanked[: one.start] + "·" * (one.end - one.start) + blanked[one.end :]
+    words = fold(piece)
+    return _Clause(
+        words=words,
+        bare=_without_courtesies(words, lexicon),
+        is_question=asked or _ends_as_question(words, lexicon),
+        ahead=ahead,
+        behind=behind,
+        is_to_come=setting.today is not None and any(day >= setting.today for day in ahead),
+        amounts=tuple(one.minor for one in amounts),
+        rest=fold(blanked.replace("·", " ")),
+    )
 
 
-def _cut(words: str, phrase: str) -> str:
-    """The clause without a phrase; something stays in its place, so that its neighbours do not become one."""
-    if phrase.isascii():
-        return f" {words} ".replace(f" {phrase} ", " ¦ ").strip()
-    return words.replace(phrase, "¦")
+def _ends_as_question(words: str, lexicon: Lexicon) -> bool:
+    return words.endswith(lexicon.question_marks) or words.rpartition(" ")[2] in lexicon.question_words
 
 
-def _without_courtesies(words: str, courtesies: tuple[str, ...]) -> str:
+def _counts_something(rest: str, words: AmountWords) -> bool:
+    """Whether a bare number goes on as money or as a count, and is no day."""
+    return words.others.match(rest) is not None or words.signs.match(rest) is not None
+
+
+def _found(clauses: list[_Clause], phrases: Phrases, lexicon: Lexicon) -> tuple[str, _Clause] | None:
+    """The first phrase that counts, and its clause; or None."""
+    for clause in clauses:
+        if clause.is_question and not phrases.questions:
+            continue
+        for bare in (clause.bare, _without_symbols(clause.bare)):
+            if bare in phrases.alone:
+                return bare, clause
+        text = cut(clause.words, phrases.unless, lexicon.longest)
+        to_come = clause.is_to_come and not clause.is_whole
+        hits = [found_in(text, spoken, is_to_come=to_come, gaps=not clause.is_whole) for spoken in phrases.spoken]
+        if (because := max((hit for hit in hits if hit is not None), key=len, default=None)) is not None:
+            return because, clause
+    return None
+
+
+def _without_courtesies(words: str, lexicon: Lexicon) -> str:
     """The clause without pleases and thanks around it."""
     before = None
     while before != words:
         before = words
-        for courtesy in courtesies:
-            gap = " " if courtesy.isascii() else ""
-            words = words.removeprefix(courtesy + gap).removesuffix(gap + courtesy).strip() or words
+        for first, last in lexicon.around:
+            words = words.removeprefix(first).removesuffix(last).strip() or words
     return words
 
 
@@ -260,9 +368,15 @@ def _without_symbols(words: str) -> str:
 
 
 def _scope(clauses: list[_Clause], lexicon: Lexicon) -> tuple[str, ...]:
-    """Channels that a stop names."""
-    if _found(clauses, Phrases(within=lexicon.everything), ()) is not None:
+    """Channels that a stop names; one that names none is for all of them."""
+    if _found(clauses, lexicon.everything, lexicon) is not None:
         return (EVERY_CHANNEL,)
-    of_stop = [clause for clause in clauses if _found([clause], lexicon.intents["stop"], lexicon.courtesies) is not None]
-    named = [channel for channels, words in lexicon.channels if _found(of_stop, Phrases(within=words), ()) for channel in channels]
-    return tuple(dict.fromkeys(named)) or (HERE,)
+    of_stop = [clause for clause in clauses if _found([clause], lexicon.intents["stop"], lexicon) is not None]
+    # "Don't call me, text me" as one would name both.
+    of_stop = [clause for clause in of_stop if not clause.is_whole] or of_stop
+    named = [channels for channels, words in lexicon.channels if _found(of_stop, words, lexicon) is not None]
+    written = [channels for channels in named if not SPOKEN.issuperset(channels)]
+    if any(channels != (HERE,) for channels in written):
+        # "WhatsApp messages" are none of the channel that the reply came by.
+        named = [channels for channels in named if channels != (HERE,)]
+    return tuple(dict.fromkeys(channel for channels in named for channel in channels)) or (EVERY_CHANNEL,)

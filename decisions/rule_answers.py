@@ -15,8 +15,10 @@ from typing import Any
 import polars as pl
 
 from decisions.facts import Facts
-from decisions.packs import HOUSE, Packs, RuleBase
+from decisions.packs import HOUSE, Packs
+from decisions.rule_forms import RuleBase
 from decisions.rules import judge, untils
+from decisions.rules.required import required
 
 
 def answers(
@@ -36,20 +38,22 @@ def answers(
     """
     judged = judge(facts, candidates, packs, bases=bases)
     until = untils(facts, candidates, packs, bases=bases)
+    wanted = required(facts, candidates, packs, bases=bases)
     people = {row["party_id"]: row for row in facts.borrowers.iter_rows(named=True)}
     rules = {rule.id: rule for _, rule in packs.gating()}
     found = []
-    for case_id, verdict, ends, party_id in zip(
-        ids, judged.iter_rows(named=True), until.iter_rows(named=True), candidates["party_id"].to_list(), strict=True
+    for case_id, verdict, ends, party_id, names in zip(
+        ids, judged.iter_rows(named=True), until.iter_rows(named=True), candidates["party_id"].to_list(), wanted, strict=True
     ):
         person = people[party_id]
+        told, because = _verdict(verdict)
         found.append(
             {
                 "id": case_id,
-                "verdict": "allowed" if verdict["allowed"] else "blocked",
-                "blocked_by": [_reason(rules[rule_id], person["creditor_role"], ends[rule_id]) for rule_id in verdict["blocked_by"]],
+                "verdict": told,
+                "blocked_by": [_reason(rules[rule_id], person["creditor_role"], ends[rule_id]) for rule_id in because],
                 "next_allowed_at": _text(verdict["next_allowed_at"]),
-                "required": [],
+                "required": names,
                 "zones": sorted([person["known_zone"]] if person["known_zone"] else person["zones"]),
                 "packs": _attached(person["jurisdictions"], packs),
             }
@@ -57,10 +61,18 @@ def answers(
     return found
 
 
+def _verdict(judged: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """The word, and the rules behind it: those that forbid, or, where none does, those that ask for a person."""
+    if judged["blocked_by"]:
+        return "blocked", judged["blocked_by"]
+    return ("review", judged["asked_by"]) if judged["asked_by"] else ("allowed", [])
+
+
 def _reason(rule: RuleBase, role: str | None, until: datetime | None) -> dict[str, Any]:
     source = rule.reference[0]
     return {
-        "rule": rule.id,
+        "rule": rule.part_of or rule.id,
+        **({"part": rule.id} if rule.part_of else {}),
         "kind": getattr(rule, "kind"),  # noqa: B009  # every rule of a pack has one; the base class does not say which
         "basis": rule.basis_for(role),
         "reference": " ".join(part for part in (source.title, source.section) if part),
@@ -85,6 +97,8 @@ def differences(answer: Mapping[str, Any], expected: Mapping[str, Any]) -> list[
         found.append(f"verdict: {answer['verdict']} (by {named}), expected {expected['verdict']}")
     for field, key in (("kinds", "kind"), ("rules", "rule")):
         present = {reason[key] for reason in answer["blocked_by"]}
+        if field == "rules":
+            present |= {reason["part"] for reason in answer["blocked_by"] if "part" in reason}
         missing = [wanted for wanted in expected.get(field, ()) if wanted not in present]
         if missing:
             found.append(f"{field}: {', '.join(missing)} did not block; what did: {', '.join(sorted(present)) or 'nothing'}")

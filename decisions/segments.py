@@ -19,6 +19,9 @@ GSM_BASIC: Final = frozenset(
 # Sent as an escape and a second septet: two units that are never cut apart.
 GSM_EXTENSION: Final = frozenset("\f^{}\\[~]|€")
 
+# Channels whose messages are charged by the segment.
+SEGMENTED: Final = frozenset({"sms"})
+
 GSM_UNITS_ALONE: Final = 160
 GSM_UNITS_OF_MANY: Final = 153
 UCS2_UNITS_ALONE: Final = 70

@@ -7,11 +7,37 @@ Pure: values only.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-# A contact point's kind is reached through one channel; other channels come with their own kinds.
-CHANNEL_OF_KIND: Final = {"mobile": "sms", "push": "push"}
+from decisions.prices import Price
+
+# Through which channels a contact point of a kind is reached; the mildest one first.
+CHANNELS_OF_KIND: Final[Mapping[str, tuple[str, ...]]] = {
+    "push": ("push", "in_app"),
+    "mobile": ("sms", "rcs", "voice", "call"),
+    "whatsapp": ("whatsapp",),
+    "messenger": ("messenger",),
+    "landline": ("voice", "call"),
+    "email": ("email",),
+    "address": ("letter",),
+}
+REACHABLE: Final = tuple(dict.fromkeys(channel for channels in CHANNELS_OF_KIND.values() for channel in channels))
+STAGE_ORDER: Final = ("pre_due", "early", "mid", "late", "recovery")
+# A reminder of what is still to come, not a treatment of lateness: it is not an offer that a later stage could make up for.
+PRE_DUE: Final = "pre_due"
+# The message of a first, mild contact with somebody whom the milder stage was not offered; no other step may use it.
+ONBOARDING: Final = "onboarding"
+# Who may say yes to a run, and how long it waits for them, where the strategy's file does not say.
+APPROVAL_ROLES: Final = ("operations", "compliance")
+APPROVAL_WAIT_HOURS: Final = 8
+
+
+def milder_stage(stage: str) -> str | None:
+    """The stage that must have been offered before this one's steps are taken; None for the two that ask for nothing."""
+    before = STAGE_ORDER.index(stage) - 1
+    return STAGE_ORDER[before] if before > STAGE_ORDER.index(PRE_DUE) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,16 +47,45 @@ class Step:
     Attributes:
         number: Place in the ladder, from 1; part of the attempt's key.
         from_day: First delinquent day on which it may be taken.
-        channel: Channel of CASES.md.
+        channels: Of CASES.md, in order of preference: where one is not allowed, has no address in use, or failed of late, the next.
         message: Folder in config/messages.
+        cheapest_of: Channels that stand side by side in `channels` and are as good as each other: the cheapest one of them is taken.
         offers: What the message may offer, dearest wish first; each is an arm of its own. Empty = nothing but the text.
     """
 
     number: int
     from_day: int
-    channel: str
+    channels: tuple[str, ...]
     message: str
     offers: tuple[str, ...]
+    cheapest_of: tuple[str, ...] = ()
+
+    @property
+    def falls_back(self) -> bool:
+        """Whether it has another channel for when one fails."""
+        return len(self.channels) > 1
+
+    @property
+    def is_onboarding(self) -> bool:
+        """Whether it is the first, mild contact with whom the milder stage was not offered."""
+        return self.message == ONBOARDING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedFirst:
+    """When the milder stage counts as offered (DOMAIN.md, "Offered"): it was delivered, or enough lawful tries failed.
+
+    Attributes:
+        stage: The milder stage.
+        failed_tries_min: So many failed tries stand for a delivery, if
+        span_days_min: the last was at least so many local days after the first, and
+        contact_points_min: they went to at least so many contact points.
+    """
+
+    stage: str
+    failed_tries_min: int
+    span_days_min: int
+    contact_points_min: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +102,15 @@ class Strategy:
         contacts_max: Contacts of this purpose per borrower within `span_days` local days, today included.
         span_days: Length of that span.
         gap_days_min: Local days from one contact to the next; 1 = the next day.
-        steps: The ladder, by number.
+        steps: By number: first those of onboarding, if any, then the ladder.
+        offered_first: What must have been offered before the ladder begins (I12); None = nothing.
         exploration: Share of choices made evenly among all that is allowed, no contact included: 0 to 1.
         temperature: How far scores may lie apart and still compete, in points of score; 0 = the best one wins.
         approval_above: Contacts above which a run asks for approval; None = never.
+        rests_on_holidays: Whether the stage leaves everybody in peace on a public holiday of the creditor's country.
+        approval_roles: Who may give it.
+        approval_wait_hours: How long the run waits for it, by the wall clock.
+        prices: By which channels that are as good as each other are weighed; empty where no step has such.
     """
 
     name: str
@@ -63,12 +123,57 @@ class Strategy:
     span_days: int
     gap_days_min: int
     steps: tuple[Step, ...]
+    offered_first: OfferedFirst | None
     exploration: float
     temperature: int
     approval_above: int | None
+    rests_on_holidays: bool
+    approval_roles: tuple[str, ...] = APPROVAL_ROLES
+    approval_wait_hours: int = APPROVAL_WAIT_HOURS
+    prices: tuple[Price, ...] = ()
 
-    def reached(self, day: int) -> dict[str, Step]:
-        """By channel, the last step that a borrower who is `day` delinquent days late has reached; empty outside the stage."""
+    @property
+    def looks_at(self) -> tuple[str, ...]:
+        """Stages whose tries decide whether the milder one was offered: it and, for onboarding, this one."""
+        return () if self.offered_first is None else (self.offered_first.stage, self.stage)
+
+    def reached(self, day: int, *, offered: bool = True) -> dict[str, Step]:
+        """By channel, the last step that a borrower who is `day` delinquent days late has reached; empty outside the stage.
+
+        Args:
+            day: Delinquent days; negative = days until the payment is due.
+            offered: Whether the milder stage was offered; until then only onboarding's steps are reached.
+        """
         if not self.first_day <= day <= self.last_day:
             return {}
-        return {step.channel: step for step in self.steps if step.from_day <= day}
+        return {channel: step for step in self.steps if step.from_day <= day and step.is_onboarding != offered for channel in step.channels}
+
+    @property
+    def channels(self) -> frozenset[str]:
+        """Channels that some step names."""
+        return frozenset(channel for step in self.steps for channel in step.channels)
+
+    @property
+    def falls_back(self) -> bool:
+        """Whether some step does."""
+        return any(step.falls_back for step in self.steps)
+
+    @property
+    def places(self) -> dict[tuple[int, str], int]:
+        """(Step's number, channel) → how far up the ladder that way stands, from 1.
+
+        A later step stands above an earlier one, within a step the channel that is named first; with one channel a step these are the
+        steps' numbers. Channels that are as good as each other stand in one place.
+        """
+        places: dict[tuple[int, str], int] = {}
+        for step in self.steps:
+            alike = [channel for channel in step.channels if channel in step.cheapest_of]
+            for channel in reversed(step.channels):
+                above = alike and channel in alike and channel != alike[-1]
+                places[step.number, channel] = max(places.values(), default=0) + (0 if above else 1)
+        return places
+
+    @property
+    def weighs_cost(self) -> bool:
+        """Whether some step takes the cheapest of several channels."""
+        return any(step.cheapest_of for step in self.steps)

@@ -1,6 +1,6 @@
 """Zones: every time zone a person may plausibly be in. A contact must be lawful in all of them.
 
-In:   place (country, region, known zone) and phone numbers; the tables of config/zones.py.
+In:   place (country, region, areas of the postal code, known zone) and phone numbers; the tables of config/zones.py.
 Out:  sorted names of IANA zones; an empty list means "not known", and then nobody is contacted (invariant I11).
 Pure: no I/O, no clock. The numbering plans come with the package phonenumbers.
 Source: 12 CFR 1006.6(b)(1), comment 6(b)(1)(i)-2 (conflicting locations: all of them count); ITU-T E.164; the tz
@@ -17,6 +17,8 @@ from typing import Final
 import phonenumbers
 from phonenumbers.timezone import UNKNOWN_TIMEZONE, time_zones_for_geographical_number
 
+from decisions.postal_areas import PostalAreas
+
 DIGITS_MAX: Final = 15  # E.164
 PUNCTUATION: Final = str.maketrans("", "", " -.()\u00a0\u2010\u2011\u2012\u2013")
 
@@ -32,24 +34,38 @@ class ZoneTables:
     Attributes:
         countries: ISO 3166-1 code → its zones.
         regions: ISO 3166-2 code ("US-NY") → its zones, for countries with several.
+        state_clocks: ISO 3166-2 code → the one zone by which the state's time is told, where it lists several.
         legal: Country → the only zones its law knows, whatever else the tz database lists.
         names: Every zone name that exists.
+        links: Another name of a zone → the zone ("US/Eastern" → "America/New_York").
+        business_clocks: Country with several zones → the one by which a lender tells the business date there.
+        postal_areas: Which regions a postal code may lie in.
     """
 
     countries: Mapping[str, tuple[str, ...]]
     regions: Mapping[str, tuple[str, ...]]
+    state_clocks: Mapping[str, str]
     legal: Mapping[str, tuple[str, ...]]
     names: frozenset[str]
+    links: Mapping[str, str]
+    business_clocks: Mapping[str, str]
+    postal_areas: PostalAreas
 
     @cached_property
     def countries_with_regions(self) -> frozenset[str]:
         """Countries of which every region is listed: another code is an error there."""
         return frozenset(region.partition("-")[0] for region in self.regions)
 
+    def business_zone(self, country: str) -> str | None:
+        """The zone by which a lender tells the business date in a country; None = no such country, or none of its several is named."""
+        zones = self.legal.get(country) or self.countries.get(country, ())
+        return self.business_clocks.get(country) or (zones[0] if len(zones) == 1 else None)
+
     @cached_property
     def country_of_zone(self) -> Mapping[str, str]:
-        """Zone → the country it lies in."""
-        return {zone: country for country, zones in self.countries.items() for zone in zones}
+        """Zone, by any of its names → the country it lies in; a zone of no country ("Etc/UTC") is not there."""
+        own = {zone: country for country, zones in self.countries.items() for zone in zones}
+        return {name: own[zone] for name, zone in self.links.items() if zone in own} | own
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,41 +84,80 @@ class Phone:
 
 
 def candidate_zones(
-    *, country: str | None, region: str | None, known_zone: str | None, phone_zones: Iterable[Sequence[str]], tables: ZoneTables
+    *,
+    country: str | None,
+    region: str | None,
+    areas: Sequence[str] = (),
+    known_zone: str | None,
+    phone_zones: Iterable[Sequence[str]],
+    tables: ZoneTables,
 ) -> list[str]:
     """Every zone in which the person may be now, sorted.
 
     Args:
         country: ISO 3166-1, or None.
         region: ISO 3166-2 with or without its country ("US-NY", "NY"), or None.
+        areas: Of the postal code (`PostalAreas.of`).
         known_zone: Where the person is known to be; decides alone.
         phone_zones: Zones of each of the person's numbers (`Phone.zones`).
         tables: Zones of places.
     """
     if known_zone is not None:
         return [known_zone]
-    found = set(place_zones(country, region, tables))
+    found = set(place_zones(country, region, tables, areas))
     for zones in phone_zones:
         found.update(zones)
     return sorted(found)
 
 
-def place_zones(country: str | None, region: str | None, tables: ZoneTables) -> list[str]:
-    """Zones of a place: of its region where that is known, else all of the country's; sorted, empty = not known.
+def place_zones(country: str | None, region: str | None, tables: ZoneTables, areas: Sequence[str] = ()) -> list[str]:
+    """Zones of a place: of the regions in which it may lie where one is known, else all of the country's; sorted, empty = not known.
 
-    A postal code adds nothing yet: no table of postal codes is shipped, so the region, or the whole country, decides.
+    Args:
+        country: ISO 3166-1, or None.
+        region: As in `candidate_zones`.
+        tables: Zones of places.
+        areas: Of the postal code (`PostalAreas.of`).
     """
     if country is None:
         return []
     if country in tables.legal:
         return sorted(tables.legal[country])
-    by_region = tables.regions.get(region_code(country, region) or "")
-    return sorted(by_region or tables.countries.get(country, ()))
+    found = {zone for part in parts_of(country, region, areas) for zone in tables.regions.get(part, ())}
+    return sorted(found or tables.countries.get(country, ()))
+
+
+def state_zones(country: str | None, region: str | None, tables: ZoneTables, areas: Sequence[str] = ()) -> list[str]:
+    """Zones by which the time of the state or country where a person lives is told; arguments and empty list as in `place_zones`."""
+    if country is None or country in tables.legal:
+        return place_zones(country, region, tables, areas)
+    found: set[str] = set()
+    for part in parts_of(country, region, areas):
+        clock = tables.state_clocks.get(part)
+        found.update((clock,) if clock else tables.regions.get(part, ()))
+    return sorted(found) or place_zones(country, region, tables, areas)
+
+
+def parts_of(country: str, region: str | None, areas: Sequence[str]) -> list[str]:
+    """Regions and cities (ISO 3166-2) in which a place may lie: the stated region alone where the postal code agrees, else all of both.
+
+    Args:
+        country: ISO 3166-1.
+        region: As in `candidate_zones`.
+        areas: Of the postal code (`PostalAreas.of`).
+    """
+    stated = region_code(country, region)
+    if stated is None:
+        return list(areas)
+    if stated in areas:
+        # The code may straddle a border: the stated side decides.
+        return [stated, *(area for area in areas if area.startswith(f"{stated}-"))]
+    return [stated, *areas]
 
 
 def region_code(country: str, region: str | None) -> str | None:
     """The region with its country in front, as ISO 3166-2 writes it: ("US", "NY") and ("US", "US-NY") are "US-NY"."""
-    if region is None:
+    if not region:
         return None
     return region if region.startswith(f"{country}-") else f"{country}-{region}"
 

@@ -8,52 +8,63 @@ campaign, plans and sends nothing twice, and brings the funnel up to date.
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
 
-from prefect import flow, unmapped
+from prefect import unmapped
+from prefect.client.schemas.objects import State
 from prefect.futures import wait
-from prefect.runtime import flow_run
-from prefect.task_runners import ThreadPoolTaskRunner
-from pydantic import Field
+from prefect.states import Completed
 
+from flows.stage import AskPeople, Country, Limit, RequestCode, stage_flow
+from tasks.approve_run import approved, ask_people
+from tasks.canary import try_few_first
 from tasks.choose import choose
+from tasks.holidays import holiday
 from tasks.pick import pick
-from tasks.record import business_date, close_campaign, open_campaign
+from tasks.preview import show_preview
+from tasks.record import close_campaign, open_campaign
 from tasks.send import send
 
 STAGE = "early"
 
 
-def run_name() -> str:
-    """Name the run by its date, so that the list in the UI reads as a calendar."""
-    return f"{STAGE} {flow_run.parameters.get('as_of') or business_date(flow_run.scheduled_start_time)}"
-
-
-@flow(name=STAGE, flow_run_name=run_name, timeout_seconds=4 * 3600, task_runner=ThreadPoolTaskRunner(max_workers=2))  # type: ignore[arg-type]  # Prefect's stub wants a runner of a narrower future type
+@stage_flow("early")
 def early(
     as_of: date | None = None,
+    country: Country = None,
     preview: bool = False,  # noqa: FBT001, FBT002  # parameters of a flow are given by name, in the UI's form
-    limit: Annotated[int, Field(ge=1)] | None = None,
-) -> int:
+    limit: Limit = None,
+    approval: AskPeople = "as the strategy says",
+    request_code: RequestCode = "",
+) -> int | State[int]:
     """Treat every borrower of the early stage once.
 
     Args:
-        as_of: Local business date to treat the portfolio at. Empty = the date on which this run was due, in the portfolio's zone.
+        as_of: Local business date to treat the portfolio at. Empty = the date on which this run was due, by the country's clock.
+        country: Only borrowers of creditors in this country, as two letters (TW, MX). Empty = all, by the clock of TIDEOVER_BUSINESS_ZONE.
         preview: Decide and show, send nothing.
         limit: Treat at most so many borrowers, the same ones each time; empty = all.
+        approval: `required` asks people before anything is sent, however few the contacts; the strategy's file may ask for it anyway.
+        request_code: One-time code of whoever starts this run (`tideover approve code`); somebody else approves it. Empty and not
+            started by a schedule = two people have to say yes.
 
     Returns:
-        Id of the campaign run; results live in the ledger and in this run's artifacts.
+        Id of the campaign run; results live in the ledger and in this run's artifacts. On a holiday none: the run ends with a note.
 
     Raises:
         ShardsUnfinished: A shard neither finished nor was skipped. The run shows as failed while what did finish
             stands; run the flow again to complete it.
     """
-    campaign = open_campaign(STAGE, as_of, preview=preview, limit=limit)
+    if note := holiday(STAGE, as_of, country):
+        return Completed(name="Holiday", message=note)
+
+    campaign = open_campaign(STAGE, as_of, country, preview=preview, limit=limit, approval=approval)
     shards = pick(campaign)
 
     wait(choose.map(shards, unmapped(campaign)))  # one failed shard does not stop the others
-    if not preview:
+    ask_people(campaign, request_code=request_code)  # where the strategy or `approval` wants it
+    show_preview(campaign)
+    if not preview and approved(campaign):  # waits until they have said yes
+        try_few_first(campaign)  # where a text or the strategy is new
         wait(send.map(shards, unmapped(campaign)))  # the gate checks every rule again, at this instant
 
     return close_campaign(campaign)  # asks the ledger what is missing, and raises

@@ -14,7 +14,11 @@ from prefect import flow
 from prefect.runtime import flow_run
 from pydantic import Field
 
+from config.import_mapping import FOLDER
 from tasks.import_portfolio import import_and_report
+
+# As many as there are when it is deployed.
+Mapping = Annotated[str, Field(pattern=r"^[a-z0-9-]+$", json_schema_extra={"enum": sorted(path.stem for path in FOLDER.glob("*.yaml"))})]
 
 
 def run_name() -> str:
@@ -24,7 +28,7 @@ def run_name() -> str:
 
 @flow(name="import-portfolio", flow_run_name=run_name, timeout_seconds=4 * 3600)
 def import_portfolio(
-    mapping: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")],
+    mapping: Mapping,
     files: Annotated[list[Path], Field(min_length=1)],
     as_of: date | None = None,
     dry_run: bool = False,  # noqa: FBT001, FBT002  # parameters of a flow are given by name, in the UI's form

@@ -2,7 +2,7 @@
 
 One loop in the calling thread sends; one thread gates the next chunk while the present one is on its way, another writes
 receipts. Nothing is ever held here that the ledger does not know: whoever kills the lane at any point finds every attempt
-either planned, or `submitting` under a claim whose deadline passes by itself.
+either planned, or `submitting` under a claim whose deadline passes by itself, with a mark if it was called.
 
 In:   a campaign run, a shard or everybody, and how to open the channels.
 Out:  a `LaneReport`: counts and the time of each phase.
@@ -25,17 +25,25 @@ from sqlalchemy.exc import OperationalError
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from channels import Channel
+from channels.registry import WAYS, per_second
 from config.message_files import message_texts
-from config.rule_files import rule_packs
+from config.policies import STRATEGY
 from config.settings import settings
+from config.strategy_files import strategy
 from decisions import gate_verdict
 from gate.claim import Chunk, Door, take_chunk
+from gate.late import close_late
+from gate.marks import Marks
 from gate.pace import pace_of
 from gate.permit import Rulebook
 from gate.receipts import Result, write_results
 from gate.sender import Sender
-from ledger import attempts, campaigns, clock, evidence, outbox
+from ledger import attempts, campaigns, clock, evidence, evidence_heads, outbox, pauses
 from ledger.engine import connection
+from ledger.law import law_in_force, texts_in_force
+from ledger.lessons import WE_OURSELVES
+from ledger.pauses import Scope
+from ledger.tables import STAGES
 
 T = TypeVar("T")
 ChannelFactory = Callable[[], Channel]
@@ -47,6 +55,8 @@ RECEIPT_PATIENCE_SECONDS: Final = 60.0
 # How often a lane goes through its borrowers again when nothing came of the pass before.
 IDLE_PASSES_MAX: Final = 3
 BEFORE_ALL: Final = -1
+# A call that takes this share of the time it is given is slow.
+SLOW_SHARE: Final = 0.5
 
 
 class LaneHalted(RuntimeError):
@@ -60,7 +70,7 @@ class LaneHalted(RuntimeError):
 
     def __init__(self, channel: str, code: str, *, for_good: bool) -> None:
         """Say what to do."""
-        advice = "mend the account or its settings, then run again" if for_good else "run again later"
+        advice = "paused until it is mended and `tideover resume` says so" if for_good else "run again later"
         super().__init__(f"channel {channel} halted ({code}): {advice}; what was not sent is still planned")
         self.channel, self.code, self.for_good = channel, code, for_good
 
@@ -74,10 +84,12 @@ class LaneReport:
         actions: Verdicts of the gate: send, later, leave, withhold, expire.
         became: Results of calls: accepted, planned (surely not processed), rejected, unknown, known.
         unknown_found: `submitting` of a lane that is gone, called unknown now.
+        never_called_found: The same, but no call was made: planned again now.
         expired_found: Planned attempts whose window had passed before the lane began.
         paused: Due attempts that operations have paused.
         later: Attempts planned for later.
         stopped: The run is paused, rejected or a preview; or the caller cancelled.
+        law_fault: Why the rule packs are the last good ones and not those of the files; None where they are.
         seconds: Time by phase: claim, read, judge, write, commit (gating), receipts, total.
     """
 
@@ -85,10 +97,12 @@ class LaneReport:
     actions: Counter[str] = field(default_factory=Counter)
     became: Counter[str] = field(default_factory=Counter)
     unknown_found: int = 0
+    never_called_found: int = 0
     expired_found: int = 0
     paused: int = 0
     later: int = 0
     stopped: bool = False
+    law_fault: str | None = None
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     @property
@@ -143,17 +157,27 @@ class _Lane:
         with ThreadPoolExecutor(1, "gate") as self._gating, ThreadPoolExecutor(1, "receipts") as self._writing:
             door, planned = await self._in(self._gating, self._begin)
             keeper = asyncio.create_task(self._keep_receipts())
+            self._marks = Marks()
             try:
                 for name in sorted(planned & channels.keys()):
                     self._senders[name] = self._sender(name, channels[name]())
                 await self._drive(door, keeper)
             finally:
                 await self._finish(keeper)
+                self._marks.close()
             await self._in(self._gating, partial(self._end, door))
         self._report.seconds["total"] = monotonic() - began
-        for sender in self._senders.values():
-            if sender.halted is not None:
-                raise LaneHalted(sender.name, sender.halted, for_good=sender.halted_for_good)
+        halted = [
+            LaneHalted(sender.name, sender.halted, for_good=sender.halted_for_good)
+            for sender in self._senders.values()
+            if sender.halted is not None
+        ]
+        for error in halted:
+            if error.for_good:
+                # Else every lane after this one would lose as many messages to the same trouble.
+                await asyncio.to_thread(_pause, door.run.stage, error, account=self._senders[error.channel].account_halted)
+        if halted:
+            raise halted[0]
         return self._report
 
     def _begin(self) -> tuple[Door, set[str]]:
@@ -163,22 +187,24 @@ class _Lane:
             run = campaigns.read_run(tx, self._run_id)
             part = None if self._shard is None else campaigns.read_shard(tx, self._run_id, self._shard)
             parties = outbox.EVERY_PARTY if part is None else (part.first_party_id, part.last_party_id)
-            self._report.unknown_found = attempts.expire_submitting(tx, campaign_run_id=run.id, at=at)
+            self._report.unknown_found, self._report.never_called_found = close_late(tx, campaign_run_id=run.id, at=at)
             self._report.expired_found = attempts.expire_planned(tx, campaign_run_id=run.id, at=at)
             channels = outbox.channels_planned(tx, campaign_run_id=run.id, parties=parties)
-        return Door(run=run, parties=parties, book=Rulebook(rule_packs()), texts=message_texts()), channels
+            law = law_in_force(tx)
+            texts = texts_in_force(tx, message_texts())
+            self._report.law_fault = law.fault
+        treatment = strategy(STRATEGY, run.stage) if run.stage in STAGES else None
+        return Door(run=run, parties=parties, book=Rulebook(law.packs), texts=texts, treatment=treatment), channels
 
     def _sender(self, name: str, channel: Channel) -> Sender:
-        chosen = settings()
-        concurrency, per_second = {
-            "sms": (chosen.sms_concurrency, chosen.sms_per_second),
-            "push": (chosen.push_concurrency, chosen.push_per_second),
-        }[name]
+        chosen, way = settings(), WAYS[name]
         sender = Sender(
             channel,
-            concurrency=concurrency,
-            per_second=per_second,
-            pace=pace_of(name, per_second),
+            concurrency=way.concurrency(chosen),
+            per_second=way.per_second(chosen),
+            pace_of=lambda sender: pace_of(name, sender, per_second(name, sender)),
+            slow_seconds=chosen.call_seconds_max * SLOW_SHARE,
+            marks=self._marks,
             on_result=self._results.append,
             on_hungry=self._hungry.set,
         )
@@ -289,12 +315,20 @@ class _Lane:
         with connection() as tx:
             at = clock.now(tx)
             self._report.paused, self._report.later = outbox.count_waiting(tx, campaign_run_id=self._run_id, parties=door.parties, at=at)
-            root = evidence.seal_run(tx, self._run_id)
-        if root is not None:
-            evidence.append_head(business_date=door.run.business_date, campaign_run_id=self._run_id, root=root)
+            sealed = evidence.seal_run(tx, self._run_id)
+        if sealed is not None:
+            # Where it cannot be kept, that is said; the audit tries again. What was sent stays sent.
+            evidence_heads.keep_head(evidence_heads.head_of(door.run.business_date, self._run_id, *sealed))
 
     async def _in(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(threads, work)
+
+
+def _pause(stage: str, error: LaneHalted, *, account: bool) -> None:
+    """Stop what cannot work until somebody has mended it: the stage on that channel, or with the account the whole channel."""
+    scope = Scope(channel=error.channel) if account else Scope(channel=error.channel, stage=stage)
+    with connection() as tx:
+        pauses.write_pause(tx, scope, because=str(error), by=WE_OURSELVES, at=clock.now(tx))
 
 
 @retry(

@@ -9,13 +9,14 @@ Source: docs/adr/0005.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from channels import PERMIT_SECONDS_MAX, Message, Permit
 from decisions.packs import HOUSE, Packs
+from ledger.calls import Known
 
 CALL_DEADLINE: Final = timedelta(seconds=PERMIT_SECONDS_MAX)
 
@@ -35,6 +36,7 @@ class Letter:
         at: Business instant of the verdict.
         message: What is said.
         permit: Leave to say it.
+        known: How far the ledger had got when it was judged (ledger/calls.py).
     """
 
     business_date: date
@@ -47,6 +49,7 @@ class Letter:
     at: datetime
     message: Message = field(repr=False)
     permit: Permit
+    known: Known
 
 
 class Rulebook:
@@ -70,13 +73,30 @@ class Rulebook:
 
 
 def write_permit(book: Rulebook, *, attempt_id: int, jurisdictions: tuple[str, ...], issued_at: datetime) -> Permit:
-    """Leave to make one call, from `issued_at` (the database's wall clock) on."""
+    """Leave to make one call, from `issued_at` (the database's wall clock) on, once the call is marked."""
     rules, packs = book.attached(jurisdictions)
-    return Permit(attempt_id=attempt_id, issued_at=issued_at, call_deadline=issued_at + CALL_DEADLINE, rules=rules, packs=packs)
+    return Permit(
+        attempt_id=attempt_id, issued_at=issued_at, call_deadline=issued_at + CALL_DEADLINE, called_at=None, rules=rules, packs=packs
+    )
 
 
-def record(permit: Permit, *, zones: Sequence[str], at: datetime, text_version: str) -> dict[str, Any]:
-    """What is stored with the attempt: which rules in which version said yes, where, on which clock, to which text."""
+def mark_letter(letter: Letter, called_at: datetime) -> Letter:
+    """The same letter on the same leave, now that the ledger says that its call is about to be made."""
+    given = letter.permit
+    leave = Permit(
+        attempt_id=given.attempt_id,
+        issued_at=given.issued_at,
+        call_deadline=given.call_deadline,
+        called_at=called_at,
+        rules=given.rules,
+        packs=given.packs,
+    )
+    return replace(letter, permit=leave)
+
+
+def record(permit: Permit, *, zones: Sequence[str], at: datetime, text_version: str, template: str | None = None) -> dict[str, Any]:
+    """What is stored with the attempt: which rules in which version said yes, where, on which clock, to which text, registered as what."""
+    registered = {} if template is None else {"template": template}
     return {
         "rules": list(permit.rules),
         "packs": dict(permit.packs),
@@ -84,6 +104,9 @@ def record(permit: Permit, *, zones: Sequence[str], at: datetime, text_version: 
         "clock": at.isoformat(),
         "text": text_version,
         "issued_at": permit.issued_at.isoformat(),
+        # Without a mark no call is made on it (ledger/calls.py).
+        "marks_calls": True,
+        **registered,
     }
 
 

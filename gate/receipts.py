@@ -15,23 +15,29 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import Connection
 
-from channels import BadAddress, ChannelError, FateUnknown, OptedOut, PermitExpired, Receipt, TryLater
+from channels import BadAddress, ChannelError, FateUnknown, OptedOut, PermitExpired, Receipt, TryLater, Unreachable
 from gate.permit import Letter
 from ledger import attempts, clock, evidence, outbox
 from ledger.attempts import Locked, Move
 from ledger.engine import connection
+from ledger.lessons import LEAVES_THE_NUMBER
 from ledger.locks import lock_borrowers
 
 # A provider that wants a longer rest than this is asked again by whoever comes later in the day, not by this lane.
 REST_SECONDS_MAX: Final = 30.0
 SURELY_NOT_PROCESSED: Final = (TryLater, PermitExpired)
+# What a claim writes and what is empty again when it ends without a call.
+CLAIM_COLUMNS: Final = ("claim_id", "call_deadline", "called_at", "submitted_at", "permit", "text_hash", "provider")
+# What may be a notice (ledger/notices.py), which is a fact of the person.
+NOTICE_CHANNELS: Final = frozenset({"email", "letter"})
 # States in which an answer to our own call still says something new.
-AWAITS_ANSWER: Final = frozenset({"submitting", "unknown"})
+AWAITS_ANSWER: Final = frozenset({"submitting", "unknown", "parked"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +59,12 @@ def write_results(results: Sequence[Result], *, campaign_run_id: int) -> Counter
     became: Counter[str] = Counter()
     with connection() as tx:
         at = clock.now(tx)
-        # Whatever writes more than the attempt's own state: contacts taken back, opt-outs.
-        concerned = {result.letter.party_id for result in results if not isinstance(result.outcome, (Receipt, FateUnknown))}
+        # Whatever writes more than the attempt's own state: contacts taken back, opt-outs, notices.
+        concerned = {
+            result.letter.party_id
+            for result in results
+            if result.letter.channel in NOTICE_CHANNELS or not isinstance(result.outcome, (Receipt, FateUnknown))
+        }
         if concerned:
             lock_borrowers(tx, concerned)
         standing = attempts.lock_attempts(tx, {(result.letter.business_date, result.letter.attempt_id) for result in results})
@@ -72,7 +82,8 @@ def write_results(results: Sequence[Result], *, campaign_run_id: int) -> Counter
         attempts.move(tx, moves, at=at)
         attempts.add_receipts(tx, early)
         if taken_back:
-            _take_back(tx, taken_back, campaign_run_id, at)
+            contacts = [(result.letter.business_date, result.letter.event_id) for result in taken_back]
+            take_back(tx, contacts, campaign_run_id=campaign_run_id, claim_id=taken_back[0].letter.claim_id, at=at)
         _learn(tx, results, at)
     return became
 
@@ -90,31 +101,33 @@ def _transition(result: Result, locked: Locked) -> Move | None:
         changes = {"error_code": outcome.code, "provider": result.provider}
         return _move(result, locked, "unknown", cause, changes) if locked.state == "submitting" else None
     if isinstance(outcome, SURELY_NOT_PROCESSED):
-        # From `unknown` there is no way back: somebody may be asking the provider about it already.
+        # From `unknown` and `parked` there is no way back: somebody may be asking the provider about it already.
         return _move(result, locked, "planned", cause, _planned_again(result.letter, outcome)) if locked.state == "submitting" else None
     return _move(result, locked, "rejected", cause, {"error_code": outcome.code, "provider": result.provider})
 
 
 def _planned_again(letter: Letter, outcome: ChannelError) -> dict[str, Any]:
     """Back to planned without claim or permit; due at once, unless the provider asked for a long rest."""
-    changes: dict[str, Any] = dict.fromkeys(("claim_id", "call_deadline", "submitted_at", "permit", "text_hash"))
+    changes: dict[str, Any] = dict.fromkeys(CLAIM_COLUMNS)
     if isinstance(outcome, TryLater) and outcome.retry_after_seconds > REST_SECONDS_MAX:
         changes["send_after"] = letter.at + timedelta(seconds=outcome.retry_after_seconds)
     return changes
 
 
-def _take_back(tx: Connection, results: Sequence[Result], campaign_run_id: int, at: datetime) -> None:
-    """Uncount contacts that did not happen."""
-    first = results[0].letter
+def take_back(tx: Connection, contacts: Sequence[tuple[date, int]], *, campaign_run_id: int, claim_id: UUID, at: datetime) -> None:
+    """Uncount contacts that did not happen, under a root of their own.
+
+    Args:
+        tx: Inside the transaction that holds the borrowers.
+        contacts: (business date, id) of each contact event; all of one business date.
+        campaign_run_id: The run they belong to.
+        claim_id: Of the calls, or of the first of them.
+        at: Business instant.
+    """
     batch_id = evidence.open_batch(tx)
-    events = outbox.uncount(tx, [(result.letter.business_date, result.letter.event_id) for result in results], at=at, batch_id=batch_id)
+    events = outbox.uncount(tx, contacts, at=at, batch_id=batch_id)
     evidence.close_batch(
-        tx,
-        batch_id=batch_id,
-        business_date=first.business_date,
-        campaign_run_id=campaign_run_id,
-        claim_id=first.claim_id,
-        events=events,
+        tx, batch_id=batch_id, business_date=contacts[0][0], campaign_run_id=campaign_run_id, claim_id=claim_id, events=events
     )
 
 
@@ -122,9 +135,16 @@ def _learn(tx: Connection, results: Sequence[Result], at: datetime) -> None:
     """Keep what refusals taught, whatever has become of the attempts: dead addresses, and stops that the provider heard."""
     for provider in sorted({result.provider for result in results}):
         theirs = [result for result in results if result.provider == provider]
-        dead = [result.letter.contact_point_id for result in theirs if isinstance(result.outcome, BadAddress)]
-        if dead:
-            outbox.retire_contact_points(tx, dead, at=at, source=f"provider:{provider}")
+        dead = {
+            result.letter.contact_point_id: result.outcome
+            for result in theirs
+            if isinstance(result.outcome, BadAddress)
+            and not (isinstance(result.outcome, Unreachable) and result.letter.channel in LEAVES_THE_NUMBER)
+        }
+        for status in ("invalid", "unreachable"):
+            points = [point for point, error in dead.items() if isinstance(error, Unreachable) == (status == "unreachable")]
+            if points:
+                outbox.retire_contact_points(tx, points, at=at, source=f"provider:{provider}", status=status)
         # Of every contact point: what the person said to one number she said to us.
         stops = [
             {"party_id": result.letter.party_id, "channel": result.letter.channel, "contact_point_id": None}

@@ -7,16 +7,17 @@ Pure: no. The ageing itself is decisions/aging.py.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 from typing import Final
 
 import polars as pl
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from config.aging import aging_policy
-from decisions.aging import AgingPolicy, age
+from decisions.aging import AgingPolicy, age, unpaid_instalments
 from decisions.facts import Schema
 from ledger.engine import arrow, connection
 from ledger.frames import Ids, Known, Source, ids_clause, read
@@ -57,7 +58,9 @@ class Aged:
     kept: int
 
 
-def age_loans(source: Source, loans: Ids, *, business_date: date, known_at: datetime | None = None) -> pl.DataFrame:
+def age_loans(
+    source: Source, loans: Ids, *, business_date: date, known_at: datetime | None = None, policy: AgingPolicy | None = None
+) -> pl.DataFrame:
     """Age loans from what is known of them; keep those that are late or nearly due.
 
     Money that is only claimed or pending is not counted: it may not arrive. A reversal counts when the payment that it
@@ -68,29 +71,45 @@ def age_loans(source: Source, loans: Ids, *, business_date: date, known_at: date
         loans: Loan ids.
         business_date: Local date as of which they age.
         known_at: See `ledger.frames.Known`.
+        policy: Schemes of buckets and stages; None = those in force.
 
     Returns:
         One row a kept loan, columns `AGED`; `stage` is the stage of treatment (`in_plan` while a plan is active), null
         within grace.
     """
-    aged = _age(source, loans, business_date=business_date, known_at=known_at)
+    aged = _age(source, loans, business_date=business_date, known_at=known_at, policy=policy or _policy())
     return aged.filter((pl.col("days_past_due") > 0) | pl.col("stage").is_not_null()).with_columns(stage="treatment").select(AGED)
 
 
-def age_portfolio(business_date: date, *, loans_a_chunk: int = LOANS_A_CHUNK) -> Aged:
+def age_portfolio(
+    business_date: date, *, loans_a_chunk: int = LOANS_A_CHUNK, progress: Callable[[int, int], None] = lambda _done, _loans: None
+) -> Aged:
     """Age every loan as of a date and write `loan_aging`, in chunks: memory does not grow with the portfolio.
 
     Each chunk replaces what an earlier call wrote for its loans in one transaction, so that a call that was cut off
     is simply made again.
+
+    Args:
+        business_date: Local date as of which loans age.
+        loans_a_chunk: At most so many in one transaction.
+        progress: Told after each chunk how many of how many loans are aged.
     """
     with connection() as tx:
-        chunks = [range(row.first, row.last + 1) for row in tx.execute(_CHUNKS, {"loans_a_chunk": loans_a_chunk})]
+        chunks = loan_chunks(tx, loans_a_chunk)
         total = tx.scalar(_COUNT) or 0
-    kept = sum(_age_chunk(chunk, business_date) for chunk in chunks)
+    kept = 0
+    for number, chunk in enumerate(chunks, start=1):
+        kept += _age_chunk(chunk, business_date)
+        progress(min(number * loans_a_chunk, total), total)
     with connection() as tx:
         # A new date is unknown to the planner until its statistics are taken.
         tx.execute(text("ANALYZE loan_aging"))
     return Aged(loans=total, kept=kept)
+
+
+def loan_chunks(connection: Connection, loans_a_chunk: int = LOANS_A_CHUNK) -> list[range]:
+    """All loans' ids, in ranges of about so many loans."""
+    return [range(row.first, row.last + 1) for row in connection.execute(_CHUNKS, {"loans_a_chunk": loans_a_chunk})]
 
 
 def _age_chunk(loans: range, business_date: date) -> int:
@@ -108,20 +127,28 @@ def _age_chunk(loans: range, business_date: date) -> int:
     return rows.height
 
 
-def _age(source: Source, loans: Ids, *, business_date: date, known_at: datetime | None) -> pl.DataFrame:
-    known = Known(known_at)
+def _age(source: Source, loans: Ids, *, business_date: date, known_at: datetime | None, policy: AgingPolicy) -> pl.DataFrame:
+    return age(*_frames(source, loans, Known(known_at), _READ), policy=policy, as_of=business_date)
+
+
+def unpaid_instalments_of(source: Source, loans: Ids, *, business_date: date, known_at: datetime | None = None) -> pl.DataFrame:
+    """What is owed of loans instalment by instalment, as ageing sees them.
+
+    Args:
+        source: Either kind of connection; under the borrowers' lock, where somebody is told.
+        loans: Loan ids.
+        business_date: Local date as of which they age.
+        known_at: See `ledger.frames.Known`.
+
+    Returns:
+        `decisions.aging.unpaid_instalments`.
+    """
+    return unpaid_instalments(*_frames(source, loans, Known(known_at), _READ[:-1]), policy=_policy(), as_of=business_date)
+
+
+def _frames(source: Source, loans: Ids, known: Known, statements: Sequence[tuple[str, Schema]]) -> list[pl.DataFrame]:
     which = ids_clause(loans)
-    frames = [
-        read(source, statement.format(which=which, known=known), schema)
-        for statement, schema in (
-            (_LOANS, LOANS),
-            (_INSTALMENTS, INSTALMENTS),
-            (_PAYMENTS, PAYMENTS),
-            (_PAUSES, PAUSES),
-            (_PLANS, PLANS),
-        )
-    ]
-    return age(*frames, policy=_policy(), as_of=business_date)
+    return [read(source, statement.format(which=which, known=known), schema) for statement, schema in statements]
 
 
 @cache
@@ -155,6 +182,8 @@ _PLANS = """
         ORDER BY p.loan_id, coalesce(v.agreed_on, v.effective_at::date) DESC, p.id DESC
     ) p CROSS JOIN LATERAL jsonb_to_recordset(p.instalments) AS i(due_on date, amount_minor bigint)
 """
+# In the order of ageing's arguments; plans come last.
+_READ: Final = ((_LOANS, LOANS), (_INSTALMENTS, INSTALMENTS), (_PAYMENTS, PAYMENTS), (_PAUSES, PAUSES), (_PLANS, PLANS))
 _BORROWER_OF_LOAN = """
     SELECT DISTINCT ON (lp.loan_id) lp.loan_id, lp.party_id
     FROM loan_party lp

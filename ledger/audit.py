@@ -1,52 +1,97 @@
-"""The auditor: was every message that a person received allowed? Asked of the ledger, in SQL of its own.
+"""The auditor: asks, in SQL of its own, whether every message was allowed, and whether the rows bear out what is promised.
 
-It starts from what the outside world says was received, not from what we think we sent, and recomputes the rules
-without calling them: if planning and gate share a mistake, this can still see it (docs/adr/0003).
+It starts from what the outside world says was sent or received, and from what the ledger says was let go; it recomputes the
+rules without calling them: if planning and gate share a mistake, this can still see it (docs/adr/0003).
 
-In:   received messages (channel, blind index of the address, instant, provider's id) and the limits in force.
-Out:  one row for each message and rule that forbade it.
+In:   a period, what providers list, the limits in force.
+Out:  an `Audited`: violations by invariant, and what is open.
 Pure: no; reads the ledger, writes only temporary tables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection, text
 
 from config.audit_limits import Limits
+from decisions.words import GATEWAY
+from ledger import audit_ledger, audit_messages, evidence, evidence_heads
+from ledger.audit_check import INVARIANTS, Violation
+from ledger.audit_messages import Received
+from ledger.tables import STAGES
+
+__all__ = ["Audited", "Received", "Violation", "audit", "find_violations"]
+
+# The evidence is what proves decisions later (I8); a move or a contact that was rewritten breaks what I3 says is stored.
+EVIDENCE = "evidence_does_not_match"
+NAMED_MAX = 1_000
+HEAD_NOT_KEPT = "a_head_is_not_kept_outside"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Received:
-    """One message as it reached a phone.
+class Audited:
+    """What an audit found.
 
     Attributes:
-        channel: sms or push.
-        blind_index: Of the number or token it reached (ledger/vault.py).
-        provider_id: The provider's id of it.
-        at: Business instant, UTC.
+        first: First business date.
+        last: Last one.
+        violations: In the order of the checks.
+        unknown: Attempts of the period whose fate is not known.
+        parked: Attempts that were given to a person.
+        attempts: How many the period has.
+        listed: Channel → messages that a provider (or the sandbox) was asked for and named; a channel that is not here could not be asked.
+        not_proved: (rule, why it was not proved again).
+        warnings: What is no violation, and must be seen to.
     """
 
-    channel: str
-    blind_index: bytes
-    provider_id: str
-    at: datetime
+    first: date
+    last: date
+    violations: tuple[Violation, ...]
+    unknown: int
+    parked: int
+    attempts: int
+    listed: dict[str, int]
+    not_proved: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...] = field(default=())
 
+    @property
+    def invariants(self) -> dict[str, str]:
+        """I1 to I12 → held or broken."""
+        broken = {violation.invariant for violation in self.violations}
+        return {name: "broken" if name in broken else "held" for name in INVARIANTS}
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Violation:
-    """A message that should not have reached a person; ids only."""
+    @property
+    def found(self) -> dict[str, int]:
+        """Invariant and check → how many violations."""
+        return dict(Counter(f"{violation.invariant} {violation.check}" for violation in self.violations))
 
-    check: str
-    provider_id: str
-    party_id: int | None
+    def as_json(self) -> dict[str, Any]:
+        """Counts first, as CASES.md names them; violations are counted by check, and the first of them are named."""
+        return {
+            "violations": len(self.violations),
+            "unknown": self.unknown,
+            "parked": self.parked,
+            "invariants": self.invariants,
+            "from": self.first.isoformat(),
+            "to": self.last.isoformat(),
+            "attempts": self.attempts,
+            "listed": self.listed,
+            "found": self.found,
+            "named": [asdict(violation) for violation in self.violations[:NAMED_MAX]],
+            "warnings": list(self.warnings),
+            "not_proved": dict(self.not_proved),
+            "beyond_sql": audit_ledger.BEYOND_SQL,
+        }
 
 
 def find_violations(connection: Connection, received: Iterable[Received], limits: Limits) -> list[Violation]:
-    """Every message that a check forbids, a message once for each check.
+    """Every message of an outsider's record that a check forbids, a message once for each check.
 
     Args:
         connection: Of the ledger; temporary tables end with its transaction.
@@ -56,127 +101,135 @@ def find_violations(connection: Connection, received: Iterable[Received], limits
     Returns:
         Violations in the order of the checks; empty when every message was allowed.
     """
-    _load(connection, received, limits)
-    parameters = {"a_day_max": limits.contacts_a_day_max, "a_week_max": limits.contacts_a_week_max}
-    found: list[Violation] = []
-    for check, statement in CHECKS.items():
-        rows = connection.execute(text(statement), {name: value for name, value in parameters.items() if f":{name}" in statement})
-        found.extend(Violation(check=check, provider_id=row.provider_id, party_id=row.party_id) for row in rows)
+    audit_messages.load(connection, received, limits, None)
+    return _found(connection, audit_messages.CHECKS, {})
+
+
+def audit(
+    connection: Connection,
+    *,
+    period: tuple[date, date],
+    listed: dict[str, Sequence[Received]],
+    complete: Iterable[str],
+    limits: Limits,
+    live: bool,
+) -> Audited:
+    """Prove the invariants again over a period.
+
+    Args:
+        connection: Of the ledger, with a transaction of its own; temporary tables end with it.
+        period: First and last business date, both included.
+        listed: Channel → what its provider (or the sandbox's record) says was sent; a channel that could not be asked is left out.
+        complete: Channels of which `listed` names everything of the period, so that what is missing from it was not sent.
+        limits: From the packs in force in the period.
+        live: Whether this is live mode.
+
+    Returns:
+        What was found. What is in the evidence is read as it stands: the caller has linked it.
+    """
+    first, last = period
+    audit_messages.load(connection, [one for some in listed.values() for one in some], limits, period)
+    values = {"first": first, "last": last, "live": live}
+    found = _found(connection, [*audit_messages.CHECKS, *audit_ledger.CHECKS], values)
+    for channel in sorted(set(complete)):
+        rows = connection.execute(text(audit_ledger.NOT_LISTED), {"first": first, "last": last, "channel": channel}).mappings()
+        found += [Violation(check="called_sent_but_not_listed", invariant="I2", **row) for row in rows]
+    evidenced, warnings = _evidence(connection, first, last)
+    open_ones = connection.execute(text(audit_ledger.OPEN), {"first": first, "last": last}).one()
+    return Audited(
+        first=first,
+        last=last,
+        violations=tuple(found + evidenced),
+        unknown=open_ones.unknown,
+        parked=open_ones.parked,
+        attempts=connection.execute(_ATTEMPTS, {"first": first, "last": last}).scalar_one(),
+        listed={channel: len(some) for channel, some in sorted(listed.items())},
+        not_proved=limits.not_proved,
+        warnings=tuple(warnings),
+    )
+
+
+def seal(connection: Connection, first: date, last: date) -> list[evidence_heads.Head]:
+    """Link what the runs of a period have written since the last time; returns their heads, which the caller keeps after the commit."""
+    heads = []
+    for run in connection.execute(_RUNS, {"first": first, "last": last}):
+        sealed = evidence.seal_run(connection, run.id)
+        if sealed is not None:
+            heads.append(evidence_heads.head_of(run.business_date, run.id, *sealed))
+    return heads
+
+
+def _found(connection: Connection, checks: Iterable[Any], values: dict[str, Any]) -> list[Violation]:
+    found = []
+    for check in checks:
+        rows = connection.execute(text(check.sql), {name: value for name, value in values.items() if f":{name}" in check.sql}).mappings()
+        found += [Violation(check=check.name, invariant=check.invariant, **row) for row in rows]
     return found
 
 
-def _load(connection: Connection, received: Iterable[Received], limits: Limits) -> None:
-    connection.execute(text("CREATE TEMP TABLE heard (channel text, blind_index bytea, provider_id text, at timestamptz) ON COMMIT DROP"))
-    connection.execute(text("CREATE TEMP TABLE hours (country text, iso_day int, opens time, closes time) ON COMMIT DROP"))
-    rows = [{"channel": r.channel, "blind_index": r.blind_index, "provider_id": r.provider_id, "at": r.at} for r in received]
-    if rows:
-        connection.execute(text("INSERT INTO heard VALUES (:channel, :blind_index, :provider_id, :at)"), rows)
-    if limits.hours:
-        connection.execute(
-            text("INSERT INTO hours VALUES (:country, :iso_day, :opens, :closes)"),
-            [{"country": h.country, "iso_day": h.iso_day, "opens": h.opens, "closes": h.closes} for h in limits.hours],
-        )
-    # The person behind each message, and the instant at which we let it go: what was recorded before that, we knew.
-    connection.execute(
-        text("""
-        CREATE TEMP TABLE message ON COMMIT DROP AS
-        SELECT h.channel, h.provider_id, h.at, h.blind_index, a.business_date, a.id AS attempt_id, a.contact_point_id, a.state, a.stage,
-               coalesce(a.party_id, owner.party_id) AS party_id, submitted.recorded_at AS let_go_at
-        FROM heard h
-        LEFT JOIN attempt a ON a.provider_id = h.provider_id AND a.channel = h.channel
-        LEFT JOIN LATERAL (
-            SELECT p.party_id FROM contact_point_version v JOIN contact_point p ON p.id = v.contact_point_id
-            WHERE v.blind_index = h.blind_index AND v.superseded_at IS NULL ORDER BY v.id LIMIT 1
-        ) owner ON true
-        LEFT JOIN LATERAL (
-            SELECT max(t.recorded_at) AS recorded_at FROM attempt_transition t
-            WHERE t.business_date = a.business_date AND t.attempt_id = a.id AND t.to_state = 'submitting'
-        ) submitted ON true
-    """)
-    )
-    connection.execute(text("CREATE INDEX ON message (party_id, at)"))
-    connection.execute(text("ANALYZE message"))
+def _evidence(connection: Connection, first: date, last: date) -> tuple[list[Violation], list[str]]:
+    """Rows against roots, roots against links, links against what was kept outside."""
+    wrong, warnings = [], []
+    chains: dict[date, dict[int, Sequence[evidence.Batch]]] = {}
+    for run in connection.execute(_RUNS, {"first": first, "last": last}).all():
+        wrong += evidence.mismatches(connection, run.id)
+        chains.setdefault(run.business_date, {})[run.id] = evidence.chain(connection, run.id)
+    # Every day, also one of which the ledger knows no run any more.
+    for day in (first + timedelta(days=number) for number in range((last - first).days + 1)):
+        runs = chains.get(day, {})
+        try:
+            kept = {(head.campaign_run_id, head.links) for head in evidence_heads.read_heads(day.isoformat())}
+            wrong += evidence_heads.contradictions(day, runs)
+        except OSError as error:
+            warnings.append(f"the heads of {day.isoformat()} cannot be read: {error.strerror}")
+            continue
+        missing = [run for run, batches in runs.items() if batches and (run, len(batches)) not in kept]
+        warnings += [f"{HEAD_NOT_KEPT}: run {run}" for run in missing]
+    named = [f"run {one.campaign_run_id}" + (f" batch {one.batch_id}" if one.batch_id else "") + f": {one.what}" for one in wrong]
+    return [Violation(check=EVIDENCE, invariant="I8", detail=what) for what in named], warnings
 
 
-CHECKS: dict[str, str] = {
-    # A message that no attempt of ours explains, save one whose fate we ourselves call unknown.
-    "without_attempt": """
-        SELECT m.provider_id, m.party_id FROM message m
-        WHERE m.attempt_id IS NULL AND NOT EXISTS (
-            SELECT 1 FROM attempt a JOIN contact_point_version v ON v.contact_point_id = a.contact_point_id
-            WHERE v.blind_index = m.blind_index AND a.channel = m.channel AND a.state IN ('submitting', 'unknown', 'parked'))
-    """,
-    "without_committed_intention": "SELECT m.provider_id, m.party_id FROM message m WHERE m.attempt_id IS NOT NULL AND m.let_go_at IS NULL",
-    "called_not_sent_but_received": """
-        SELECT m.provider_id, m.party_id FROM message m WHERE m.state IN ('planned', 'withheld', 'superseded', 'expired', 'rejected')
-    """,
-    "twice_for_one_attempt": """
-        SELECT max(m.provider_id) AS provider_id, max(m.party_id) AS party_id FROM message m
-        WHERE m.attempt_id IS NOT NULL GROUP BY m.business_date, m.attempt_id HAVING count(*) > 1
-    """,
-    "to_another_address": """
-        SELECT m.provider_id, m.party_id FROM message m
-        WHERE m.attempt_id IS NOT NULL AND NOT EXISTS (
-            SELECT 1 FROM contact_point_version v WHERE v.contact_point_id = m.contact_point_id AND v.blind_index = m.blind_index)
-    """,
-    "unknown_zone": """
-        SELECT m.provider_id, m.party_id FROM message m JOIN party_version p ON p.party_id = m.party_id AND p.superseded_at IS NULL
-        WHERE p.known_zone IS NULL AND cardinality(p.zones) = 0
-    """,
-    "unknown_country": """
-        SELECT m.provider_id, m.party_id FROM message m JOIN party_version p ON p.party_id = m.party_id AND p.superseded_at IS NULL
-        WHERE NOT EXISTS (SELECT 1 FROM hours h WHERE h.country = p.country)
-    """,
-    "outside_hours": """
-        SELECT DISTINCT m.provider_id, m.party_id
-        FROM message m
-        JOIN party_version p ON p.party_id = m.party_id AND p.superseded_at IS NULL
-        CROSS JOIN LATERAL unnest(CASE WHEN p.known_zone IS NULL THEN p.zones ELSE ARRAY[p.known_zone] END) AS zone
-        WHERE NOT EXISTS (
-            SELECT 1 FROM hours h
-            WHERE h.country = p.country AND h.iso_day = extract(isodow FROM m.at AT TIME ZONE zone)
-              AND (m.at AT TIME ZONE zone)::time >= h.opens AND (m.at AT TIME ZONE zone)::time < h.closes)
-    """,
-    "after_stop": """
-        SELECT DISTINCT m.provider_id, m.party_id FROM message m JOIN opt_out o ON o.party_id = m.party_id
-        WHERE o.superseded_at IS NULL AND o.channel IN ('all', m.channel)
-          AND (o.contact_point_id IS NULL OR o.contact_point_id = m.contact_point_id)
-          AND (o.until IS NULL OR o.until > m.at) AND o.at <= m.at AND (m.let_go_at IS NULL OR o.recorded_at < m.let_go_at)
-    """,
-    "during_hold": """
-        SELECT DISTINCT m.provider_id, m.party_id FROM message m
-        JOIN hold h ON h.party_id = m.party_id AND h.loan_id IS NULL
-        WHERE h.superseded_at IS NULL AND (h.channel IS NULL OR h.channel = m.channel) AND h.purpose IS NULL
-          AND h.starts_at <= m.at AND (h.until IS NULL OR h.until > m.at) AND (m.let_go_at IS NULL OR h.recorded_at < m.let_go_at)
-    """,
-    "to_a_wrong_number": """
-        SELECT DISTINCT m.provider_id, m.party_id FROM message m JOIN contact_value v ON v.blind_index = m.blind_index
-        WHERE v.superseded_at IS NULL AND v.ownership IN ('wrong', 'reassigned', 'shared')
-          AND (m.let_go_at IS NULL OR v.recorded_at < m.let_go_at)
-    """,
-    "too_many_a_day": """
-        SELECT m.provider_id, m.party_id FROM (
-            SELECT m.provider_id, m.party_id, row_number() OVER (
-                PARTITION BY m.party_id, (m.at AT TIME ZONE coalesce(p.known_zone, p.zones[1], 'UTC'))::date ORDER BY m.at) AS nth
-            FROM message m JOIN party_version p ON p.party_id = m.party_id AND p.superseded_at IS NULL) m
-        WHERE m.nth > :a_day_max
-    """,
-    "too_many_a_week": """
-        WITH local AS (
-            SELECT m.provider_id, m.party_id, m.at, (m.at AT TIME ZONE coalesce(p.known_zone, p.zones[1], 'UTC'))::date AS on_day
-            FROM message m JOIN party_version p ON p.party_id = m.party_id AND p.superseded_at IS NULL)
-        SELECT a.provider_id, a.party_id FROM local a
-        WHERE (SELECT count(*) FROM local b WHERE b.party_id = a.party_id AND b.at <= a.at AND b.on_day > a.on_day - 7) > :a_week_max
-    """,
-    "nothing_was_due": """
-        SELECT m.provider_id, m.party_id FROM message m
-        WHERE m.party_id IS NOT NULL AND m.let_go_at IS NOT NULL AND NOT EXISTS (
-            SELECT 1 FROM loan_party lp
-            WHERE lp.party_id = m.party_id AND lp.superseded_at IS NULL
-              AND (SELECT coalesce(sum(i.principal_minor + i.interest_minor + i.fee_minor + i.penalty_minor), 0) FROM instalment i
-                   WHERE i.loan_id = lp.loan_id AND i.superseded_at IS NULL AND i.due_on < m.business_date)
-                > (SELECT coalesce(sum(y.amount_minor), 0) FROM payment y
-                   WHERE y.loan_id = lp.loan_id AND y.superseded_at IS NULL AND y.state IN ('posted', 'reversed')
-                     AND y.paid_on <= m.business_date AND y.recorded_at < m.let_go_at))
-    """,
-}
+def sample(connection: Connection, first: date, last: date, *, at_most: int) -> list[tuple[int, date]]:
+    """(party, business date) of some decisions of a period, the same ones each time, spread over all of it."""
+    # What serves a person is decided without a strategy: there is nothing to replay.
+    rows = connection.execute(_SAMPLE, {"first": first, "last": last, "at_most": at_most, "stages": list(STAGES)})
+    return [(row.party_id, row.business_date) for row in rows]
+
+
+def senders(connection: Connection, channel: str) -> list[str]:
+    """From which numbers or services the creditors send by a channel."""
+    return sorted(set(connection.execute(_SENDERS, {"channel": channel}).scalars()) - {None})
+
+
+def addresses_of_tokens(connection: Connection, tokens: Sequence[UUID]) -> dict[UUID, tuple[str, bytes]]:
+    """Token of an attempt → its channel and the blind index of its address; one is missing that is nobody's."""
+    rows = connection.execute(_OF_TOKENS, {"tokens": list(tokens)})
+    return {row.token: (row.channel, row.blind_index) for row in rows}
+
+
+def channels_used(connection: Connection, first: date, last: date, *, by_gateway: bool = False) -> set[str]:
+    """Channels by which something of a period was let go, or taken back: at their own provider, or through a lender's gateway."""
+    values = {"first": first, "last": last, "gateway": GATEWAY, "by_gateway": by_gateway}
+    return set(connection.execute(_CHANNELS_USED, values).scalars())
+
+
+_RUNS = text("SELECT id, business_date FROM campaign_run WHERE business_date BETWEEN :first AND :last ORDER BY id")
+_ATTEMPTS = text("SELECT count(*) FROM attempt WHERE business_date BETWEEN :first AND :last")
+_SAMPLE = text("""
+    SELECT party_id, business_date FROM decision
+    WHERE business_date BETWEEN :first AND :last AND stage = ANY(:stages) ORDER BY md5(id::text), id LIMIT :at_most
+""")
+_OF_TOKENS = text("""
+    SELECT a.token, a.channel, v.blind_index
+    FROM attempt a JOIN contact_point_version v ON v.contact_point_id = a.contact_point_id AND v.superseded_at IS NULL
+    WHERE a.token = ANY(:tokens)
+""")
+_SENDERS = text("""
+    SELECT s.value FROM creditor c CROSS JOIN LATERAL jsonb_each_text(c.senders) s
+    WHERE s.key = :channel OR s.key LIKE :channel || '/%'
+""")
+_CHANNELS_USED = text("""
+    SELECT DISTINCT a.channel FROM attempt a
+    WHERE a.business_date BETWEEN :first AND :last AND (a.provider IS NOT DISTINCT FROM :gateway) = :by_gateway AND EXISTS (
+        SELECT 1 FROM attempt_transition t WHERE t.business_date = a.business_date AND t.attempt_id = a.id AND t.to_state = 'submitting')
+""")

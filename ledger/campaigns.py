@@ -13,11 +13,12 @@ from __future__ import annotations
 import hmac
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import sha256
 from typing import Any, Final, Protocol
+from uuid import UUID
 
 import polars as pl
 from sqlalchemy import Connection, text
@@ -27,9 +28,10 @@ from sqlalchemy.sql import bindparam
 from config.settings import settings
 from ledger import clock
 from ledger.frames import Source, ids_clause, read
-from ledger.tables import STAGES, PolicyVersion
+from ledger.tables import SENDING_APPROVALS, SENDING_CANARIES, SERVICES, STAGES, PolicyVersion
 
 ALL: Final = "all"
+STOPPED_STATES: Final = frozenset({"paused", "rejected"})
 # A shard is what Prefect orchestrates, retries and shows; ARCHITECTURE.md, "One borrower through one stage".
 SHARD_BORROWERS_MIN: Final = 5_000
 SHARD_BORROWERS_MAX: Final = 20_000
@@ -79,6 +81,11 @@ class Run:
         borrowers_max: The first so many by id; None = all.
         seed: Of every draw in the run.
         policy_hashes: `kind/name` → hash, of what was in force when it was opened.
+        approval: Whether people have said yes to it, a word of `ledger.tables.RUN_APPROVALS`.
+        approval_above: Contacts above which they are asked; None = they are not asked.
+        approval_subject: Hash of what they were asked about last.
+        canary: Whether few go first, a word of `ledger.tables.RUN_CANARIES`.
+        canary_rank: Who they are: those up to this rank.
     """
 
     id: int
@@ -90,6 +97,22 @@ class Run:
     borrowers_max: int | None
     seed: str
     policy_hashes: Mapping[str, str]
+    approval: str
+    approval_above: int | None
+    approval_subject: str | None
+    canary: str
+    canary_rank: str | None
+
+    @property
+    def may_send(self) -> bool:
+        """Whether anything of it may reach a person: no preview, not stopped, nobody has still to say yes, few went first or go now."""
+        stopped = self.preview or self.state in STOPPED_STATES
+        return not stopped and self.approval in SENDING_APPROVALS and self.canary in SENDING_CANARIES
+
+    @property
+    def rank_max(self) -> str | None:
+        """Only whose rank is no higher may be contacted now; None = everybody."""
+        return self.canary_rank if self.canary == "trying" else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,21 +138,26 @@ def open_run(
     borrowers_max: int | None,
     policies: Iterable[Policy],
     at: datetime,
+    approval_above: int | None = None,
+    few_first: bool = False,
 ) -> int:
     """Open the stage's run for a date, or take up the one that is there.
 
     A preview that is followed by a run that sends becomes one that sends, never the other way about: what was let out
-    stays a run of its own kind. A later run may reach further (a higher `borrowers_max`, or none), not less far.
+    stays a run of its own kind. A later run may reach further (a higher `borrowers_max`, or none), not less far. It may
+    ask people about fewer contacts than before, never about more only.
 
     Args:
         connection: Inside a transaction.
-        stage: One of `ledger.tables.STAGES`.
+        stage: One of `ledger.tables.STAGES`, or of `SERVICES`.
         business_date: Local date.
-        scope: `all`, or an ISO 3166-1 country of creditors.
+        scope: `all`, or an ISO 3166-1 country of creditors; of a service what it is about, as `incident-7` or `message-7`.
         preview: Decide and show only.
         borrowers_max: At most so many borrowers, ≥ 1; None = all.
         policies: What is in force; kept whole in `policy_version`.
         at: Business instant.
+        approval_above: Contacts above which people are asked before anything is sent; None = they are not asked.
+        few_first: Nothing is sent before it is decided whether few go first (ledger/canaries.py).
 
     Returns:
         Id of the run.
@@ -139,18 +167,26 @@ def open_run(
         RunRefused: The run was rejected by a person; or shards were decided already, and since then the policies
             changed; or it reaches further than now asked for.
     """
-    if stage not in STAGES:
-        raise ValueError(f"unknown stage {stage!r}: one of {', '.join(STAGES)}")
-    if scope != ALL and not re.fullmatch("[A-Z]{2}", scope):
+    if stage not in (*STAGES, *SERVICES):
+        raise ValueError(f"unknown stage {stage!r}: one of {', '.join((*STAGES, *SERVICES))}")
+    if scope != ALL and not re.fullmatch("[A-Z]{2}" if stage in STAGES else "[a-z]+-[0-9]+", scope):
         raise ValueError(f"unknown scope {scope!r}: 'all' or a country such as TW")
     if borrowers_max is not None and borrowers_max < 1:
         raise ValueError("a run treats at least one borrower")
     hashes = write_policies(connection, policies)
     key = {"stage": stage, "business_date": business_date, "scope": scope}
-    asked = {"preview": preview, "borrowers_max": borrowers_max, "policy_hashes": hashes}
+    asked = {"preview": preview, "borrowers_max": borrowers_max, "policy_hashes": hashes, "above": approval_above, "mode": settings().mode}
     seed = seed_of(stage, business_date, scope)
     opened: int | None = connection.execute(_OPEN, {**key, **asked, "seed": seed, "at": at}).scalar()
-    return _take_up(connection, key, asked) if opened is None else opened
+    run = _take_up(connection, key, asked) if opened is None else opened
+    if few_first:
+        connection.execute(_FEW_FIRST, {"id": run})
+    return run
+
+
+def creditor_countries(connection: Connection) -> list[str]:
+    """Countries (ISO 3166-1) in which creditors of the portfolio are, ascending."""
+    return list(connection.execute(_CREDITOR_COUNTRIES).scalars())
 
 
 def seed_of(stage: str, business_date: date, scope: str = ALL) -> str:
@@ -162,6 +198,10 @@ def _take_up(connection: Connection, key: Mapping[str, Any], asked: Mapping[str,
     """Widen the run that is there to what is asked for, and open it again."""
     found = connection.execute(_FIND, key).one()
     name = f"campaign run {found.id} ({key['stage']} {key['business_date'].isoformat()})"
+    if found.caught_up_on is not None:
+        raise RunRefused(
+            f"{name} was missed, caught up on {found.caught_up_on.isoformat()}: what was due then is not sent any more; run today's date"
+        )
     if found.state == "rejected":
         raise RunRefused(f"{name} was rejected by a person; it does not run again for this date")
     decided = found.decided > 0
@@ -185,6 +225,7 @@ def _take_up(connection: Connection, key: Mapping[str, Any], asked: Mapping[str,
             "preview": found.preview and asked["preview"],
             "borrowers_max": limit,
             "policy_hashes": asked["policy_hashes"],
+            "above": asked["above"],
         },
     )
     return int(found.id)
@@ -209,6 +250,21 @@ def read_run(connection: Connection, campaign_run_id: int) -> Run:
     if row is None:
         raise LookupError(f"no campaign run {campaign_run_id}")
     return Run(**row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for a row as a mapping
+
+
+def note_flow_run(connection: Connection, campaign_run_id: int, flow_run_id: UUID) -> None:
+    """Write down which run of a Prefect flow treats a run; noting it twice changes nothing."""
+    connection.execute(_NOTE_FLOW_RUN, {"id": campaign_run_id, "flow_run": flow_run_id})
+
+
+def read_flow_runs(connection: Connection, campaign_run_id: int) -> list[UUID]:
+    """The runs of Prefect flows that treated a run, oldest first; empty where it was opened without Prefect."""
+    return list(connection.execute(_FLOW_RUNS, {"id": campaign_run_id}).scalar_one_or_none() or [])
+
+
+def runs_of(connection: Connection, business_date: date) -> list[int]:
+    """Ids of a date's runs: of each stage, and of each part of the portfolio."""
+    return list(connection.execute(_RUNS_OF, {"on": business_date}).scalars())
 
 
 def close_run(connection: Connection, campaign_run_id: int, *, at: datetime) -> None:
@@ -241,6 +297,12 @@ def cut_shards(connection: Connection, campaign_run_id: int) -> list[int]:
         size = shard_size(borrowers, shards_max=SHARDS_MAX - len(shards))
         connection.execute(_CUT, {**where, "id": run.id, "number": number, "size": size})
     return [shard.shard for shard in read_shards(connection, run.id)]
+
+
+def cut_whole(connection: Connection, campaign_run_id: int, party_ids: Sequence[int]) -> None:
+    """Make these people the one part of a service's run."""
+    keys = {"run": campaign_run_id, "first": min(party_ids), "last": max(party_ids), "people": len(set(party_ids))}
+    connection.execute(_CUT_WHOLE, keys)
 
 
 def shard_size(borrowers: int, *, shards_max: int = SHARDS_MAX) -> int:
@@ -291,13 +353,15 @@ def finish_shard(connection: Connection, campaign_run_id: int, shard: int, *, pl
     done = connection.execute(_FINISH, {"id": campaign_run_id, "shard": shard, "planned": planned, "withheld": withheld, "at": at})
     if done.rowcount != 1:
         raise LookupError(f"campaign run {campaign_run_id} has no undecided shard {shard}")
+    # Whatever people have said, they said it of what was decided until then.
+    connection.execute(_UNDECIDED_AGAIN, {"id": campaign_run_id})
 
 
 def unfinished(connection: Connection, campaign_run_id: int) -> dict[str, int]:
     """What a run has still to do now; empty when all is done that can be done.
 
     Not counted: attempts that wait for a later hour (flows/dispatch takes them), that wait for the provider's evidence
-    (flows/reconcile settles them), and those of a preview.
+    (flows/reconcile settles them), and those of a preview or of a run to which nobody has said yes.
 
     Returns:
         Of `shards undecided`, `attempts due`, `attempts submitting`: those above zero.
@@ -306,19 +370,46 @@ def unfinished(connection: Connection, campaign_run_id: int) -> dict[str, int]:
     return {what: count for what, count in counts.items() if count}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftToDo:
+    """How far a run is.
+
+    Attributes:
+        shards: How many it has.
+        undecided: Of these.
+        planned: Contacts that were planned.
+        due: Of these, due now and not yet let go.
+    """
+
+    shards: int
+    undecided: int
+    planned: int
+    due: int
+
+
+def left_to_do(connection: Connection, campaign_run_id: int) -> LeftToDo:
+    """How far a run is: by its shards and by an index over what is still planned, so that it may be asked while it sends."""
+    return LeftToDo(**connection.execute(_LEFT_TO_DO, {"id": campaign_run_id, "now": clock.now(connection)}).mappings().one())
+
+
 def _staged(run: Run) -> dict[str, Any]:
     return {"business_date": run.business_date, "severity": STAGES.index(run.stage), "scope": run.scope}
 
 
-_RUN_COLUMNS = "id, stage, business_date, scope, state, preview, borrowers_max, seed, policy_hashes"
+_RUN_COLUMNS = (
+    "id, stage, business_date, scope, state, preview, borrowers_max, seed, policy_hashes, approval, approval_above, approval_subject,"
+    " canary, canary_rank"
+)
 _OPEN = text("""
-    INSERT INTO campaign_run (stage, business_date, scope, state, preview, borrowers_max, seed, policy_hashes, opened_at)
-    VALUES (:stage, :business_date, :scope, 'open', :preview, :borrowers_max, :seed, :policy_hashes, :at)
+    INSERT INTO campaign_run (stage, business_date, scope, state, preview, borrowers_max, seed, policy_hashes, opened_at,
+                              approval, approval_above, mode)
+    VALUES (:stage, :business_date, :scope, 'open', :preview, :borrowers_max, :seed, :policy_hashes, :at,
+            CASE WHEN CAST(:above AS integer) IS NULL THEN 'none' ELSE 'undecided' END, :above, :mode)
     ON CONFLICT ON CONSTRAINT campaign_run_once DO NOTHING
     RETURNING id
 """).bindparams(bindparam("policy_hashes", type_=JSONB))
 _FIND = text("""
-    SELECT r.id, r.state, r.preview, r.borrowers_max, r.policy_hashes,
+    SELECT r.id, r.state, r.caught_up_on, r.preview, r.borrowers_max, r.policy_hashes,
            (SELECT count(*) FROM campaign_shard s WHERE s.campaign_run_id = r.id AND s.decided_at IS NOT NULL) AS decided
     FROM campaign_run r
     WHERE r.stage = :stage AND r.business_date = :business_date AND r.scope = :scope
@@ -327,10 +418,21 @@ _FIND = text("""
 _TAKE_UP = text("""
     UPDATE campaign_run
     SET preview = :preview, borrowers_max = :borrowers_max, policy_hashes = :policy_hashes,
-        state = CASE state WHEN 'closed' THEN 'open' ELSE state END, closed_at = NULL
+        state = CASE state WHEN 'closed' THEN 'open' ELSE state END, closed_at = NULL,
+        -- least() passes over NULL: whoever asks about fewer contacts wins.
+        approval_above = least(approval_above, CAST(:above AS integer)),
+        approval = CASE WHEN approval = 'none' AND (approval_above IS NULL OR CAST(:above AS integer) < approval_above)
+                        AND CAST(:above AS integer) IS NOT NULL THEN 'undecided' ELSE approval END
     WHERE id = :id
 """).bindparams(bindparam("policy_hashes", type_=JSONB))
 _READ = text(f"SELECT {_RUN_COLUMNS} FROM campaign_run WHERE id = :id")  # noqa: S608  # the columns above
+_NOTE_FLOW_RUN = text("""
+    UPDATE campaign_run SET flow_run_ids = array_append(flow_run_ids, CAST(:flow_run AS uuid))
+    WHERE id = :id AND CAST(:flow_run AS uuid) <> ALL (flow_run_ids)
+""")
+_RUNS_OF = text("SELECT id FROM campaign_run WHERE business_date = :on ORDER BY id")
+_FLOW_RUNS = text("SELECT flow_run_ids FROM campaign_run WHERE id = :id")
+_CREDITOR_COUNTRIES = text("SELECT DISTINCT country FROM creditor ORDER BY country")
 _LOCK_RUN = text("SELECT id FROM campaign_run WHERE id = :id FOR UPDATE")
 _CLOSE = text("UPDATE campaign_run SET state = 'closed', closed_at = :at WHERE id = :id AND state = 'open'")
 
@@ -363,6 +465,9 @@ _CUT = text(f"""
     FROM (SELECT party_id, (row_number() OVER (ORDER BY party_id) - 1) / :size AS part FROM ({_STAGED_BOUND}) staged) numbered
     GROUP BY part
 """)  # noqa: S608  # as above
+_CUT_WHOLE = text("""
+    INSERT INTO campaign_shard (campaign_run_id, shard, first_party_id, last_party_id, borrowers) VALUES (:run, 1, :first, :last, :people)
+""")
 _FORGET_SHARDS = text("DELETE FROM campaign_shard WHERE campaign_run_id = :id")
 _SHARDS = text("""
     SELECT shard, first_party_id, last_party_id, borrowers, planned, withheld, decided_at
@@ -372,11 +477,24 @@ _FINISH = text("""
     UPDATE campaign_shard SET planned = :planned, withheld = :withheld, decided_at = :at
     WHERE campaign_run_id = :id AND shard = :shard AND decided_at IS NULL
 """)
+_LEFT_TO_DO = text("""
+    SELECT count(*) AS shards, count(*) FILTER (WHERE s.decided_at IS NULL) AS undecided, coalesce(sum(s.planned), 0)::bigint AS planned,
+           (SELECT count(*) FROM attempt a
+            WHERE a.campaign_run_id = :id AND a.state = 'planned' AND a.send_after <= :now AND a.expires_at > :now) AS due
+    FROM campaign_shard s WHERE s.campaign_run_id = :id
+""")
+_FEW_FIRST = text("UPDATE campaign_run SET canary = 'undecided' WHERE id = :id AND canary = 'none'")
+_UNDECIDED_AGAIN = text("""
+    UPDATE campaign_run SET approval = 'undecided'
+    WHERE id = :id AND approval_above IS NOT NULL AND approval NOT IN ('undecided', 'rejected')
+""")
 _UNFINISHED = text("""
     SELECT (SELECT count(*) FROM campaign_shard s WHERE s.campaign_run_id = r.id AND s.decided_at IS NULL) AS "shards undecided",
            (SELECT count(*) FROM attempt a
             WHERE a.campaign_run_id = r.id AND a.state = 'planned' AND a.send_after <= :now AND a.expires_at > :now
-              AND NOT r.preview) AS "attempts due",
+              AND NOT r.preview AND r.approval IN ('none', 'approved')
+              AND (r.canary IN ('none', 'passed')
+                   OR (r.canary = 'trying' AND md5(r.seed || ' ' || a.party_id) <= r.canary_rank))) AS "attempts due",
            (SELECT count(*) FROM attempt a WHERE a.campaign_run_id = r.id AND a.state = 'submitting') AS "attempts submitting"
     FROM campaign_run r WHERE r.id = :id
 """)

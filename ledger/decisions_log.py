@@ -19,8 +19,9 @@ from typing import Any, Final
 import polars as pl
 from sqlalchemy import Connection, text
 
+from ledger import evidence
 from ledger.campaigns import Run, finish_shard, read_run
-from ledger.frames import read
+from ledger.frames import copy_in, read
 
 TOKEN_BYTES: Final = 16
 FIRST_TRY: Final = 1
@@ -95,7 +96,8 @@ def write_decisions(
         decided_at=pl.lit(at),
         facts_known_at=pl.lit(facts_known_at),
     ).join(_intern(connection, mine["reasons"]), on="reasons", how="left", maintain_order="left")
-    _copy(connection, "decision", rows.select(DECISION_COLUMNS))
+    copy_in(connection, "decision", rows.select(DECISION_COLUMNS))
+    evidence.close_decisions(connection, rows, dict(rows.select("reason_set_id", "reasons").unique("reason_set_id").iter_rows()))
     planned = rows.filter(pl.col("action") == "contact")
     tokens = os.urandom(TOKEN_BYTES * planned.height).hex()
     width = 2 * TOKEN_BYTES
@@ -105,7 +107,7 @@ def write_decisions(
         state=pl.lit("planned"),
         token=pl.Series([tokens[start : start + width] for start in range(0, len(tokens), width)], dtype=pl.String),
     )
-    _copy(connection, "attempt", attempts.select(ATTEMPT_COLUMNS))
+    copy_in(connection, "attempt", attempts.select(ATTEMPT_COLUMNS))
     finish_shard(connection, run.id, shard, planned=planned.height, withheld=rows.height - planned.height, at=at)
     return planned.height
 
@@ -166,16 +168,6 @@ def _intern(connection: Connection, reasons: pl.Series) -> pl.DataFrame:
     return pl.DataFrame(
         [(list(row.reasons), row.id) for row in kept], schema={"reasons": pl.List(pl.String), "reason_set_id": pl.Int64}, orient="row"
     )
-
-
-def _copy(connection: Connection, table: str, rows: pl.DataFrame) -> None:
-    """COPY a frame into a table; Polars writes the CSV, far faster than row by row."""
-    if rows.is_empty():
-        return
-    driver: Any = connection.connection.driver_connection
-    columns = ", ".join(rows.columns)
-    with driver.cursor() as cursor, cursor.copy(f"COPY {table} ({columns}) FROM STDIN WITH (FORMAT csv)") as copy:
-        copy.write(rows.write_csv(include_header=False, datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ").encode())
 
 
 DECISION_COLUMNS: Final = (

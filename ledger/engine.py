@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import Final
 
 import adbc_driver_postgresql.dbapi
 from adbc_driver_manager.dbapi import Connection as ArrowConnection
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlmodel import Session
 
 from config.settings import settings
 from ledger import embedded
+
+CONNECT_SECONDS_MAX: Final = 10
 
 
 def database_url() -> str:
@@ -39,12 +42,11 @@ def engine_of(address: str) -> Engine:
     """The engine for one address; made once a process.
 
     Errors hide their parameters: they may hold a name or a number. No session settings and no server-side prepared
-    statements: a transaction pooler may stand in between.
+    statements: a transaction pooler may stand in between. A server that does not answer is given up after some seconds.
     """
     url = make_url(address).set(drivername="postgresql+psycopg")
-    return create_engine(
-        url, pool_size=8, max_overflow=24, pool_pre_ping=True, hide_parameters=True, connect_args={"prepare_threshold": None}
-    )
+    given = {"prepare_threshold": None, "connect_timeout": CONNECT_SECONDS_MAX}
+    return create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True, hide_parameters=True, connect_args=given)
 
 
 def engine() -> Engine:
@@ -60,17 +62,30 @@ def transaction() -> Iterator[Session]:
 
 
 @contextmanager
-def connection() -> Iterator[Connection]:
-    """One transaction as a plain connection, for set-based statements and COPY."""
+def connection(*, read_only: bool = False) -> Iterator[Connection]:
+    """One transaction as a plain connection, for set-based statements and COPY.
+
+    Args:
+        read_only: The database itself refuses every write in it.
+    """
     with engine().begin() as open_connection:
+        if read_only:
+            open_connection.execute(text("SET TRANSACTION READ ONLY"))
         yield open_connection
 
 
 @contextmanager
-def arrow() -> Iterator[ArrowConnection]:
-    """One transaction over ADBC: Arrow in and out. Committed at the end, rolled back on any error."""
+def arrow(*, read_only: bool = False) -> Iterator[ArrowConnection]:
+    """One transaction over ADBC: Arrow in and out. Committed at the end, rolled back on any error.
+
+    Args:
+        read_only: The database itself refuses every write in it.
+    """
     with adbc_driver_postgresql.dbapi.connect(database_url()) as open_connection:
         try:
+            if read_only:
+                with open_connection.cursor() as cursor:
+                    cursor.execute("SET TRANSACTION READ ONLY")
             yield open_connection
         except BaseException:
             open_connection.rollback()

@@ -10,15 +10,20 @@ Pure: no; reads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Final, Literal
 
 import polars as pl
 
+from config.zones import zone_tables
 from decisions import facts
+from decisions.aging import AgingPolicy
 from decisions.facts import Facts, Schema
+from decisions.jurisdictions import jurisdictions_where
+from decisions.zones import state_zones
 from ledger.aging_facts import age_loans
 from ledger.frames import Ids, Known, Source, ids_clause, instant, read
 from ledger.tables import STAGES
@@ -35,6 +40,9 @@ def read_facts(
     loans: Literal["planned", "now"],
     known_at: datetime | None = None,
     history_days: int = HISTORY_DAYS,
+    treated_by: Collection[str] = (),
+    falls_back: bool = False,
+    ageing: AgingPolicy | None = None,
 ) -> Facts:
     """Read everything that a rule or a choice may look at.
 
@@ -48,12 +56,15 @@ def read_facts(
         known_at: Wall clock: read the facts as we knew them then, to replay a decision. Not with `planned`, whose
             ageing is kept once a date.
         history_days: How far back contacts are read.
+        treated_by: Stages whose tries are read, however long ago (`decisions.strategy.Strategy.looks_at`); none = none.
+        falls_back: Whether failed ways and the creditors' senders are read (`decisions.strategy.Strategy.falls_back`).
+        ageing: Schemes of buckets and stages, for `now`; None = those in force.
 
     Returns:
         Frames with the schemas of decisions/facts.py, ordered by party and by id.
 
     Raises:
-        ValueError: An instant without a zone; `planned` with `known_at`.
+        ValueError: An instant without a zone; `planned` with `known_at`; no such stage.
     """
     if loans == "planned" and known_at is not None:
         raise ValueError("what was planned is kept once a date: a replay reads loans='now'")
@@ -64,7 +75,7 @@ def read_facts(
         history_from=instant(at - timedelta(days=history_days)),
         known=Known(known_at),
     )
-    owed = _planned_loans(source, asked) if loans == "planned" else _loans_now(source, asked, business_date, known_at)
+    owed = _planned_loans(source, asked) if loans == "planned" else _loans_now(source, asked, business_date, known_at, ageing)
     return Facts(
         borrowers=_borrowers(source, asked, owed),
         loans=owed,
@@ -76,6 +87,9 @@ def read_facts(
         agreements=asked.read(source, _AGREEMENTS, facts.AGREEMENTS),
         notices=asked.read(source, _NOTICES, facts.NOTICES),
         history=_history(source, asked),
+        treatments=_treatments(source, asked, treated_by),
+        failures=asked.read(source, _FAILURES, facts.FAILURES) if falls_back else facts.empty(facts.FAILURES),
+        senders=asked.read(source, _SENDERS, facts.SENDERS) if falls_back else facts.empty(facts.SENDERS),
     )
 
 
@@ -99,6 +113,7 @@ class _Asked:
             history_from=self.history_from,
             known=self.known,
             recorded_e=self.known.recorded("e"),
+            recorded_c=self.known.recorded("c"),
             liable=liable,
             **{name: ids_clause(ids) for name, ids in keys.items()},
         )
@@ -106,17 +121,45 @@ class _Asked:
 
 
 def _borrowers(source: Source, asked: _Asked, loans: pl.DataFrame) -> pl.DataFrame:
-    columns: Schema = {name: kind for name, kind in facts.BORROWERS.items() if name not in {"jurisdictions", "paused", "paused_channels"}}
+    derived = {"home_zones", "jurisdictions", "paused", "paused_channels"}
+    columns: Schema = {name: kind for name, kind in facts.BORROWERS.items() if name not in derived} | {"postal_code": pl.String}
     people = asked.read(source, _BORROWERS, columns)
-    pauses = asked.read(source, _PAUSES, {"creditor_id": pl.Int64, "stage": pl.String, "channel": pl.String})
-    return people.with_columns(jurisdictions=_jurisdictions()).pipe(_with_pauses, pauses, loans).select(facts.BORROWERS.keys())
+    pauses = asked.read(source, _PAUSES, {"creditor_id": pl.Int64, "stage": pl.String, "channel": pl.String, "jurisdiction": pl.String})
+    return people.pipe(with_places).pipe(_with_pauses, pauses, loans).select(facts.BORROWERS.keys())
 
 
-def _jurisdictions() -> pl.Expr:
-    """["US", "US-NY"] from country and region; the region may be written with or without its country (ISO 3166-2)."""
-    country, region = pl.col("country"), pl.col("region").str.strip_prefix(pl.col("country") + "-")
-    subdivision = pl.when(region.str.contains("^[A-Z0-9]{1,3}$")).then(country + "-" + region)
-    return pl.concat_list(country, subdivision).list.drop_nulls()
+@lru_cache(maxsize=1 << 16)
+def _areas(country: str | None, postal_code: str | None) -> str:
+    """The areas of a postal code, with blanks between; most codes come again in the next shard."""
+    return " ".join(zone_tables().postal_areas.of(country, postal_code))
+
+
+def with_places(people: pl.DataFrame) -> pl.DataFrame:
+    """Add `home_zones` and `jurisdictions`, of where the person lives and is known to be: each distinct place once.
+
+    A postal code is looked up once and replaced by its areas, of which there are a few dozen, whatever the number of codes.
+    """
+    tables = zone_tables()
+    codes = people.select("country", "postal_code").unique()
+    areas = [_areas(country, code) for country, code in codes.iter_rows()]
+    coded = people.join(
+        codes.with_columns(areas=pl.Series(areas, dtype=pl.String)),
+        on=["country", "postal_code"],
+        how="left",
+        nulls_equal=True,
+        maintain_order="left",
+    )
+    place = ["country", "region", "areas", "known_zone"]
+    places = coded.select(place).unique()
+    found: dict[str, list[list[str]]] = {"home_zones": [], "jurisdictions": []}
+    for country, region, named, known_zone in places.iter_rows():
+        inside = named.split()
+        found["home_zones"].append(state_zones(country, region, tables, inside))
+        found["jurisdictions"].append(
+            jurisdictions_where(country=country, region=region, areas=inside, known_zone=known_zone, tables=tables)
+        )
+    known = places.with_columns(pl.Series(name, values, dtype=pl.List(pl.String)) for name, values in found.items())
+    return coded.join(known, on=place, how="left", nulls_equal=True, maintain_order="left")
 
 
 def _with_pauses(people: pl.DataFrame, pauses: pl.DataFrame, loans: pl.DataFrame) -> pl.DataFrame:
@@ -130,6 +173,8 @@ def _with_pauses(people: pl.DataFrame, pauses: pl.DataFrame, loans: pl.DataFrame
             concerned &= pl.col("creditor_id") == pause["creditor_id"]
         if pause["stage"] is not None:
             concerned &= (pl.col("worst") == _SEVERITY.get(pause["stage"])).fill_null(False)
+        if pause["jurisdiction"] is not None:
+            concerned &= pl.col("jurisdictions").list.contains(pause["jurisdiction"])
         if pause["channel"] is None:
             everything |= concerned
         else:
@@ -145,9 +190,9 @@ def _planned_loans(source: Source, asked: _Asked) -> pl.DataFrame:
     return liable.join(planned, on="loan_id", maintain_order="left").select(facts.LOANS.keys())
 
 
-def _loans_now(source: Source, asked: _Asked, business_date: date, known_at: datetime | None) -> pl.DataFrame:
+def _loans_now(source: Source, asked: _Asked, business_date: date, known_at: datetime | None, ageing: AgingPolicy | None) -> pl.DataFrame:
     stated = asked.read(source, _LOANS_STATED, _STATED)
-    aged = age_loans(source, stated["loan_id"].unique().to_list(), business_date=business_date, known_at=known_at)
+    aged = age_loans(source, stated["loan_id"].unique().to_list(), business_date=business_date, known_at=known_at, policy=ageing)
     return stated.join(aged, on="loan_id", maintain_order="left").select(pl.col(name).cast(kind) for name, kind in facts.LOANS.items())
 
 
@@ -166,6 +211,22 @@ def _names(schema: Schema, *names: str) -> Schema:
 def _history(source: Source, asked: _Asked) -> pl.DataFrame:
     """Contacts, each with the latest result known of it, without those that were taken back."""
     rows = asked.read(source, _HISTORY, {**facts.HISTORY, "about_event_id": pl.Int64, "uncounts": pl.Boolean})
+    return _with_latest_results(rows).select(facts.HISTORY.keys())
+
+
+def _treatments(source: Source, asked: _Asked, stages: Collection[str]) -> pl.DataFrame:
+    """Tries of some stages, each with the latest result known of it, without those that were taken back."""
+    if unknown := sorted(set(stages) - set(STAGES)):
+        raise ValueError(f"unknown stage {unknown[0]!r}: one of {', '.join(STAGES)}")
+    if not stages:
+        return facts.empty(facts.TREATMENTS)
+    named = ", ".join(f"'{stage}'" for stage in sorted(stages))
+    columns: Schema = {**facts.TREATMENTS, "event_id": pl.Int64, "about_event_id": pl.Int64, "uncounts": pl.Boolean}
+    return _with_latest_results(asked.read(source, _TREATMENTS.replace("{stages}", named), columns)).select(facts.TREATMENTS.keys())
+
+
+def _with_latest_results(rows: pl.DataFrame) -> pl.DataFrame:
+    """Events of the one log folded: results and un-counting are further rows about an earlier one."""
     said = rows.filter(pl.col("about_event_id").is_not_null())
     latest = (
         said.sort("event_id")
@@ -177,7 +238,6 @@ def _history(source: Source, asked: _Asked) -> pl.DataFrame:
         .join(latest, left_on="event_id", right_on="about_event_id", how="left", maintain_order="left")
         .filter(pl.col("taken_back").is_null() | ~pl.col("taken_back"))
         .with_columns(result=pl.coalesce("latest", "result"))
-        .select(facts.HISTORY.keys())
     )
 
 
@@ -209,7 +269,7 @@ _LIABLE = """
 # Where a table has another key than the party's, its keys are read first and handed to it as a list: the planner would
 # otherwise read the whole table once a shard, or, with a subquery for a list, compare each of its rows with every key.
 _BORROWERS = """
-    SELECT p.id AS party_id, p.creditor_id, c.role AS creditor_role, v.country, v.region, v.locale, v.known_zone,
+    SELECT p.id AS party_id, p.creditor_id, c.role AS creditor_role, v.country, v.region, v.postal_code, v.locale, v.known_zone,
            coalesce(v.zones, '{{}}') AS zones, coalesce(v.facts, '{{}}') AS facts,
            f.covers_until + make_interval(secs => f.age_seconds_max) AS payments_fresh_until
     FROM party p
@@ -219,10 +279,15 @@ _BORROWERS = """
     WHERE p.id {who}
     ORDER BY p.id
 """
+# A pause of a sender stops the channels on which creditors send from it.
 _PAUSES = """
-    SELECT u.creditor_id, u.stage, u.channel FROM pause u
-    WHERE {known[u]} AND u.starts_at <= {at} AND (u.until IS NULL OR u.until > {at})
-    ORDER BY u.id
+    SELECT coalesce(c.creditor_id, u.creditor_id) AS creditor_id, u.stage, coalesce(c.channel, u.channel) AS channel, u.jurisdiction
+    FROM pause u
+    LEFT JOIN (
+        SELECT c.id AS creditor_id, s.key AS channel, s.value AS sender FROM creditor c CROSS JOIN LATERAL jsonb_each_text(c.senders) s
+    ) c ON c.sender = u.sender AND (u.channel IS NULL OR u.channel = c.channel) AND (u.creditor_id IS NULL OR u.creditor_id = c.creditor_id)
+    WHERE {known[u]} AND u.starts_at <= {at} AND (u.until IS NULL OR u.until > {at}) AND (u.sender IS NULL OR c.sender IS NOT NULL)
+    ORDER BY u.id, c.creditor_id, c.channel
 """
 _LOANS_STATED = """
     SELECT l.party_id, l.loan_id, l.role, v.product, v.account, v.currency, v.disputed_minor, v.charged_off, v.time_barred,
@@ -232,7 +297,7 @@ _LOANS_STATED = """
 """
 _LOANS_PLANNED = """
     SELECT a.loan_id, v.product, v.account, v.currency, a.past_due_minor, a.outstanding_minor, a.days_past_due,
-           a.delinquent_days, a.oldest_unpaid_due_on, a.bucket, a.stage, v.disputed_minor, v.charged_off, v.time_barred,
+           a.delinquent_days, a.oldest_unpaid_due_on, a.next_due_on, a.bucket, a.stage, v.disputed_minor, v.charged_off, v.time_barred,
            v.servicing_status
     FROM loan_aging a
     JOIN loan_version v ON v.loan_id = a.loan_id AND v.loan_id {loans} AND {known[v]}
@@ -278,7 +343,8 @@ _HOLDS = """
     SELECT party_id, loan_id, kind, channel, purpose, starts_at, until FROM found ORDER BY party_id, id, loan_id
 """
 _WISHES = """
-    SELECT w.party_id, w.kind, w.days, w.opens::time AS opens, w.closes::time AS closes, w.place, w.channels, w.starts_at, w.until
+    SELECT w.party_id, w.kind, w.days, w.opens::time AS opens, w.closes::time AS closes, w.place, w.channels, w.starts_at,
+           w.until, w.form
     FROM wish w WHERE w.party_id {who} AND {known[w]} ORDER BY w.party_id, w.id
 """
 _AGREEMENTS = """
@@ -296,5 +362,32 @@ _HISTORY = """
     FROM contact_event e
     WHERE e.party_id {who} AND e.at >= {history_from} AND {recorded_e}
       AND (e.about_event_id IS NOT NULL OR e.counts OR e.direction = 'inbound')
+    ORDER BY e.party_id, e.at, e.id
+"""
+# A later correction (undelivered, and then delivered after all) takes a failure back.
+_FAILURES = """
+    SELECT a.party_id, a.contact_point_id, a.channel, max(e.at) AS at
+    FROM attempt a
+    JOIN attempt_transition e ON e.business_date = a.business_date AND e.attempt_id = a.id
+     AND (e.to_state IN ('rejected', 'undelivered', 'failed') OR (e.to_state = 'withheld' AND e.cause = 'blocked: window_closed'))
+     AND {recorded_e}
+    WHERE a.party_id {who} AND e.at >= {history_from}
+      AND NOT EXISTS (
+        SELECT FROM attempt_transition c
+        WHERE c.business_date = a.business_date AND c.attempt_id = a.id AND c.id > e.id
+          AND c.to_state IN ('delivered', 'read', 'replied') AND {recorded_c})
+    GROUP BY a.party_id, a.contact_point_id, a.channel ORDER BY a.party_id, a.contact_point_id, a.channel
+"""
+# `sms`, or `sms/receipt` (ledger/senders.py). What a creditor sends from has one time only: an import changes it.
+_SENDERS = """
+    SELECT c.id AS creditor_id, split_part(s.key, '/', 1) AS channel, nullif(split_part(s.key, '/', 2), '') AS purpose
+    FROM creditor c CROSS JOIN LATERAL jsonb_object_keys(c.senders) AS s(key)
+    WHERE c.id IN (SELECT p.creditor_id FROM party p WHERE p.id {who}) ORDER BY c.id, s.key
+"""
+# Our own contacts only: what an agency or a former lender said was not this stage's offer.
+_TREATMENTS = """
+    SELECT e.party_id, a.stage, a.message, e.at, e.loans, e.contact_point_id, e.result, e.id AS event_id, e.about_event_id, e.uncounts
+    FROM contact_event e JOIN attempt a ON a.business_date = e.attempt_business_date AND a.id = e.attempt_id
+    WHERE e.party_id {who} AND {recorded_e} AND a.stage IN ({stages}) AND (e.about_event_id IS NOT NULL OR e.counts)
     ORDER BY e.party_id, e.at, e.id
 """

@@ -68,6 +68,22 @@ def _read_rows(connection: Connection, statement: str, schema: Schema) -> pl.Dat
     return pl.DataFrame(rows, schema=wire, orient="row").select(back)
 
 
+def copy_in(connection: Connection, table: str, rows: pl.DataFrame) -> None:
+    """COPY a frame into a table; Polars writes the CSV, far faster than row by row.
+
+    Args:
+        connection: Inside a transaction.
+        table: One of ours.
+        rows: Columns named as the table's.
+    """
+    if rows.is_empty():
+        return
+    driver: Any = connection.connection.driver_connection
+    columns = ", ".join(rows.columns)
+    with driver.cursor() as cursor, cursor.copy(f"COPY {table} ({columns}) FROM STDIN WITH (FORMAT csv)") as copy:
+        copy.write(rows.write_csv(include_header=False, datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ").encode())
+
+
 def ids_clause(ids: Ids) -> str:
     """The end of a condition on an id column: `BETWEEN …` for a range (step 1), `= ANY(…)` for a list."""
     if isinstance(ids, range):

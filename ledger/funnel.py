@@ -8,6 +8,7 @@ Pure: no; reads.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import polars as pl
 from sqlalchemy import Connection, text
@@ -53,23 +54,37 @@ def read_funnel(connection: Connection, campaign_run_id: int) -> Funnel:
     return Funnel(borrowers=borrowers, withheld=withheld, by_channel=by_channel, by_reason=by_reason)
 
 
-_BY_CHANNEL = text("""
-    SELECT a.channel,
-           count(*) AS planned,
-           count(*) FILTER (WHERE a.state IN ('accepted', 'sent', 'delivered', 'read', 'replied', 'undelivered', 'failed')) AS sent,
+# What a step is, said once. A further try of the same day is the same plan.
+_COUNTS = """
+           count(*) FILTER (WHERE a.try_number = 1) AS planned,
+           -- What the provider has no record of was not sent.
+           count(*) FILTER (WHERE a.state IN ('accepted', 'sent', 'delivered', 'read', 'replied', 'undelivered', 'failed')
+                              AND a.error_code IS DISTINCT FROM 'no_record') AS sent,
            count(*) FILTER (WHERE a.state IN ('delivered', 'read', 'replied')) AS delivered,
            count(*) FILTER (WHERE a.state IN ('read', 'replied')) AS read,
            count(*) FILTER (WHERE a.state = 'replied') AS answered,
+           count(*) FILTER (WHERE a.state IN ('planned', 'submitting')) AS waiting,
+           count(*) FILTER (WHERE a.state IN ('undelivered', 'failed', 'rejected', 'expired')) AS failed,
+           count(*) FILTER (WHERE a.state IN ('unknown', 'parked')) AS unknown"""
+_BY_CHANNEL = text(f"""
+    SELECT channel, planned, sent, delivered, read, answered, paid, waiting, failed, unknown, segments FROM (
+        SELECT a.channel, {_COUNTS},
            count(*) FILTER (WHERE a.submitted_at IS NOT NULL AND EXISTS (
                SELECT 1 FROM loan_party lp JOIN payment p ON p.loan_id = lp.loan_id
                WHERE lp.party_id = a.party_id AND lp.superseded_at IS NULL AND p.superseded_at IS NULL
                  AND p.state = 'posted' AND p.paid_at >= a.submitted_at)) AS paid,
-           count(*) FILTER (WHERE a.state IN ('planned', 'submitting')) AS waiting,
-           count(*) FILTER (WHERE a.state IN ('undelivered', 'failed', 'rejected', 'expired')) AS failed,
-           count(*) FILTER (WHERE a.state IN ('unknown', 'parked')) AS unknown,
            coalesce(sum(a.segments), 0)::bigint AS segments
-    FROM attempt a WHERE a.campaign_run_id = :run GROUP BY a.channel ORDER BY a.channel
-""")
+        FROM attempt a WHERE a.campaign_run_id = :run GROUP BY a.channel) counted
+    ORDER BY channel
+""")  # noqa: S608  # the columns above
+_QUICK = text(f"""
+    SELECT (SELECT coalesce(sum(s.borrowers), 0)::bigint FROM campaign_shard s WHERE s.campaign_run_id = r.id) AS borrowers,
+           (SELECT coalesce(sum(s.withheld), 0)::bigint FROM campaign_shard s WHERE s.campaign_run_id = r.id)
+               + count(DISTINCT a.party_id) FILTER (WHERE a.state = 'withheld') AS withheld, {_COUNTS},
+           count(*) FILTER (WHERE a.state = 'planned' AND a.send_after <= :at AND a.expires_at > :at) AS due
+    FROM campaign_run r LEFT JOIN attempt a ON a.campaign_run_id = r.id AND a.business_date = r.business_date
+    WHERE r.id = :run GROUP BY r.id
+""")  # noqa: S608  # the columns above
 _BY_REASON = text("""
     SELECT reason, count(DISTINCT party_id) AS borrowers FROM (
         SELECT d.party_id, unnest(r.reasons) AS reason
@@ -87,6 +102,14 @@ _TOTALS = text("""
                WHERE a.business_date = d.business_date AND a.decision_id = d.id AND a.state = 'withheld')) AS withheld
     FROM decision d WHERE d.campaign_run_id = :run
 """)
+
+
+def quick_counts(connection: Connection, campaign_run_id: int, *, at: datetime) -> dict[str, int]:
+    """The run's `borrowers`, `withheld`, steps (not `paid`, which asks every borrower's loans), `waiting`, `failed`, `unknown`, `due`.
+
+    One look at the run's attempts: for whoever wants to know at once how it goes.
+    """
+    return dict(connection.execute(_QUICK, {"run": campaign_run_id, "at": at}).mappings().one())
 
 
 def read_answers(connection: Connection) -> dict[str, int]:

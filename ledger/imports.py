@@ -4,11 +4,12 @@ In:   one open transaction; frames as decisions/portfolio.py makes them.
 Out:  identities and versions; what became of each row: new, changed, same, rejected; money by currency.
 Pure: no. Everything happens in the caller's transaction: an import that fails has written nothing.
 
-The way of a row: `stage` (COPY) → `write`: identities of parties, loans and contact points → for each kind a table of
-results, which resolves the parents, finds rows that contradict each other and compares with the version in force → the old
-versions get `superseded_at`, the new ones are inserted. Staging and result tables are temporary and end with the
-transaction. What a source said last is remembered by its rows: a row that says the same again changes nothing, even where
-we ourselves changed the fact since (a number that was retired, a hold that was lifted).
+The way of a row: `stage` (COPY, in a thread of its own: the caller reads on meanwhile) → `write`: identities of parties,
+loans and contact points → for each kind a table of results, which resolves the parents, finds rows that contradict each
+other and compares with the version in force → the old versions get `superseded_at`, the new ones are inserted. Staging and
+result tables are temporary and end with the transaction. What a source said last is remembered by its rows: a row that
+says the same again changes nothing, even where we ourselves changed the fact since (a number that was retired, a hold that
+was lifted). What was taken back was never said (ledger/withdrawals.py).
 """
 
 # ruff: noqa: S608  # statements are built from the constants of imports_targets.py; what files hold never is part of one
@@ -16,11 +17,14 @@ we ourselves changed the fact since (a number that was retired, a hold that was 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 import polars as pl
 from psycopg import sql
@@ -36,6 +40,8 @@ from ledger.locks import lock_borrowers
 
 FETCH_ROWS: Final = 10_000
 ANALYZE_ROWS_MIN: Final = 1_000
+# Rows that ANALYZE looks at are 300 times this.
+SAMPLE_TARGET: Final = 10
 UNKNOWN_CURRENCY: Final = "unknown"
 
 
@@ -81,7 +87,10 @@ class Written:
 
 
 class Import:
-    """One import in one transaction: `stage` as often as needed, then `write` once."""
+    """One import in one transaction: `stage` as often as needed, then `write` once.
+
+    A context manager: whoever leaves it may end the transaction, because nothing is being copied any more.
+    """
 
     def __init__(self, tx: Connection, mapping: ImportMapping, *, file_hash: str, tables: ZoneTables) -> None:
         """Open the batch: creditor, batch, mapping's version, staging tables. One import of a creditor at a time.
@@ -98,6 +107,9 @@ class Import:
         self.written = Written()
         # What later statements always read; other kinds join when rows of them are staged.
         self._kinds = {"parties", "contact_points"}
+        self._staged: Counter[str] = Counter()
+        self._copier = ThreadPoolExecutor(1, thread_name_prefix="import-copy")
+        self._copying: Future[None] | None = None
         self.now: datetime = clock.now(tx)
         self.creditor_id = self._creditor(mapping.form.creditor)
         self.seen_before = bool(tx.execute(_SEEN, {"file_hash": file_hash, "name": mapping.name}).scalar())
@@ -109,6 +121,12 @@ class Import:
         tx.execute(_CURRENCY)
         codes = [{"code": code, "unit": 10 ** (AMOUNT_DECIMALS - minor_units(code))} for code in sorted(currencies())]
         tx.execute(text("INSERT INTO import_currency VALUES (:code, :unit)"), codes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._copier.shutdown(wait=True)
 
     # --- staging ----------------------------------------------------------------------------------------------------
 
@@ -122,6 +140,7 @@ class Import:
         """
         if rows.height:
             self._kinds.add(kind)
+            self._staged[kind] += rows.height
             names = [column.split()[0] for column in _split(TARGETS[kind].stage)]
             self._copy(f"stage_{kind}", ["part", "line", *names], rows.with_columns(part=pl.lit(part)))
 
@@ -139,8 +158,19 @@ class Import:
             self._copy("stage_unread", columns, rows.with_columns(part=pl.lit(part), kind=pl.lit(kind)))
 
     def _copy(self, table: str, columns: list[str], rows: pl.DataFrame) -> None:
+        """Copy as soon as the frame before is copied: never more than one waits, so that memory stays bounded."""
+        self._copied()
+        self._copying = self._copier.submit(self._copy_now, table, columns, rows)
+
+    def _copied(self) -> None:
+        """Wait until nothing is being copied; what went wrong with it is raised here."""
+        if self._copying is not None:
+            self._copying.result()
+            self._copying = None
+
+    def _copy_now(self, table: str, columns: list[str], rows: pl.DataFrame) -> None:
         # An empty text is no null in COPY's CSV only when it is quoted, and there is none: empty cells became null before.
-        data = rows.select(_copied(rows.schema[name], name) for name in columns).write_csv(include_header=False)
+        data = rows.select(_as_csv(rows.schema[name], name) for name in columns).write_csv(include_header=False)
         statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
             sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
         )
@@ -161,9 +191,10 @@ class Import:
         Raises:
             ReconciliationError: The money that was written is not the money that was read.
         """
+        self._copied()
         kinds = [kind for kind in TARGETS if kind in self._kinds]
         for kind in kinds:
-            self._tx.execute(text(f"ANALYZE stage_{kind}"))
+            self._analyze(f"stage_{kind}")
         self._lock()
         self._learned_at: datetime = self._tx.execute(text("SELECT clock_timestamp()")).scalar_one()
         self._identities("parties")
@@ -235,6 +266,12 @@ class Import:
             self._tx.execute(_CREDITOR_CHANGE, values)
         return int(before["id"])
 
+    def _analyze(self, table: str) -> None:
+        """Tell the planner how large a temporary table is: a small sample says that as well as a large one."""
+        self._tx.execute(text(f"SET LOCAL default_statistics_target = {SAMPLE_TARGET}"))
+        self._tx.execute(text(f"ANALYZE {table}"))
+        self._tx.execute(text("SET LOCAL default_statistics_target TO DEFAULT"))
+
     def _lock(self) -> None:
         """Hold every borrower whom the import touches: facts are read by later statements."""
         touched = self._tx.execute(text(_TOUCHED.replace("{creditor}", str(self.creditor_id)))).scalars()
@@ -246,7 +283,8 @@ class Import:
         # Comparing whole rows is for the few keys that stand in several.
         again, equal = "count(*) > 1", f"count(DISTINCT ROW({_IDENTITY_CONTENTS[kind]})) = 1"
         new = self._tx.execute(text(statement.replace("{having}", "count(*) = 1"))).rowcount
-        new += self._tx.execute(text(statement.replace("{having}", f"{again} AND {equal}"))).rowcount
+        if new < self._staged[kind]:
+            new += self._tx.execute(text(statement.replace("{having}", f"{again} AND {equal}"))).rowcount
         if new > ANALYZE_ROWS_MIN:
             # The planner would otherwise still believe these tables to be small.
             self._tx.execute(text(f"ANALYZE {_IDENTITY_TABLES[kind]}"))
@@ -271,7 +309,7 @@ class Import:
         )
         self._judge_repeated_keys(kind)
         if target.shared or kind in _AFTERWARDS:
-            self._tx.execute(text(f"ANALYZE result_{kind}"))
+            self._analyze(f"result_{kind}")
         if target.shared:
             self._keep_what_we_changed(kind)
         for statement in _AFTERWARDS.get(kind, ()):
@@ -318,7 +356,8 @@ class Import:
                 SELECT DISTINCT ON (r.part, r.line) r.part, r.line,
                        ROW({_listed("t", target.values)}) IS NOT DISTINCT FROM ROW({_listed("r", target.values)}) AS again
                 FROM result_{kind} r JOIN {target.table} t ON {_match(target, "r", "t")} AND t.source = {self._name()}
-                WHERE r.outcome IN ('new', 'changed')
+                LEFT JOIN import_batch b ON b.id = t.import_batch_id
+                WHERE r.outcome IN ('new', 'changed') AND b.withdrawn_at IS NULL
                 ORDER BY r.part, r.line, t.id DESC
             )
             UPDATE result_{kind} r SET outcome = 'same' FROM said WHERE said.again AND said.part = r.part AND said.line = r.line
@@ -351,24 +390,33 @@ class Import:
     def _contact_values(self) -> None:
         """Who owns a value: claimed when first seen, shared once two parties have it; what is known better stays."""
         values = {"at": self._learned_at, "now": self.now, "source": self._source, "batch": self.batch_id}
-        for statement in _CONTACT_VALUES:
-            self._tx.execute(text(statement), values if ":at" in statement else {})
+        self._tx.execute(_VALUES)
+        self._analyze("import_value")
+        self._tx.execute(_OWNERSHIP)
+        self._tx.execute(_OWNERSHIP_OLD, values)
+        self._tx.execute(_OWNERSHIP_NEW, values)
 
     def _zones(self) -> None:
         """Zones of every party that is new, changed, or has a new or changed contact point: union of place and numbers."""
-        self._tx.execute(_AFFECTED)
+        areas = self._tables.postal_areas
+        self._tx.execute(text(_AFFECTED.format(countries=", ".join(f"'{country}'" for country in sorted(areas.countries)))))
         self._tx.execute(_PLACES)
-        places = self._tx.execute(text("SELECT DISTINCT country, region FROM import_affected")).all()
+        places = self._tx.execute(text("SELECT DISTINCT country, region, postal_code FROM import_affected")).all()
         known = [
-            {"country": country, "region": region, "zones": place_zones(country, region, self._tables)}
-            for country, region in places
+            {
+                "country": country,
+                "region": region,
+                "postal_code": code,
+                "zones": place_zones(country, region, self._tables, areas.of(country, code)),
+            }
+            for country, region, code in places
             if country
         ]
         if known:
-            self._tx.execute(text("INSERT INTO import_place VALUES (:country, :region, :zones)"), known)
-        self._tx.execute(text("ANALYZE import_affected"))
+            self._tx.execute(text("INSERT INTO import_place VALUES (:country, :region, :postal_code, :zones)"), known)
+        self._analyze("import_affected")
         self._tx.execute(_ZONES)
-        self._tx.execute(text("ANALYZE import_zones"))
+        self._analyze("import_zones")
 
     def _derive_zones_again(self) -> None:
         values = {"at": self._learned_at, "batch": self.batch_id, "now": self.now}
@@ -446,7 +494,7 @@ def _spoken(column: str) -> str:
     return {"digest": "name", "blind_index": "value"}.get(column, column.removesuffix("_minor"))
 
 
-def _copied(form: pl.DataType, name: str) -> pl.Expr:
+def _as_csv(form: pl.DataType, name: str) -> pl.Expr:
     """A column as COPY's CSV writes it."""
     column = pl.col(name)
     if isinstance(form, pl.List):
@@ -562,7 +610,10 @@ _CREDITOR_CHANGE: Final = text(
     "UPDATE creditor SET name = :name, role = :role, country = :country, licence = :licence, page_domain = :page_domain, "
     "senders = :senders WHERE external_id = :external_id"
 )
-_SEEN: Final = text("SELECT EXISTS (SELECT FROM import_batch WHERE file_hash = :file_hash AND mapping = :name AND finished_at IS NOT NULL)")
+_SEEN: Final = text(
+    "SELECT EXISTS (SELECT FROM import_batch WHERE file_hash = :file_hash AND mapping = :name AND finished_at IS NOT NULL "
+    "AND withdrawn_at IS NULL)"
+)
 _POLICY: Final = text(
     "INSERT INTO policy_version (hash, kind, name, body) VALUES (:hash, 'mapping', :name, :body) ON CONFLICT (hash) DO NOTHING"
 )
@@ -579,6 +630,15 @@ _TOUCHED: Final = """
     WHERE l.creditor_id = {creditor} AND l.external_id IN (
         SELECT external_id FROM stage_loans UNION ALL SELECT loan FROM stage_instalments UNION ALL SELECT loan FROM stage_payments
         UNION ALL SELECT loan FROM stage_allocations UNION ALL SELECT loan FROM stage_holds)
+    UNION
+    SELECT o.party_id FROM party p
+    JOIN loan_party lp ON lp.party_id = p.id AND lp.superseded_at IS NULL
+    JOIN loan_party o ON o.loan_id = lp.loan_id AND o.superseded_at IS NULL
+    WHERE p.creditor_id = {creditor} AND p.external_id IN (SELECT party FROM stage_holds WHERE all_liable)
+    UNION
+    -- Whoever else has a number that comes in, at any creditor: it becomes shared, and is not written to any more.
+    SELECT cp.party_id FROM contact_point_version v JOIN contact_point cp ON cp.id = v.contact_point_id
+    WHERE v.superseded_at IS NULL AND v.blind_index IN (SELECT blind_index FROM stage_contact_points)
     """
 _CONTACTS: Final = text("""
     INSERT INTO contact_event (business_date, party_id, at, channel, direction, loans, contact_point_id, counterparty, purpose, result,
@@ -587,42 +647,46 @@ _CONTACTS: Final = text("""
         r.counts, r.jurisdiction, r.external_id, :source, :at
     FROM result_contacts r WHERE r.outcome = 'new' ORDER BY r.part, r.line
     """)
-_CONTACT_VALUES: Final = (
-    """
+_VALUES: Final = text("""
     CREATE TEMP TABLE import_value ON COMMIT DROP AS
     SELECT v.blind_index, CASE WHEN count(DISTINCT cp.party_id) > 1 THEN 'shared' ELSE 'claimed' END AS ownership
     FROM contact_point_version v JOIN contact_point cp ON cp.id = v.contact_point_id
     WHERE v.superseded_at IS NULL AND v.blind_index IN (SELECT blind_index FROM result_contact_points WHERE outcome IN ('new', 'changed'))
     GROUP BY v.blind_index
-    """,
-    "ANALYZE import_value",
-    """
+    """)
+_OWNERSHIP: Final = text("""
     CREATE TEMP TABLE import_ownership ON COMMIT DROP AS
     SELECT i.blind_index, i.ownership, t.id AS version_id FROM import_value i
     LEFT JOIN contact_value t ON t.blind_index = i.blind_index AND t.superseded_at IS NULL
     WHERE t.id IS NULL OR (i.ownership = 'shared' AND t.ownership IN ('claimed', 'verified'))
-    """,
-    "UPDATE contact_value t SET superseded_at = :at FROM import_ownership i WHERE t.id = i.version_id",
-    """
+    """)
+_OWNERSHIP_OLD: Final = text("UPDATE contact_value t SET superseded_at = :at FROM import_ownership i WHERE t.id = i.version_id")
+_OWNERSHIP_NEW: Final = text("""
     INSERT INTO contact_value (blind_index, ownership, effective_at, recorded_at, source, import_batch_id)
     SELECT i.blind_index, i.ownership, :now, :at, :source, :batch FROM import_ownership i
-    """,
-)
-_AFFECTED: Final = text("""
+    """)
+# A postal code of a country without postal areas says nothing: it would only make one place many.
+_AFFECTED: Final = """
     CREATE TEMP TABLE import_affected ON COMMIT DROP AS
-    SELECT r.party_id, r.country, r.region, r.known_zone, true AS rewritten FROM result_parties r WHERE r.outcome IN ('new', 'changed')
+    SELECT r.party_id, r.country, r.region, CASE WHEN r.country IN ({countries}) THEN r.postal_code END AS postal_code, r.known_zone,
+           true AS rewritten
+    FROM result_parties r WHERE r.outcome IN ('new', 'changed')
     UNION ALL
-    SELECT v.party_id, v.country, v.region, v.known_zone, false FROM party_version v
+    SELECT v.party_id, v.country, v.region, CASE WHEN v.country IN ({countries}) THEN v.postal_code END, v.known_zone, false
+    FROM party_version v
     WHERE v.superseded_at IS NULL
       AND v.party_id IN (SELECT c.party_id FROM result_contact_points c WHERE c.outcome IN ('new', 'changed'))
       AND v.party_id NOT IN (SELECT r.party_id FROM result_parties r WHERE r.outcome IN ('new', 'changed'))
-    """)
-_PLACES: Final = text("CREATE TEMP TABLE import_place (country text NOT NULL, region text, zones text[] NOT NULL) ON COMMIT DROP")
+    """
+_PLACES: Final = text(
+    "CREATE TEMP TABLE import_place (country text NOT NULL, region text, postal_code text, zones text[] NOT NULL) ON COMMIT DROP"
+)
 _ZONES: Final = text("""
     CREATE TEMP TABLE import_zones ON COMMIT DROP AS
     WITH found AS (
         SELECT a.party_id, unnest(pl.zones) AS zone FROM import_affected a
-        JOIN import_place pl ON pl.country = a.country AND pl.region IS NOT DISTINCT FROM a.region
+        JOIN import_place pl ON pl.country = a.country AND coalesce(pl.region, '') = coalesce(a.region, '')
+            AND coalesce(pl.postal_code, '') = coalesce(a.postal_code, '')
         UNION ALL
         SELECT cp.party_id, unnest(v.zones) FROM import_affected a JOIN contact_point cp ON cp.party_id = a.party_id
         JOIN contact_point_version v ON v.contact_point_id = cp.id AND v.superseded_at IS NULL AND v.status = 'active'

@@ -22,9 +22,10 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, text
 
 from config.replies import ReplyPolicy
-from ledger import answers, attempts, clock, outbox, replies, vault
+from ledger import addresses, attempts, clock, lessons, replies, reply_windows, vault
 from ledger.attempts import StatusEvent
 from ledger.engine import connection
+from ledger.replies import PRESSED, Pressed
 
 _log = logging.getLogger(__name__)
 
@@ -58,8 +59,10 @@ class Vocabulary:
 
     Attributes:
         state_of: Provider and its status → one of `attempts.PROVIDER_STATES`, or None where it says nothing.
-        meaning_of: Error code → what it says of the contact point: `invalid`, `unreachable`, `opted_out` or `nothing`.
+        meaning_of: Error code → what it teaches (ledger/lessons.py): `invalid`, `unreachable`, `opted_out`, `again_soon`, ..., `nothing`.
+        result_of: Provider and its status → how a call ended, in the words of CASES.md, or None.
         intent_of: Provider's own reading of a reply (OptOutType) → an intent, or None.
+        intent_of_button: What a button of our own stands for that was tapped in place of writing → an intent, or None.
         replies: How people's answers are read.
     """
 
@@ -67,6 +70,8 @@ class Vocabulary:
     meaning_of: Callable[[str | None], str]
     intent_of: Callable[[str | None], str | None]
     replies: ReplyPolicy
+    intent_of_button: Callable[[str | None], str | None] = lambda _: None
+    result_of: Callable[[str, str], str | None] = lambda _, __: None
 
 
 def keep(tx: Connection, said: Sequence[Said]) -> dict[int, str]:
@@ -87,7 +92,8 @@ def keep(tx: Connection, said: Sequence[Said]) -> dict[int, str]:
     kept = {(row.provider, row.provider_id, row.status): row for row in tx.execute(_KEEP, {"rows": rows, "at": clock.now(tx)})}
     fresh = [(kept[key].id, first[key]) for key in asked if kept[key].times_received == asked[key]["times"]]
     if fresh:
-        tx.execute(_KEEP_PAYLOAD, [_payload(event_id, one) for event_id, one in fresh])
+        payloads, key_ids = zip(*(vault.encrypt(json.dumps(one.fields, ensure_ascii=False)) for _, one in fresh), strict=True)
+        tx.execute(_KEEP_PAYLOADS, {"events": [event_id for event_id, _ in fresh], "payloads": list(payloads), "key_ids": list(key_ids)})
     return {kept[key].id: kept[key].kind for key in asked}
 
 
@@ -154,11 +160,6 @@ def _applied(event_ids: Sequence[int], vocabulary: Vocabulary) -> int | None:
         return None
 
 
-def _payload(event_id: int, said: Said) -> dict[str, Any]:
-    payload, key_id = vault.encrypt(json.dumps(said.fields, ensure_ascii=False))
-    return {"event": event_id, "payload": payload, "key_id": key_id}
-
-
 def _apply_statuses(tx: Connection, events: Sequence[Row[Any]], vocabulary: Vocabulary) -> dict[int, str]:
     """Move the attempts that statuses and acknowledgements are about."""
     effects: dict[int, str] = {}
@@ -172,27 +173,22 @@ def _apply_statuses(tx: Connection, events: Sequence[Row[Any]], vocabulary: Voca
         provider_id = event.provider_id if event.kind == "status" else None
         told.append(
             StatusEvent(
-                event_id=event.id, token=event.token, provider_id=provider_id, state=state, error_code=event.error_code, at=event.at
+                event_id=event.id,
+                token=event.token,
+                provider_id=provider_id,
+                state=state,
+                error_code=event.error_code,
+                at=event.at,
+                result=vocabulary.result_of(event.provider, event.status),
             )
         )
     if told:
         effects |= attempts.apply_provider_events(tx, told, at=clock.now(tx))
     for event in events:
         if effects[event.id] == "applied" and vocabulary.state_of(event.provider, event.status) in attempts.PROVIDER_ENDS:
-            _learn(tx, event, vocabulary.meaning_of(event.error_code))
+            meaning = vocabulary.meaning_of(event.error_code)
+            lessons.learn(tx, provider=event.provider, token=event.token, provider_id=event.provider_id, at=event.at, meaning=meaning)
     return effects
-
-
-def _learn(tx: Connection, event: Row[Any], meaning: str) -> None:
-    """Keep what a failure says about the contact point or the person; the borrower is locked already."""
-    if meaning == "nothing":
-        return
-    about = tx.execute(_ABOUT, {"token": event.token, "provider_id": event.provider_id}).one()
-    source = f"provider:{event.provider}"
-    if meaning == "opted_out":
-        answers.opt_out(tx, [about.party_id], [about.channel], at=event.at, source=source)
-    else:
-        outbox.retire_contact_points(tx, [about.contact_point_id], at=event.at, source=source, status=meaning)
 
 
 def _apply_message(tx: Connection, event: Row[Any], vocabulary: Vocabulary) -> str:
@@ -200,15 +196,35 @@ def _apply_message(tx: Connection, event: Row[Any], vocabulary: Vocabulary) -> s
     if event.payload_encrypted is None:
         return "payload_dropped"
     fields = json.loads(vault.decrypt(event.payload_encrypted, event.key_id))
+    tapped = vocabulary.intent_of_button(fields.get("ButtonPayload"))
     message = replies.Inbound(
         event_id=event.id,
         provider_id=event.provider_id,
         sender=fields.get("From", ""),
-        text=fields.get("Body", ""),
-        provider_says=vocabulary.intent_of(fields.get("OptOutType")),
+        # The words on a button are ours: what it stands for is known, and they are not read as if she had written them.
+        text="" if tapped else fields.get("Body") or fields.get("ButtonText", ""),
+        provider_says=tapped or vocabulary.intent_of(fields.get("OptOutType")),
+        at=event.at,
+        said=_said(fields),
+    )
+    effect = replies.hear(tx, message, vocabulary.replies)
+    if message.said is not None:
+        # A key in a call opens no window for messages.
+        return effect
+    reply_windows.keep(
+        tx,
+        event_id=event.id,
+        sender=message.sender,
+        senders_of_ours=[fields.get("To", ""), fields.get("MessagingServiceSid", "")],
+        blind_index=vault.blind_index(addresses.split(message.sender)[1]),
         at=event.at,
     )
-    return replies.hear(tx, message, vocabulary.replies)
+    return effect
+
+
+def _said(fields: Mapping[str, str]) -> Pressed | None:
+    """What a pressed key, or a colleague who took it down, says without words; None where somebody wrote."""
+    return replies.pressed_of(fields[PRESSED]) if PRESSED in fields else None
 
 
 def counts_waiting(tx: Connection) -> int:
@@ -231,10 +247,14 @@ _KEEP = text("""
     ON CONFLICT ON CONSTRAINT provider_event_once DO UPDATE SET times_received = provider_event.times_received + excluded.times_received
     RETURNING id, provider, provider_id, kind, status, times_received
 """)
-_KEEP_PAYLOAD = text("INSERT INTO provider_event_payload (provider_event_id, payload_encrypted, key_id) VALUES (:event, :payload, :key_id)")
+# One statement for all: a row each would cost a turn each.
+_KEEP_PAYLOADS = text("""
+    INSERT INTO provider_event_payload (provider_event_id, payload_encrypted, key_id)
+    SELECT * FROM unnest(CAST(:events AS bigint[]), CAST(:payloads AS bytea[]), CAST(:key_ids AS text[]))
+""")
 _LOCK = text("""
     SELECT e.id, e.provider, e.provider_id, e.kind, e.status, e.token, e.error_code, e.at, p.payload_encrypted, p.key_id
-    FROM provider_event e LEFT JOIN provider_event_payload p ON p.provider_event_id = e.id
+    FROM provider_event e LEFT JOIN provider_event_payload p ON p.provider_event_id = e.id AND e.kind = 'inbound'
     WHERE e.id = ANY(:events) AND e.applied_at IS NULL
     ORDER BY e.id
     FOR UPDATE OF e SKIP LOCKED
@@ -247,8 +267,3 @@ _APPLIED = text("""
 _WAITING = text("SELECT id, kind FROM provider_event WHERE applied_at IS NULL ORDER BY id LIMIT :at_most")
 _COUNT_WAITING = text("SELECT count(*) FROM provider_event WHERE applied_at IS NULL")
 _EVENTS = text("SELECT status, times_received, effect FROM provider_event WHERE provider_id = :provider_id ORDER BY id")
-_ABOUT = text("""
-    SELECT party_id, contact_point_id, channel FROM attempt
-    WHERE token = :token OR (CAST(:token AS uuid) IS NULL AND provider_id = :provider_id)
-    LIMIT 1
-""")

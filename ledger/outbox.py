@@ -18,6 +18,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from ledger.senders import sender_of
+
 EVERY_PARTY: Final = (0, 2**63 - 1)
 
 
@@ -41,6 +43,7 @@ class Planned:
     sender: str | None
     value_encrypted: bytes | None = field(repr=False)
     key_id: str | None
+    blind_index: bytes | None = field(repr=False, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,15 @@ class Contact:
     commitment: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueLane:
+    """A part of a run in which something has come due; `shard` is None for borrowers whom no shard holds."""
+
+    campaign_run_id: int
+    shard: int | None
+    due: int
+
+
 def wall_clock(connection: Connection) -> datetime:
     """The database's wall clock now: leases and deadlines are kept by it alone."""
     return connection.execute(_WALL_CLOCK).scalar_one()  # type: ignore[no-any-return]  # a timestamptz
@@ -64,8 +76,27 @@ def channels_planned(connection: Connection, *, campaign_run_id: int, parties: t
     return set(connection.execute(_CHANNELS, {"run": campaign_run_id, "first": parties[0], "last": parties[1]}).scalars())
 
 
+def lanes_due(connection: Connection, *, at: datetime, at_most: int) -> list[DueLane]:
+    """Parts of any run, of any stage, in which something is due now, what expires first coming first.
+
+    Args:
+        connection: Any.
+        at: Business instant: due is what may be sent after it, has not expired and is not paused.
+        at_most: So many parts.
+    """
+    return [DueLane(**row._mapping) for row in connection.execute(_LANES_DUE, {"at": at, "at_most": at_most})]  # noqa: SLF001  # SQLAlchemy's public name for a row as a mapping
+
+
 def claim_borrowers(
-    connection: Connection, *, campaign_run_id: int, channel: str, parties: tuple[int, int], after: int, at: datetime, at_most: int
+    connection: Connection,
+    *,
+    campaign_run_id: int,
+    channel: str,
+    parties: tuple[int, int],
+    after: int,
+    at: datetime,
+    at_most: int,
+    rank_max: str | None = None,
 ) -> list[int]:
     """Lock borrowers who have an attempt due on a channel, in the order of their ids, passing over whom another lane holds.
 
@@ -77,6 +108,7 @@ def claim_borrowers(
         after: Only parties with a higher id.
         at: Business instant: due is what may be sent after it, has not expired and is not paused.
         at_most: How many.
+        rank_max: Only whose rank in the run is no higher (`ledger.campaigns.Run.rank_max`); None = everybody.
 
     Returns:
         Party ids, ascending.
@@ -88,6 +120,7 @@ def claim_borrowers(
         "last": parties[1],
         "at": at,
         "at_most": at_most,
+        "rank": rank_max,
     }
     return list(connection.execute(_CLAIM, keys).scalars())
 
@@ -158,24 +191,41 @@ _WALL_CLOCK = text("SELECT clock_timestamp()")
 _CHANNELS = text("""
     SELECT DISTINCT channel FROM attempt WHERE campaign_run_id = :run AND state = 'planned' AND party_id BETWEEN :first AND :last
 """)
-_PAUSED = """EXISTS (
+_PAUSED = f"""EXISTS (
         SELECT 1 FROM pause w
         WHERE w.superseded_at IS NULL AND w.starts_at <= :at AND (w.until IS NULL OR w.until > :at)
           AND (w.creditor_id IS NULL OR w.creditor_id = p.creditor_id)
           AND (w.stage IS NULL OR w.stage = a.stage)
-          AND (w.channel IS NULL OR w.channel = a.channel))"""
+          AND (w.channel IS NULL OR w.channel = a.channel)
+          AND (w.sender IS NULL OR w.sender = (SELECT {sender_of("s", "a")} FROM creditor s WHERE s.id = p.creditor_id))
+          AND w.jurisdiction IS NULL)"""  # noqa: S608  # no text from outside
+_LANES_DUE = text(f"""
+    SELECT a.campaign_run_id, s.shard, count(*) AS due
+    FROM attempt a
+    JOIN campaign_run r ON r.id = a.campaign_run_id AND NOT r.preview AND r.state IN ('open', 'closed')
+     AND r.approval IN ('none', 'approved')
+     AND (r.canary IN ('none', 'passed') OR (r.canary = 'trying' AND md5(r.seed || ' ' || a.party_id) <= r.canary_rank))
+    JOIN party p ON p.id = a.party_id
+    LEFT JOIN campaign_shard s ON s.campaign_run_id = a.campaign_run_id AND a.party_id BETWEEN s.first_party_id AND s.last_party_id
+    WHERE a.state = 'planned' AND a.send_after <= :at AND a.expires_at > :at AND NOT {_PAUSED}
+    GROUP BY a.campaign_run_id, s.shard
+    ORDER BY min(a.expires_at), a.campaign_run_id, s.shard LIMIT :at_most
+""")  # noqa: S608  # no text from outside
 # Locks only: the attempt may have been read before the wait of another, and is read again below.
 _CLAIM = text(f"""
     SELECT a.party_id
     FROM attempt a JOIN party p ON p.id = a.party_id
     WHERE a.campaign_run_id = :run AND a.state = 'planned' AND a.channel = :channel AND a.party_id BETWEEN :first AND :last
       AND a.send_after <= :at AND a.expires_at > :at AND NOT {_PAUSED}
+      AND (CAST(:rank AS text) IS NULL
+           OR md5((SELECT r.seed FROM campaign_run r WHERE r.id = :run) || ' ' || a.party_id) <= CAST(:rank AS text))
     ORDER BY a.party_id LIMIT :at_most
     FOR UPDATE OF p SKIP LOCKED
 """)  # noqa: S608  # no text from outside
 _PLANNED = text(f"""
     SELECT a.business_date, a.id, a.party_id, a.contact_point_id, a.channel, a.purpose, a.message, a.locale, a.token, a.send_after,
-           a.expires_at, c.name AS creditor_name, c.role AS creditor_role, c.senders ->> a.channel AS sender, v.value_encrypted, v.key_id
+           a.expires_at, c.name AS creditor_name, c.role AS creditor_role, {sender_of("c", "a")} AS sender, v.value_encrypted, v.key_id,
+           v.blind_index
     FROM attempt a
     JOIN party p ON p.id = a.party_id
     JOIN creditor c ON c.id = p.creditor_id

@@ -1,34 +1,26 @@
-"""Making and checking the schema: create the database, migrate it, keep and bring back a backup.
+"""Making and checking the schema: create the database, migrate it, say where it stands.
 
 In:   the ledger's address.
-Out:  a database at the newest migration; a backup file in pg_dump's custom format.
+Out:  a database at the newest migration.
 Pure: no.
 """
 
 from __future__ import annotations
 
 import io
-import os
-import re
-import shutil
-import subprocess
 from contextlib import redirect_stdout
-from pathlib import Path
+from functools import lru_cache
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from config.settings import HOUSE
-from ledger import embedded
 from ledger.engine import database_url, engine_of
-
-
-class BackupError(RuntimeError):
-    """A backup could not be written or read back; the message says why."""
 
 
 def create_database(address: str) -> None:
@@ -48,12 +40,17 @@ def drop_database(address: str) -> None:
         connection.execute(text(f'DROP DATABASE IF EXISTS "{url.database}" WITH (FORCE)'))
 
 
-def migrate(address: str | None = None) -> None:
-    """Bring the ledger to the newest migration, creating its database where it is missing."""
+def migrate(address: str | None = None, *, to: str = "head") -> None:
+    """Bring the ledger to the newest migration, creating its database where it is missing.
+
+    Args:
+        address: Of the ledger; None = the one of the settings.
+        to: Another revision to stop at; for the tests of upgrades.
+    """
     address = address or database_url()
     create_database(address)
     with engine_of(address).begin() as connection:
-        command.upgrade(_alembic(connection), "head")
+        command.upgrade(_alembic(connection), to)
 
 
 def drift(address: str | None = None) -> str | None:
@@ -66,32 +63,26 @@ def drift(address: str | None = None) -> str | None:
     return None
 
 
-def backup(file: Path) -> None:
-    """Write the whole ledger to `file`, in pg_dump's custom format.
+@lru_cache(maxsize=1)
+def known_revisions() -> tuple[str, ...]:
+    """Every migration that this version knows, the first one first; the last is the newest."""
+    return tuple(reversed([script.revision for script in ScriptDirectory.from_config(_alembic(None)).walk_revisions()]))
 
-    Raises:
-        BackupError: The file exists already, or pg_dump refuses.
+
+def revision(connection: Connection) -> str | None:
+    """The migration at which the ledger stands; None where it has no tables yet."""
+    if connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
+
+
+def is_behind(found: str | None) -> bool:
+    """Whether a ledger at this revision must be migrated before this version may use it.
+
+    One that a newer version has migrated is not behind: migrations leave the running version working.
     """
-    if file.exists():
-        raise BackupError(f"{file} exists already; a backup is never overwritten")
-    _run("pg_dump", ["--format=custom", "--file", str(file)], database_url())
-
-
-def restore(file: Path) -> None:
-    """Bring a backup back into an empty ledger.
-
-    Raises:
-        BackupError: There is no such file, or the ledger already holds tables.
-    """
-    if not file.exists():
-        raise BackupError(f"{file}: no such file")
-    address = database_url()
-    create_database(address)
-    with engine_of(address).connect() as connection:
-        tables = connection.scalar(text("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"))
-    if tables:
-        raise BackupError("the ledger is not empty; restore into a new database (set TIDEOVER_DATABASE_URL or TIDEOVER_DATA_DIR)")
-    _run("pg_restore", ["--exit-on-error", "--no-owner", str(file)], address)
+    return found is None or (found in known_revisions() and found != known_revisions()[-1])
 
 
 def _alembic(connection: object) -> Config:
@@ -99,27 +90,3 @@ def _alembic(connection: object) -> Config:
     config.set_main_option("script_location", str(HOUSE / "ledger" / "migrations"))
     config.attributes["connection"] = connection
     return config
-
-
-def _run(program: str, arguments: list[str], address: str) -> None:
-    """Run a PostgreSQL client program; the password travels in the environment, never on the command line."""
-    url = make_url(address)
-    target = url.set(password=None).render_as_string() if url.password else address
-    environment = {**os.environ, **({"PGPASSWORD": str(url.password)} if url.password else {})}
-    with engine_of(address).connect() as connection:
-        major = int(connection.scalar(text("SHOW server_version_num"))) // 10_000
-    command_line = [str(_client(program, major)), "--dbname", target, *arguments]
-    done = subprocess.run(command_line, check=False, capture_output=True, text=True, env=environment)
-    if done.returncode != 0:
-        raise BackupError(f"{program}: {done.stderr.strip()[-1000:]}")
-
-
-def _client(program: str, major: int) -> Path:
-    """The client program of the server's own major: an older one cannot read it, a newer one says what it does not know."""
-    found = shutil.which(program)
-    for path in (embedded.program(program), Path(f"/usr/lib/postgresql/{major}/bin/{program}"), *([Path(found)] if found else [])):
-        if path.exists():
-            version = subprocess.run([path, "--version"], check=True, capture_output=True, text=True).stdout
-            if re.search(rf"\) {major}\b", version):
-                return path
-    raise BackupError(f"no {program} of PostgreSQL {major} is on this machine; install the client programs of that version")

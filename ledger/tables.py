@@ -33,10 +33,13 @@ from sqlalchemy import (
     Index,
     Text,
     UniqueConstraint,
+    Uuid,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
+
+from decisions.words import CHANNELS, HOLD_KINDS, RESULTS
 
 ATTEMPT_STATES = (
     "planned",
@@ -58,65 +61,16 @@ ATTEMPT_STATES = (
 # A live attempt either may still reach the person or already has: no second one for the same borrower, day and stage.
 LIVE_ATTEMPT_STATES = ("planned", "submitting", "accepted", "sent", "delivered", "read", "replied", "unknown", "parked")
 
-CHANNELS = (
-    "sms",
-    "voice",
-    "call",
-    "push",
-    "in_app",
-    "whatsapp",
-    "messenger",
-    "rcs",
-    "email",
-    "letter",
-    "visit",
-    "social_public",
-)
-CONTACT_RESULTS = (
-    "no_answer",
-    "busy",
-    "not_in_service",
-    "dropped",
-    "voicemail",
-    "limited_content_voicemail",
-    "ringless_voicemail",
-    "conversation",
-    "delivered",
-    "read",
-    "undelivered",
-    "failed",
-    "wrong_number",
-    "sent",
-    "received",
-)
-HOLD_KINDS = (
-    "dispute",
-    "cease",
-    "refusal_to_pay",
-    "hardship",
-    "bankruptcy",
-    "deceased",
-    "breathing_space",
-    "mental_health_crisis",
-    "attorney",
-    "complaint",
-    "fraud",
-    "paid_claimed",
-    "promise",
-    "disaster",
-    "illness",
-    "bereavement",
-    "military",
-    "plan",
-    "placed",
-    "sold",
-    "litigation",
-    "debt_adviser",
-    "callback",
-    "economic_abuse",
-    "identity_theft",
-)
 STAGES = ("pre_due", "early", "mid", "late", "recovery")
+# Runs that treat nobody's lateness: their messages put right, remind of a promise, or answer, whatever stage a person is in.
+# `callback` and `call` are dialled by a person (gate/dial.py): who asked for it, and whom no message reached.
+SERVICES = ("correction", "promise", "reply", "confirmation", "callback", "call")
+# Whether people have said yes to a run (ledger/run_approvals.py). A run sends in the first two of them, and in no other.
+SENDING_APPROVALS = ("none", "approved")
+# Whether few go first, and how it stands with them (ledger/canaries.py). A run sends in the first three, in `trying` to the few alone.
+SENDING_CANARIES = ("none", "trying", "passed")
+RUN_CANARIES = (*SENDING_CANARIES, "undecided", "untried", "stopped")
+RUN_APPROVALS = (*SENDING_APPROVALS, "undecided", "awaiting", "narrowing", "rejected", "lapsed")
 
 
 def _one_of(column: str, values: tuple[str, ...], name: str) -> CheckConstraint:
@@ -189,6 +143,12 @@ class ImportBatch(SQLModel, table=True):
     """One import of one set of files: what was read, and what became of each row."""
 
     __tablename__: ClassVar[str] = "import_batch"
+    __table_args__ = (
+        CheckConstraint(
+            "(withdrawn_at IS NULL) = (withdrawn_by IS NULL) AND (withdrawn_at IS NULL) = (withdrawn_because IS NULL)",
+            name="import_batch_withdrawal_is_whole",
+        ),
+    )
 
     id: int | None = _identity()
     mapping: str = Field(sa_type=Text)
@@ -197,6 +157,10 @@ class ImportBatch(SQLModel, table=True):
     started_at: datetime = _recorded()
     finished_at: datetime | None = _instant(nullable=True)
     counts: dict[str, Any] = _json()
+    # Taken back by somebody: its rows stay, and are not in force any more (ledger/withdrawals.py).
+    withdrawn_at: datetime | None = _instant(nullable=True)
+    withdrawn_by: str | None = Field(default=None, sa_type=Text)
+    withdrawn_because: str | None = Field(default=None, sa_type=Text)
 
 
 class Feed(Fact, table=True):
@@ -526,6 +490,7 @@ class ContactValue(Fact, table=True):
     __table_args__ = (
         _one_of("ownership", ("claimed", "verified", "shared", "reassigned", "wrong"), "contact_value_ownership"),
         _current("contact_value_current", "blind_index"),
+        Index("contact_value_of_value", "blind_index"),
     )
 
     id: int | None = _identity()
@@ -691,7 +656,7 @@ class Hold(Fact, table=True):
 
 
 class Pause(Fact, table=True):
-    """Operations stop contact: everything, a creditor, a stage, a channel. In force while not lifted."""
+    """Operations stop contact: everything, a creditor, a stage, a channel, a jurisdiction, a sender. In force while not lifted."""
 
     __tablename__: ClassVar[str] = "pause"
 
@@ -699,9 +664,93 @@ class Pause(Fact, table=True):
     creditor_id: int | None = _big(nullable=True, foreign_key="creditor.id")
     stage: str | None = Field(default=None, sa_type=Text)
     channel: str | None = Field(default=None, sa_type=Text)
+    jurisdiction: str | None = Field(default=None, sa_type=Text)
+    sender: str | None = Field(default=None, sa_type=Text)
     reason: str = Field(sa_type=Text)
+    # Who paused; on the version that ends it, who resumed.
+    said_by: str | None = Field(default=None, sa_type=Text)
     starts_at: datetime = _instant()
     until: datetime | None = _instant(nullable=True)
+
+
+class Drill(SQLModel, table=True):
+    """A kill-switch drill: a pause while messages were on their way, and how long after it the last call was begun."""
+
+    __tablename__: ClassVar[str] = "drill"
+    __table_args__ = (
+        _one_of("verdict", ("passed", "failed", "nothing_under_way"), "drill_verdict"),
+        CheckConstraint("(verdict = 'nothing_under_way') = (pause_id IS NULL)", name="drill_measures_a_pause"),
+        CheckConstraint("(pause_id IS NULL) = (paused_at IS NULL)", name="drill_pause_is_whole"),
+    )
+
+    id: int | None = _identity()
+    # The business instant; `paused_at` is the database's wall clock when the pause was written.
+    at: datetime = _instant()
+    what: str = Field(sa_type=Text)
+    said_by: str = Field(sa_type=Text)
+    pause_id: int | None = _big(nullable=True, foreign_key="pause.id")
+    paused_at: datetime | None = _instant(nullable=True)
+    under_way: int
+    sent_after: int
+    # From `paused_at` until the last call that was begun after it; 0 = none was.
+    last_send_seconds: float
+    bound_seconds: float
+    verdict: str = Field(sa_type=Text)
+    recorded_at: datetime = _recorded()
+
+
+INCIDENT_KINDS = ("wrong_text", "wrong_portfolio", "provider_outage", "violation", "privacy", "complaint", "other")
+
+
+class Incident(SQLModel, table=True):
+    """Something went wrong for people: what, when, and how its list of them was chosen. The list and the notes are rows of their own."""
+
+    __tablename__: ClassVar[str] = "incident"
+    __table_args__ = (
+        _one_of("kind", INCIDENT_KINDS, "incident_kind"),
+        CheckConstraint("until IS NULL OR since IS NULL OR until >= since", name="incident_interval"),
+    )
+
+    id: int | None = _identity()
+    kind: str = Field(sa_type=Text)
+    title: str = Field(sa_type=Text)
+    since: datetime | None = _instant(nullable=True)
+    until: datetime | None = _instant(nullable=True)
+    # How the list was chosen; the list itself does not change any more.
+    selection: dict[str, Any] = _json()
+    opened_by: str = Field(sa_type=Text)
+    opened_at: datetime = _instant()
+    recorded_at: datetime = _recorded()
+
+
+class IncidentPerson(SQLModel, table=True):
+    """One person whom an incident concerns, and the attempts that reached out to them with what was wrong."""
+
+    __tablename__: ClassVar[str] = "incident_person"
+
+    incident_id: int = Field(primary_key=True, sa_type=BigInteger, foreign_key="incident.id")
+    party_id: int = Field(primary_key=True, sa_type=BigInteger, foreign_key="party.id")
+    attempts: list[int] = Field(
+        default_factory=list, sa_type=ARRAY(BigInteger), nullable=False, sa_column_kwargs={"server_default": text("'{}'")}
+    )
+
+
+class IncidentNote(SQLModel, table=True):
+    """What somebody did about an incident, or wrote about it: append-only."""
+
+    __tablename__: ClassVar[str] = "incident_note"
+    __table_args__ = (
+        _one_of("kind", ("note", "correction_asked", "correction_planned", "closed", "reopened"), "incident_note_kind"),
+        Index("incident_note_of_incident", "incident_id"),
+    )
+
+    id: int | None = _identity()
+    incident_id: int = _big(foreign_key="incident.id")
+    kind: str = Field(sa_type=Text)
+    said_by: str = Field(sa_type=Text)
+    said: str = Field(sa_type=Text)
+    at: datetime = _instant()
+    recorded_at: datetime = _recorded()
 
 
 # --- what was in force, and who agreed to it ------------------------------------------------------------------------
@@ -712,7 +761,11 @@ class PolicyVersion(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "policy_version"
     __table_args__ = (
-        _one_of("kind", ("rules", "strategy", "message", "experiment", "mapping", "calendar", "ageing"), "policy_version_kind"),
+        _one_of(
+            "kind",
+            ("rules", "strategy", "message", "experiment", "mapping", "calendar", "ageing", "clearance"),
+            "policy_version_kind",
+        ),
     )
 
     hash: str = Field(primary_key=True, sa_type=Text)
@@ -746,6 +799,47 @@ class Approval(SQLModel, table=True):
     recorded_at: datetime = _recorded()
 
 
+class ApprovalCode(SQLModel, table=True):
+    """A one-time code that says who speaks: kept as a salted hash, for one person in one role, until a wall-clock instant."""
+
+    __tablename__: ClassVar[str] = "approval_code"
+    __table_args__ = (CheckConstraint("used_at IS NULL OR used_for IS NOT NULL", name="approval_code_used_for"),)
+
+    id: int | None = _identity()
+    salt: bytes
+    digest: bytes
+    person: str = Field(sa_type=Text)
+    role: str = Field(sa_type=Text)
+    # Who made it: the account on the machine, which is no proof of a person, and a trace.
+    made_by: str = Field(sa_type=Text)
+    # Only for this run; null = for any.
+    campaign_run_id: int | None = _big(nullable=True, foreign_key="campaign_run.id")
+    made_at: datetime = _recorded()
+    expires_at: datetime = _instant()
+    used_at: datetime | None = _instant(nullable=True)
+    used_for: str | None = Field(default=None, sa_type=Text)
+
+
+class ApprovalAnswer(SQLModel, table=True):
+    """What was answered to the question whether a run may send, and what came of it: each form once, wrong codes too."""
+
+    __tablename__: ClassVar[str] = "approval_answer"
+    __table_args__ = (
+        _one_of("outcome", ("asked", "approved", "rejected", "refused", "wrong_code"), "approval_answer_outcome"),
+        UniqueConstraint("campaign_run_id", "form", name="approval_answer_once"),
+    )
+
+    id: int | None = _identity()
+    campaign_run_id: int = _big(foreign_key="campaign_run.id")
+    subject_hash: str | None = Field(default=None, sa_type=Text)
+    # Which form, or which call on the terminal: the same one is never taken twice.
+    form: str = Field(sa_type=Text)
+    outcome: str = Field(sa_type=Text)
+    said: str = Field(sa_type=Text)
+    approval_code_id: int | None = _big(nullable=True, foreign_key="approval_code.id")
+    recorded_at: datetime = _recorded()
+
+
 # --- what we decided and did ----------------------------------------------------------------------------------------
 
 
@@ -754,15 +848,22 @@ class CampaignRun(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "campaign_run"
     __table_args__ = (
-        _one_of("stage", STAGES, "campaign_run_stage"),
+        _one_of("stage", (*STAGES, *SERVICES), "campaign_run_stage"),
         _one_of("state", ("open", "closed", "paused", "rejected"), "campaign_run_state"),
         UniqueConstraint("stage", "business_date", "scope", name="campaign_run_once"),
+        _one_of("approval", RUN_APPROVALS, "campaign_run_approval"),
+        _one_of("mode", ("sandbox", "allowlist", "live"), "campaign_run_mode"),
+        _one_of("canary", RUN_CANARIES, "campaign_run_canary"),
+        CheckConstraint("canary <> 'trying' OR canary_rank IS NOT NULL", name="campaign_run_canary_rank"),
+        CheckConstraint(
+            "approval <> 'awaiting' OR (approval_subject IS NOT NULL AND approval_until IS NOT NULL)", name="campaign_run_asks_whole"
+        ),
     )
 
     id: int | None = _identity()
     stage: str = Field(sa_type=Text)
     business_date: date
-    # Which part of the portfolio: 'all', or a country.
+    # Which part of the portfolio: 'all', or a country; of a service what it is about, such as 'incident-7'.
     scope: str = Field(sa_type=Text)
     state: str = Field(sa_type=Text)
     preview: bool
@@ -771,7 +872,90 @@ class CampaignRun(SQLModel, table=True):
     policy_hashes: dict[str, Any] = _json()
     opened_at: datetime = _instant()
     closed_at: datetime | None = _instant(nullable=True)
+    # The date was missed, or its run broke off; on this date a backfill caught up with it. It runs no more.
+    caught_up_on: date | None = Field(default=None)
     evidence_root: bytes | None = Field(default=None)
+    # Every run of a Prefect flow that opened this one or took it up again, oldest first; where its log and artifacts are.
+    flow_run_ids: list[UUID] = Field(
+        default_factory=list, sa_type=ARRAY(Uuid), nullable=False, sa_column_kwargs={"server_default": text("'{}'")}
+    )
+    recorded_at: datetime = _recorded()
+    # Whether people have said yes, and above how many contacts they are asked; null = they are not asked.
+    approval: str = Field(default="none", sa_type=Text, nullable=False, sa_column_kwargs={"server_default": text("'none'")})
+    approval_above: int | None = Field(default=None)
+    # Hash of what they are asked about (`approval.subject_hash`), since when and until when, by the wall clock.
+    approval_subject: str | None = Field(default=None, sa_type=Text)
+    approval_asked_at: datetime | None = _instant(nullable=True)
+    approval_until: datetime | None = _instant(nullable=True)
+    # The Prefect flow run that waits for their answer.
+    approval_flow_run: UUID | None = Field(default=None)
+    # At most so many contacts, where a person has said so; of whom is said by a rank that the run's seed gives.
+    approved_max: int | None = Field(default=None)
+    approved_rank: str | None = Field(default=None, sa_type=Text)
+    # TIDEOVER_MODE when it was opened.
+    mode: str = Field(default="sandbox", sa_type=Text, nullable=False, sa_column_kwargs={"server_default": text("'sandbox'")})
+    # Who goes first, by the same rank, and what is said of them.
+    canary: str = Field(default="none", sa_type=Text, nullable=False, sa_column_kwargs={"server_default": text("'none'")})
+    canary_rank: str | None = Field(default=None, sa_type=Text)
+    canary_said: str | None = Field(default=None, sa_type=Text)
+
+
+class Backfill(SQLModel, table=True):
+    """Past dates looked at again: decided again, caught up with, or recorded again. One open at a time of the same request."""
+
+    __tablename__: ClassVar[str] = "backfill"
+    __table_args__ = (
+        _one_of("kind", ("re_decide", "catch_up", "re_record"), "backfill_kind"),
+        CheckConstraint("last_on >= first_on", name="backfill_interval"),
+        Index("backfill_open_once", "key", unique=True, postgresql_where=text("finished_at IS NULL")),
+    )
+
+    id: int | None = _identity()
+    kind: str = Field(sa_type=Text)
+    # Hash of the whole request: the same one, started again, goes on where it was broken off.
+    key: str = Field(sa_type=Text)
+    request: dict[str, Any] = _json()
+    first_on: date
+    last_on: date
+    opened_at: datetime = _instant()
+    # Wall clock: facts recorded until then are looked at, in every step, however often it is broken off.
+    known_at: datetime = _instant()
+    finished_at: datetime | None = _instant(nullable=True)
+    recorded_at: datetime = _recorded()
+
+
+class BackfillStep(SQLModel, table=True):
+    """One date of a backfill, done: written once, in the transaction of what it found."""
+
+    __tablename__: ClassVar[str] = "backfill_step"
+
+    backfill_id: int = Field(primary_key=True, sa_type=BigInteger, foreign_key="backfill.id")
+    business_date: date = Field(primary_key=True)
+    counts: dict[str, Any] = _json()
+    recorded_at: datetime = _recorded()
+
+
+class BackfillDifference(SQLModel, table=True):
+    """What a backfill found to be different: of whom, before and after. Append-only; what it differs from stays as it is."""
+
+    __tablename__: ClassVar[str] = "backfill_difference"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["backfill_id", "business_date"], ["backfill_step.backfill_id", "backfill_step.business_date"], name="backfill_difference_step"
+        ),
+        CheckConstraint("before IS DISTINCT FROM after", name="backfill_difference_differs"),
+        Index("backfill_difference_of_date", "business_date", "what", "subject_id"),
+    )
+
+    backfill_id: int = Field(primary_key=True, sa_type=BigInteger)
+    business_date: date = Field(primary_key=True)
+    # decision/<stage> (of a party), ageing (of a loan), attempt and outcome and contact (of an attempt), promise (of a promise).
+    what: str = Field(primary_key=True, sa_type=Text)
+    subject_id: int = Field(primary_key=True, sa_type=BigInteger)
+    before: dict[str, Any] | None = _json(nullable=True)
+    after: dict[str, Any] | None = _json(nullable=True)
+    # The date in whose figures it counts: the date itself, or, where that month is closed, the day on which it became known.
+    booked_on: date
     recorded_at: datetime = _recorded()
 
 
@@ -861,6 +1045,7 @@ class Attempt(SQLModel, table=True):
         # A lane goes through a run in the order of the borrowers, which is the order of their locks.
         Index("attempt_due", "campaign_run_id", "party_id", postgresql_where=text("state = 'planned'")),
         Index("attempt_open", "call_deadline", postgresql_where=text("state IN ('submitting', 'unknown')")),
+        Index("attempt_parked", "id", postgresql_where=text("state = 'parked'")),
         Index("attempt_token", "token"),
         Index("attempt_provider_id", "provider_id", postgresql_where=text("provider_id IS NOT NULL")),
         Index("attempt_of_party", "party_id"),
@@ -887,6 +1072,10 @@ class Attempt(SQLModel, table=True):
     expires_at: datetime = _instant()
     claim_id: UUID | None = Field(default=None)
     call_deadline: datetime | None = _instant(nullable=True)
+    # Written just before the call (ledger/calls.py), wall clock: past its deadline without it, surely no call was made.
+    called_at: datetime | None = _instant(nullable=True)
+    # When the provider's whole list was first read without finding it, wall clock.
+    not_listed_at: datetime | None = _instant(nullable=True)
     submitted_at: datetime | None = _instant(nullable=True)
     provider: str | None = Field(default=None, sa_type=Text)
     provider_id: str | None = Field(default=None, sa_type=Text)
@@ -913,6 +1102,10 @@ class AttemptTransition(SQLModel, table=True):
     from_state: str | None = Field(default=None, sa_type=Text)
     to_state: str = Field(sa_type=Text)
     cause: str = Field(sa_type=Text)
+    # What the provider said with it: its id of the message, its error, segments. Nothing personal.
+    details: dict[str, Any] | None = _json(nullable=True)
+    # A leaf under this batch's Merkle root.
+    evidence_batch_id: int | None = _big(nullable=True)
     at: datetime = _instant()
     recorded_at: datetime = _recorded()
 
@@ -927,7 +1120,7 @@ class ContactEvent(SQLModel, table=True):
     __table_args__ = (
         _one_of("channel", CHANNELS, "contact_event_channel"),
         _one_of("direction", ("outbound", "inbound"), "contact_event_direction"),
-        _one_of("result", CONTACT_RESULTS, "contact_event_result"),
+        _one_of("result", RESULTS, "contact_event_result"),
         ForeignKeyConstraint(
             ["attempt_business_date", "attempt_id"], ["attempt.business_date", "attempt.id"], name="contact_event_attempt"
         ),
@@ -1014,6 +1207,23 @@ class ProviderEventPayload(SQLModel, table=True):
     received_at: datetime = _recorded()
 
 
+class PersonWrote(SQLModel, table=True):
+    """That somebody wrote to an address of the lender's: for a day it may be answered in free words (ledger/reply_windows.py)."""
+
+    __tablename__: ClassVar[str] = "person_wrote"
+    __table_args__ = (
+        _one_of("channel", ("whatsapp", "messenger", "rcs"), "person_wrote_channel"),
+        Index("person_wrote_last", "blind_index", "channel", "sender", "at"),
+    )
+
+    provider_event_id: int = Field(primary_key=True, sa_type=BigInteger, foreign_key="provider_event.id")
+    # The lender's own number, page, agent or messaging service; nobody's else.
+    sender: str = Field(primary_key=True, sa_type=Text)
+    channel: str = Field(sa_type=Text)
+    blind_index: bytes
+    at: datetime = _instant()
+
+
 class Outcome(SQLModel, table=True):
     """What a person's answer was taken to mean, and what it did."""
 
@@ -1025,6 +1235,7 @@ class Outcome(SQLModel, table=True):
             "outcome_intent",
         ),
         Index("outcome_of_party", "party_id"),
+        Index("outcome_to_answer", "at", postgresql_where=text("intent IN ('help', 'stop')")),
         Index("outcome_waiting", "id", postgresql_where=text("needs_person AND handled_at IS NULL")),
     )
 
@@ -1045,22 +1256,149 @@ class Outcome(SQLModel, table=True):
     recorded_at: datetime = _recorded()
 
 
+# --- the phone team -------------------------------------------------------------------------------------------------
+
+# In the order in which people are called: who asked for it, whom no message reached, whom a strategy says.
+CALL_REASONS = ("callback", "unreached", "strategy")
+CALL_TASK_STATES = ("waiting", "taken", "done", "withdrawn", "lapsed")
+
+
+class CallTask(SQLModel, table=True):
+    """A person who is to be called by a person: why, in which window, who answers for it, and what became of it."""
+
+    __tablename__: ClassVar[str] = "call_task"
+    __table_args__ = (
+        _one_of("reason", CALL_REASONS, "call_task_reason"),
+        _one_of("state", CALL_TASK_STATES, "call_task_state"),
+        _one_of("result", RESULTS, "call_task_result"),
+        CheckConstraint("closes_at > opens_at", name="call_task_window"),
+        CheckConstraint("(attempt_id IS NULL) = (attempt_business_date IS NULL)", name="call_task_attempt_is_whole"),
+        CheckConstraint("state <> 'taken' OR (taken_by IS NOT NULL AND attempt_id IS NOT NULL)", name="call_task_taken_by_somebody"),
+        CheckConstraint("(state IN ('waiting', 'taken')) = (closed_at IS NULL)", name="call_task_closed"),
+        ForeignKeyConstraint(["attempt_business_date", "attempt_id"], ["attempt.business_date", "attempt.id"], name="call_task_attempt"),
+        Index("call_task_one_waiting", "party_id", unique=True, postgresql_where=text("state = 'waiting'")),
+        Index("call_task_of_party", "party_id"),
+        Index("call_task_of_attempt", "attempt_business_date", "attempt_id", postgresql_where=text("attempt_id IS NOT NULL")),
+        Index("call_task_open", "closes_at", postgresql_where=text("state IN ('waiting', 'taken')")),
+    )
+
+    id: int | None = _identity()
+    party_id: int = _big(foreign_key="party.id")
+    # Where the person asked to be called; null = wherever a person may be called.
+    contact_point_id: int | None = _big(nullable=True, foreign_key="contact_point.id")
+    reason: str = Field(sa_type=Text)
+    # How that is known, in a word of ours; never in the person's.
+    because: str = Field(sa_type=Text)
+    opens_at: datetime = _instant()
+    closes_at: datetime = _instant()
+    # Who answers for it; a team, or a colleague.
+    owner: str = Field(sa_type=Text)
+    state: str = Field(sa_type=Text)
+    asked_at: datetime = _instant()
+    # When the window of a call-back was found to be over without a talk; it stays first in the queue all the same.
+    missed_at: datetime | None = _instant(nullable=True)
+    # The attempt that is being dialled, or was last.
+    attempt_business_date: date | None = Field(default=None)
+    attempt_id: int | None = _big(nullable=True)
+    taken_by: str | None = Field(default=None, sa_type=Text)
+    taken_at: datetime | None = _instant(nullable=True)
+    tries: int = Field(default=0, nullable=False, sa_column_kwargs={"server_default": text("0")})
+    result: str | None = Field(default=None, sa_type=Text)
+    closed_at: datetime | None = _instant(nullable=True)
+    recorded_at: datetime = _recorded()
+
+
+class CallWords(SQLModel, table=True):
+    """What a voice may say in one automated call, as the gate judged it; encrypted. Nothing drops it yet."""
+
+    __tablename__: ClassVar[str] = "call_words"
+    __table_args__ = (
+        ForeignKeyConstraint(["business_date", "attempt_id"], ["attempt.business_date", "attempt.id"], name="call_words_attempt"),
+        Index("call_words_token", "token", unique=True),
+    )
+
+    business_date: date = Field(primary_key=True)
+    attempt_id: int = Field(primary_key=True, sa_type=BigInteger)
+    # Of the attempt: the provider's requests bring it.
+    token: UUID
+    words_encrypted: bytes
+    key_id: str = Field(sa_type=Text)
+    recorded_at: datetime = _recorded()
+
+
 # --- proof, and the one clock ---------------------------------------------------------------------------------------
 
 
 class EvidenceBatch(SQLModel, table=True):
-    """One Merkle root per written batch of contact events; batches of a run are linked, runs are not."""
+    """One Merkle root per written batch of decisions, transitions or contacts; batches of a run are linked, runs are not."""
 
     __tablename__: ClassVar[str] = "evidence_batch"
-    __table_args__ = (CheckConstraint("leaves > 0", name="evidence_batch_not_empty"),)
+    __table_args__ = (
+        CheckConstraint("leaves > 0", name="evidence_batch_not_empty"),
+        _one_of("kind", ("decisions", "transitions", "contacts"), "evidence_batch_kind"),
+        CheckConstraint("(number IS NULL) = (link IS NULL)", name="evidence_batch_link_is_whole"),
+        Index("evidence_batch_number", "campaign_run_id", "number", unique=True, postgresql_where=text("number IS NOT NULL")),
+    )
 
     business_date: date = Field(primary_key=True)
     id: int | None = _identity()
     campaign_run_id: int = _big(foreign_key="campaign_run.id", index=True)
+    kind: str = Field(default="contacts", sa_type=Text, sa_column_kwargs={"server_default": text("'contacts'")})
+    # Decisions: of which shard.
+    shard: int | None = Field(default=None)
+    # Decisions and transitions: the lowest and highest id of the rows.
+    first_id: int | None = _big(nullable=True)
+    last_id: int | None = _big(nullable=True)
     root: bytes
     leaves: int
-    claim_id: UUID
+    claim_id: UUID | None = Field(default=None)
+    # Place in the run's chain, and the chain's hash up to it; null until it is linked.
+    number: int | None = Field(default=None)
+    link: bytes | None = Field(default=None)
     recorded_at: datetime = _recorded()
+
+
+class AuditResult(SQLModel, table=True):
+    """What an audit of a period found, in counts; its artifacts and events name the rest."""
+
+    __tablename__: ClassVar[str] = "audit_result"
+    __table_args__ = (CheckConstraint("last >= first", name="audit_result_interval"),)
+
+    id: int | None = _identity()
+    first: date
+    last: date
+    at: datetime = _instant()
+    attempts: int = _big()
+    violations: int
+    # I1 to I12 → held or broken; check → how often.
+    invariants: dict[str, Any] = _json()
+    found: dict[str, Any] = _json()
+    # Why not all could be looked at; empty = all was.
+    warnings: list[str] = _texts()
+    recorded_at: datetime = _recorded()
+
+
+class Morning(SQLModel, table=True):
+    """How things stood on the morning of a business date, for the next morning to say what has changed since."""
+
+    __tablename__: ClassVar[str] = "morning"
+
+    business_date: date = Field(primary_key=True)
+    at: datetime = _instant()
+    # Policies and settings in force, and the portfolio in counts; nothing personal.
+    facts: dict[str, Any] = _json()
+    recorded_at: datetime = _recorded()
+
+
+class SenderPace(SQLModel, table=True):
+    """How far ahead the road of one sender is taken: every process that sends from it takes its slots here."""
+
+    __tablename__: ClassVar[str] = "sender_pace"
+
+    # Channel and sender id, such as "sms:+15005550006"; nobody's number but the lender's.
+    sender: str = Field(primary_key=True, sa_type=Text)
+    # The database's wall clock.
+    free_at: datetime = _instant()
 
 
 class SandboxClock(SQLModel, table=True):

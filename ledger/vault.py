@@ -10,13 +10,12 @@ Source: NIST SP 800-38D (96-bit random nonce: far below 2^32 messages a key).
 from __future__ import annotations
 
 import base64
-import hmac
 import os
 from functools import lru_cache
-from hashlib import sha256
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from config.blind_index import blind_index_of
 from config.settings import settings
 
 NONCE_BYTES = 12
@@ -47,7 +46,7 @@ def decrypt(ciphertext: bytes, key_id: str) -> str:
 
 def blind_index(value: str) -> bytes:
     """Sixteen bytes that are equal exactly for equal values."""
-    return hmac.digest(_index_key(), value.encode(), sha256)[:16]
+    return blind_index_of(value, _index_key())
 
 
 @lru_cache(maxsize=1)

@@ -34,12 +34,14 @@ from sqlalchemy.engine import make_url
 
 from config.settings import HOUSE, MADE_UP_KEY_PREFIX, settings
 from ledger import embedded, schema
+from local.deploy import deploy
+from local.deploy_report import DeployRefused, Done
 
 WORK_POOL = "tideover"
 READY_SECONDS_MAX = 90
 STOP_SECONDS_MAX = 15
 DRAIN_SECONDS_MAX = 10
-PREFERRED_PORTS = {"prefect": 4200, "portal": 8790, "sandbox": 9100}
+PREFERRED_PORTS = {"prefect": 4200, "portal": 8790, "sandbox": 9100, "mail": 9125}
 # Prefect phones home and shows advertisements unless told not to (PREFECT.md B).
 PREFECT_QUIET = {
     "DO_NOT_TRACK": "1",
@@ -107,6 +109,7 @@ class Services:
 
     def _start(self, *, seed: int, say: Callable[[str], None]) -> None:
         ports = {name: _free_port(port) for name, port in PREFERRED_PORTS.items()}
+        mail = ports.pop("mail")
         self.addresses = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
         ledger_url, prefect_url = self._databases()
         self.environment = {
@@ -114,12 +117,15 @@ class Services:
             **_made_up_secrets(self.folder),
             "TIDEOVER_MODE": "sandbox",
             "TIDEOVER_STATE_DIR": str(self.folder),
+            "TIDEOVER_EVIDENCE_DIR": str(self.folder / "evidence"),
             "TIDEOVER_HOME": str(HOUSE),
             "TIDEOVER_DATABASE_URL": ledger_url,
             "TIDEOVER_PUBLIC_URL": self.addresses["portal"],
             "TIDEOVER_TWILIO_BASE_URL": self.addresses["sandbox"],
             "TIDEOVER_FCM_BASE_URL": self.addresses["sandbox"],
             "TIDEOVER_FCM_TOKEN_URL": f"{self.addresses['sandbox']}/token",
+            "TIDEOVER_SMTP_URL": f"smtp://127.0.0.1:{mail}",
+            "TIDEOVER_GATEWAY_BASE_URL": f"{self.addresses['sandbox']}/gateway",
             "TIDEOVER_FCM_SERVICE_ACCOUNT_FILE": str(self.folder / "service-account.json"),
             "PREFECT_HOME": str(self.folder / "prefect"),
             "PREFECT_API_URL": f"{self.addresses['prefect']}/api",
@@ -135,7 +141,8 @@ class Services:
         python = [sys.executable, "-m"]
         # The slowest first: the others start while it makes its tables.
         self._spawn("prefect", [*python, "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(ports["prefect"])])
-        self._spawn("sandbox", [*python, "sandbox", "--port", str(ports["sandbox"]), "--seed", str(seed), *self._sandbox_secrets()])
+        listening = ["--port", str(ports["sandbox"]), "--smtp-port", str(mail)]
+        self._spawn("sandbox", [*python, "sandbox", *listening, "--seed", str(seed), *self._sandbox_secrets()])
         schema.migrate(ledger_url)
         say("ledger    migrated")
         self._spawn(
@@ -159,7 +166,9 @@ class Services:
         # The worker makes its pool when it starts; deployments need the pool.
         self._spawn("worker", [*python, "prefect", "worker", "start", "--pool", WORK_POOL, "--name", "local", "--type", "process"])
         self._wait_for_pool()
-        self._deploy()
+        for one in self._deploy():
+            if one.action in {"kept", "gone", "left", "missing"}:
+                say(f"deploy    {one}")
         say("worker    started, deployments applied")
 
     def stop(self) -> list[str]:
@@ -225,6 +234,10 @@ class Services:
             f"{self.addresses['portal']}/webhooks/twilio/inbound",
             "--acknowledgement-url",
             f"{self.addresses['portal']}/webhooks/app/acknowledgement",
+            "--gateway-keys",
+            self.environment["TIDEOVER_GATEWAY_KEYS"],
+            "--gateway-inbound-url",
+            f"{self.addresses['portal']}/webhooks/gateway/inbound",
             *([] if self.settle_ms is None else ["--settle-ms", str(self.settle_ms)]),
         ]
 
@@ -270,18 +283,15 @@ class Services:
                 time.sleep(0.2)
         raise ServiceError(f"the worker does not come up; its log is {self.folder / 'logs' / 'worker.log'}")
 
-    def _deploy(self) -> None:
-        """Apply prefect.yaml; repeating it changes nothing."""
-        done = subprocess.run(
-            [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
-            cwd=HOUSE,
-            env={**os.environ, **self.environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise ServiceError(f"prefect deploy --all: {(done.stderr or done.stdout).strip()[-1500:]}")
+    def _deploy(self) -> list[Done]:
+        """Apply prefect.yaml and the automations; repeating it changes nothing, and what operations changed stays theirs."""
+        try:
+            done = deploy()
+        except DeployRefused as error:
+            raise ServiceError(str(error)) from error
+        if refused := [str(one) for one in done if one.action == "refused"]:
+            raise ServiceError("; ".join(refused))
+        return done
 
     def _write_env(self) -> None:
         """What other terminals need to talk to what runs here: keys and addresses, readable by the owner only."""
@@ -303,18 +313,21 @@ class Services:
 def _made_up_secrets(folder: Path) -> Mapping[str, str]:
     """Keys of this state folder, made once; their ids say that they are made up, so live mode refuses them."""
     file = folder / "keys.json"
-    if not file.exists():
-        made = {
-            "TIDEOVER_ENCRYPTION_KEYS": f"{MADE_UP_KEY_PREFIX}{secrets.token_hex(4)}:{base64.b64encode(secrets.token_bytes(32)).decode()}",
-            "TIDEOVER_INDEX_KEY": f"{MADE_UP_KEY_PREFIX}{secrets.token_hex(32)}",
-            "TIDEOVER_SEED": f"{MADE_UP_KEY_PREFIX}{secrets.token_hex(16)}",
-            "TIDEOVER_APP_SECRET": secrets.token_hex(32),
-            "TIDEOVER_TWILIO_ACCOUNT_SID": f"AC{secrets.token_hex(16)}",
-            "TIDEOVER_TWILIO_AUTH_TOKEN": secrets.token_hex(16),
-        }
+    made = {
+        "TIDEOVER_ENCRYPTION_KEYS": f"{MADE_UP_KEY_PREFIX}{secrets.token_hex(4)}:{base64.b64encode(secrets.token_bytes(32)).decode()}",
+        "TIDEOVER_INDEX_KEY": f"{MADE_UP_KEY_PREFIX}{secrets.token_hex(32)}",
+        "TIDEOVER_SEED": f"{MADE_UP_KEY_PREFIX}{secrets.token_hex(16)}",
+        "TIDEOVER_APP_SECRET": secrets.token_hex(32),
+        "TIDEOVER_TWILIO_ACCOUNT_SID": f"AC{secrets.token_hex(16)}",
+        "TIDEOVER_TWILIO_AUTH_TOKEN": secrets.token_hex(16),
+        "TIDEOVER_GATEWAY_KEYS": f"{MADE_UP_KEY_PREFIX}{secrets.token_hex(4)}:{secrets.token_hex(32)}",
+    }
+    kept: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+    # A folder of an older version lacks what has come since; what it has stays.
+    if made.keys() - kept.keys():
+        kept = {**made, **kept}
         file.touch(mode=0o600)
-        file.write_text(json.dumps(made))
-    kept: dict[str, str] = json.loads(file.read_text())
+        file.write_text(json.dumps(kept))
     return kept
 
 

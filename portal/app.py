@@ -8,21 +8,19 @@ Pure: no.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-from fastapi import FastAPI, Request, Response, status
+from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 
+from config.log_lines import use_json
 from config.settings import settings
 from ledger import inbox
-from ledger.engine import connection
-from portal import webhooks
-from portal.receiver import NotKeptError, Receiver
-
-_log = logging.getLogger(__name__)
+from portal import unsubscribe, watch, webhooks
+from portal.answering import Answering
+from portal.receiver import Receiver
 
 # How long something may wait that a crash or a database out of reach left unapplied.
 HEALING_SECONDS: Final = 15.0
@@ -31,36 +29,33 @@ HEALING_SECONDS: Final = 15.0
 @asynccontextmanager
 async def living(portal: FastAPI) -> AsyncIterator[None]:
     """Receive what is said, and apply what waits in the inbox now and again, as long as the portal runs."""
+    if settings().log == "json":
+        use_json()
     vocabulary = webhooks.vocabulary()
-    portal.state.receiver = Receiver(vocabulary)
+    answering = Answering()
+    portal.state.receiver = Receiver(vocabulary, on_message=answering.hear)
 
     async def heal() -> None:
         while True:
             with suppress(SQLAlchemyError):  # out of reach: next time
-                await asyncio.to_thread(inbox.apply_waiting, vocabulary)
+                if await asyncio.to_thread(inbox.apply_waiting, vocabulary):
+                    answering.hear()
             await asyncio.sleep(HEALING_SECONDS)
 
-    tasks = [asyncio.create_task(portal.state.receiver.run()), asyncio.create_task(heal())]
+    # portal/watch.py looks at them: a portal that hears and applies nothing must not look well.
+    portal.state.works = {
+        "receiver": asyncio.create_task(portal.state.receiver.run()),
+        "healer": asyncio.create_task(heal()),
+        "answering": asyncio.create_task(answering.run()),
+    }
     yield
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    for work in portal.state.works.values():
+        work.cancel()
+    await asyncio.gather(*portal.state.works.values(), return_exceptions=True)
 
 
 app = FastAPI(title="tideover portal", docs_url=None, redoc_url=None, openapi_url=None, lifespan=living)
-app.include_router(webhooks.router)
+# First, so that nothing is tried before them.
+app.router.routes[:0] = [*webhooks.routes, *unsubscribe.routes]
 
-
-@app.exception_handler(NotKeptError)
-async def say_not_kept(_: Request, error: NotKeptError) -> Response:
-    """Whoever spoke is told that nobody heard; Twilio keeps a list of such calls."""
-    _log.error("a webhook was refused: %s", error)
-    return Response(status_code=status.HTTP_503_SERVICE_UNAVAILABLE)
-
-
-@app.get("/health")
-def health() -> dict[str, str | int]:
-    """Whether the ledger is within reach, in which mode this runs, and how much waits in the inbox."""
-    with connection() as tx:
-        waiting = inbox.counts_waiting(tx)
-    return {"status": "ok", "mode": settings().mode, "inbox_waiting": waiting}
+app.include_router(watch.router)

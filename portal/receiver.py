@@ -11,10 +11,12 @@ Pure: no.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from ledger import inbox
 from ledger.inbox import Said, Vocabulary
+from portal import metrics
 
 GROUP_MAX: Final = 200
 
@@ -31,9 +33,14 @@ class NotKeptError(RuntimeError):
 class Receiver:
     """One for each process, run by the portal as long as it lives."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        """Take nothing yet; `run` does."""
-        self._vocabulary = vocabulary
+    def __init__(self, vocabulary: Vocabulary, on_message: Callable[[], None] = lambda: None) -> None:
+        """Take nothing yet; `run` does.
+
+        Args:
+            vocabulary: What is understood.
+            on_message: Called when something that a person wrote is kept, and applied if it could be.
+        """
+        self._vocabulary, self._on_message = vocabulary, on_message
         self._waiting: asyncio.Queue[Waiting] = asyncio.Queue()
 
     async def receive(self, said: Said) -> None:
@@ -56,7 +63,8 @@ class Receiver:
 
     async def _hand_over(self, group: list[Waiting]) -> None:
         try:
-            await asyncio.to_thread(inbox.receive, [said for said, _ in group], self._vocabulary)
+            with metrics.KEPT_SECONDS.time():
+                await asyncio.to_thread(inbox.receive, [said for said, _ in group], self._vocabulary)
         except Exception as error:  # noqa: BLE001  # each caller hears of its own
             if len(group) > 1:
                 # One that the database refuses must not take the others along.
@@ -65,6 +73,9 @@ class Receiver:
             elif not group[0][1].done():
                 group[0][1].set_exception(NotKeptError(type(error).__name__))
             return
+        metrics.KEPT.inc(len(group))
+        if any(said.kind == "inbound" for said, _ in group):
+            self._on_message()
         for _, kept in group:
             if not kept.done():  # the caller may have hung up
                 kept.set_result(None)

@@ -1,131 +1,236 @@
 """Webhooks: what providers and the lender's app tell us. Genuine or refused; kept raw first; then applied.
 
-In:   POSTs of Twilio (status of a message, message of a person) and of the app (a notification arrived or was opened).
-Out:  rows of the inbox (ledger/inbox.py) and what they do. A forged call is answered 403 and leaves nothing behind.
+In:   POSTs of Twilio (status of a message or a call, message of a person, somebody picked up, a key) and of a lender's gateway
+      (status of a message, message of a person), and of the app (a notification arrived or was opened).
+Out:  rows of the inbox (ledger/inbox.py) and what they do. What is refused (forged, malformed, too large) leaves nothing
+      behind but a number in `refused`, and a line in the log, at most one a second for each reason.
 Pure: no.
-Source: PROVIDERS.md A5, A6. A status may come before our own call has returned, so its address carries the attempt's
+Source: PROVIDERS.md A5, A6; docs/gateway.md. A status may come before our own call has returned, so its address carries the attempt's
 token; what it is signed for is the public address, not the one behind a proxy.
+
+Plain routes, not FastAPI's: a busy day brings thousands of callbacks a second, and each costs three times as much when
+its parameters are solved for it (tests/bench/webhooks.py).
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from typing import Annotated, Any, Final
-from urllib.parse import parse_qsl
+from time import monotonic
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, HTTPException, Request, Response, status
+from starlette import status
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from channels import codes, signatures
+from config.gateway_keys import read_gateway_keys
 from config.replies import reply_policy_in_force
 from config.settings import settings
+from decisions.words import GATEWAY_SENDER
 from ledger.inbox import Said, Vocabulary
-from portal.receiver import Receiver
+from portal import metrics, talking
+from portal.receiver import NotKeptError, Receiver
 
-router = APIRouter(prefix="/webhooks", tags=["webhooks"])
+_log = logging.getLogger(__name__)
 
 # A message of 1,600 characters with ten media addresses is far below this.
 BODY_BYTES_MAX: Final = 65_536
 FIELDS_MAX: Final = 200
 # An answer that sends nothing: Twilio itself confirms a stop.
 NO_MESSAGE: Final = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
+# How ledger/addresses.py knows the channel of a sender: by nothing before a number of text messages, else by its name.
+GATEWAY_CARRIERS: Final = {"sms": ""} | {name: f"{name}:" for name in ("whatsapp", "rcs", "messenger", "push", "in_app", "voice")}
 APP_EVENTS: Final = frozenset({"received", "opened"})
+LOG_SECONDS: Final = 1.0
 
 Fields = list[tuple[str, str]]
+Handler = Callable[[Request], Awaitable[Response]]
+
+# Reason → how often since the process began; /health and /metrics tell them.
+refused: Final[Counter[str]] = Counter()
+_logged_at: Final[dict[str, float]] = {}
+
+
+class Refused(RuntimeError):
+    """A call that is not heard.
+
+    Attributes:
+        code: HTTP status that it is answered with.
+        reason: A word of ours; nothing of what was said.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"{reason} ({code})")
+        self.code, self.reason = code, reason
+
+
+def _answering(address: str, handler: Handler) -> Handler:
+    """Answer whatever happens, and count it: nobody outside can make the log grow, or read a stack trace."""
+
+    async def answer(request: Request) -> Response:
+        response = await answered(request)
+        metrics.WEBHOOKS.labels(address, response.status_code).inc()
+        return response
+
+    async def answered(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except Refused as error:
+            return _refusal(error.code, error.reason)
+        except ClientDisconnect:
+            return _refusal(status.HTTP_400_BAD_REQUEST, "hung up")
+        except NotKeptError as error:
+            # Whoever spoke is told that nobody heard; Twilio keeps a list of such calls.
+            return _refusal(status.HTTP_503_SERVICE_UNAVAILABLE, str(error))
+        except Exception as error:  # noqa: BLE001  # a bug: the class alone, since its words may repeat what a person wrote
+            return _refusal(status.HTTP_500_INTERNAL_SERVER_ERROR, f"bug: {type(error).__name__}")
+
+    return answer
+
+
+def _refusal(code: int, reason: str) -> Response:
+    refused[reason] += 1
+    moment = monotonic()
+    if moment - _logged_at.get(reason, -LOG_SECONDS) >= LOG_SECONDS:
+        _logged_at[reason] = moment
+        _log.warning("webhook refused with %d: %s (%d since the start)", code, reason, refused[reason])
+    return Response(status_code=code)
 
 
 @lru_cache(maxsize=1)
 def vocabulary() -> Vocabulary:
     """What providers' words and people's replies mean."""
     return Vocabulary(
-        state_of=codes.state_of, meaning_of=codes.meaning_of_callback, intent_of=codes.intent_of, replies=reply_policy_in_force()
+        state_of=codes.state_of,
+        meaning_of=codes.meaning_of_callback,
+        intent_of=codes.intent_of,
+        replies=reply_policy_in_force(),
+        intent_of_button=codes.intent_of_button,
+        result_of=codes.result_of,
     )
 
 
-def receiver_of(request: Request) -> Receiver:
+def _receiver(request: Request) -> Receiver:
     """The process's receiver; portal/app.py makes it."""
     receiver: Receiver = request.app.state.receiver
     return receiver
 
 
-Receiving = Annotated[Receiver, Depends(receiver_of)]
-
-
-async def body_of(request: Request) -> bytes:
+async def _body(request: Request) -> bytes:
     """The body of a request, read up to a limit.
 
     Raises:
-        HTTPException: 413 when it is larger.
+        Refused: 413 when it is larger.
     """
     body = bytearray()
     async for part in request.stream():
         body += part
         if len(body) > BODY_BYTES_MAX:
-            raise HTTPException(status.HTTP_413_CONTENT_TOO_LARGE)
+            raise Refused(status.HTTP_413_CONTENT_TOO_LARGE, "too large")
     return bytes(body)
 
 
-async def twilio_fields(request: Request, body: Annotated[bytes, Depends(body_of)]) -> Fields:
+async def _twilio_fields(request: Request) -> Fields:
     """The form fields of a call that Twilio signed.
 
     Raises:
-        HTTPException: 403 when it did not, 400 when it is no form.
+        Refused: 403 when it did not, 400 when it is no form.
     """
+    body = await _body(request)
     try:
         fields = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=FIELDS_MAX)
     except ValueError:
-        raise HTTPException(status.HTTP_400_BAD_REQUEST) from None
-    known = settings()
+        raise Refused(status.HTTP_400_BAD_REQUEST, "no form") from None
     genuine = signatures.is_from_twilio(
-        secret=known.twilio_auth_token.get_secret_value(),
+        secret=settings().twilio_auth_token.get_secret_value(),
         url=_public_address(request),
         fields=fields,
         signature=request.headers.get(signatures.TWILIO_HEADER),
     )
     if not genuine:
-        raise HTTPException(status.HTTP_403_FORBIDDEN)
+        raise Refused(status.HTTP_403_FORBIDDEN, "not signed by Twilio")
     return fields
 
 
-async def app_event(request: Request, body: Annotated[bytes, Depends(body_of)]) -> dict[str, Any]:
+async def _app_event(request: Request) -> dict[str, Any]:
     """The JSON object of a call that the app signed.
 
     Raises:
-        HTTPException: 403 when it did not, 400 when it is no object.
+        Refused: 403 when it did not, 400 when it is no object.
     """
+    body = await _body(request)
     secret = settings().app_secret.get_secret_value()
     if not signatures.is_from_app(secret=secret, body=body, signature=request.headers.get(signatures.APP_HEADER)):
-        raise HTTPException(status.HTTP_403_FORBIDDEN)
-    try:
-        event = json.loads(body)
-    except ValueError:
-        raise HTTPException(status.HTTP_400_BAD_REQUEST) from None
-    if not isinstance(event, dict):
-        raise HTTPException(status.HTTP_400_BAD_REQUEST)
+        raise Refused(status.HTTP_403_FORBIDDEN, "not signed by the app")
+    return _object(body)
+
+
+async def _gateway_event(request: Request, kind: str) -> dict[str, Any]:
+    """The JSON object of a call that the lender's gateway signed lately.
+
+    Raises:
+        Refused: 401 when it did not, 400 when it is no object of this kind.
+    """
+    body = await _body(request)
+    genuine = signatures.is_from_gateway(
+        read_gateway_keys(settings().gateway_keys.get_secret_value()),
+        method=request.method,
+        target=_public_address(request).removeprefix(_origin()),
+        body=body,
+        signature=request.headers.get(signatures.GATEWAY_HEADER),
+        at_seconds=time.time(),
+    )
+    if not genuine:
+        raise Refused(status.HTTP_401_UNAUTHORIZED, "not signed by the gateway")
+    event = _object(body)
+    if event.get("type") != kind:
+        raise Refused(status.HTTP_400_BAD_REQUEST, "says nothing")
     return event
 
 
-@router.post("/twilio/status/{token}", status_code=status.HTTP_204_NO_CONTENT)
-async def twilio_status(token: UUID, fields: Annotated[Fields, Depends(twilio_fields)], receiver: Receiving) -> None:
+def _object(body: bytes) -> dict[str, Any]:
+    """The JSON object of a body.
+
+    Raises:
+        Refused: 400 when it is none.
+    """
+    try:
+        event = json.loads(body)
+    except (ValueError, RecursionError):
+        event = None
+    if not isinstance(event, dict):
+        raise Refused(status.HTTP_400_BAD_REQUEST, "no JSON object")
+    return event
+
+
+async def twilio_status(request: Request) -> Response:
     """A message of ours moved on."""
-    given = dict(fields)
+    given = dict(await _twilio_fields(request))
     said = Said(
         provider="twilio",
         provider_id=_required(given, "MessageSid", "SmsSid"),
         kind="status",
         status=_required(given, "MessageStatus", "SmsStatus"),
-        token=token,
+        token=request.path_params["token"],
         error_code=given.get("ErrorCode") or None,
         fields=given,
     )
-    await receiver.receive(said)
+    await _receiver(request).receive(said)
+    return Response(status_code=status.HTTP_204_NO_CONTENT)
 
 
-@router.post("/twilio/inbound")
-async def twilio_inbound(fields: Annotated[Fields, Depends(twilio_fields)], receiver: Receiving) -> Response:
+async def twilio_inbound(request: Request) -> Response:
     """A person wrote."""
-    given = dict(fields)
+    given = dict(await _twilio_fields(request))
     said = Said(
         provider="twilio",
         provider_id=_required(given, "MessageSid", "SmsSid"),
@@ -135,27 +240,123 @@ async def twilio_inbound(fields: Annotated[Fields, Depends(twilio_fields)], rece
         error_code=None,
         fields={**given, "From": _required(given, "From")},
     )
-    await receiver.receive(said)
+    await _receiver(request).receive(said)
     return Response(NO_MESSAGE, media_type="text/xml")
 
 
-@router.post("/app/acknowledgement", status_code=status.HTTP_204_NO_CONTENT)
-async def app_acknowledgement(event: Annotated[dict[str, Any], Depends(app_event)], receiver: Receiving) -> None:
+async def twilio_call(request: Request) -> Response:
+    """A call of ours moved on."""
+    given = dict(await _twilio_fields(request))
+    word = codes.call_status(_required(given, "CallStatus"), given.get("AnsweredBy"))
+    await _receiver(request).receive(talking.told(given, _required(given, "CallSid"), request.path_params["token"], word))
+    return Response(status_code=status.HTTP_204_NO_CONTENT)
+
+
+async def twilio_answered(request: Request) -> Response:
+    """Somebody, or a machine, picked up: what is said."""
+    return await _talk(request, talking.answered)
+
+
+async def twilio_first_key(request: Request) -> Response:
+    """Whoever picked up said who she is, or is not, or wants no more calls."""
+    return await _talk(request, talking.first_key)
+
+
+async def twilio_key(request: Request) -> Response:
+    """The person asked for answered by a key."""
+    return await _talk(request, talking.key)
+
+
+async def _talk(request: Request, part: talking.Part) -> Response:
+    given = dict(await _twilio_fields(request))
+    sid, token = _required(given, "CallSid"), request.path_params["token"]
+    words = await asyncio.to_thread(talking.words_of, token)
+    turn = talking.NOTHING if words is None else part(words, given)
+    for said in turn.said(given, sid, token):
+        # Kept and applied before a word is said about it.
+        await _receiver(request).receive(said)
+    return Response(turn.twiml, media_type="text/xml")
+
+
+async def app_acknowledgement(request: Request) -> Response:
     """A notification arrived at a phone, or was opened."""
+    event = await _app_event(request)
     data, word = event.get("data"), event.get("event")
     token = _token(data.get("ack")) if isinstance(data, dict) else None
-    if token is None or word not in APP_EVENTS:
-        raise HTTPException(status.HTTP_400_BAD_REQUEST)
+    if token is None or not isinstance(word, str) or word not in APP_EVENTS:
+        raise Refused(status.HTTP_400_BAD_REQUEST, "says nothing")
     said = Said(
         provider="app",
         provider_id=str(token),
         kind="acknowledgement",
-        status=str(word),
+        status=word,
         token=token,
         error_code=None,
         fields={"event": json.dumps(event)},
     )
-    await receiver.receive(said)
+    await _receiver(request).receive(said)
+    return Response(status_code=status.HTTP_204_NO_CONTENT)
+
+
+async def gateway_status(request: Request) -> Response:
+    """A message that went through the lender's gateway moved on."""
+    event = await _gateway_event(request, "status")
+    if _token(event.get("key")) != request.path_params["token"]:
+        raise Refused(status.HTTP_400_BAD_REQUEST, "says nothing")
+    error = event.get("error")
+    said = Said(
+        provider="gateway",
+        provider_id=_text(event, "id"),
+        kind="status",
+        status=_text(event, "status"),
+        token=request.path_params["token"],
+        error_code=error if isinstance(error, str) and error else None,
+        fields={"event": json.dumps(event, ensure_ascii=False)},
+    )
+    await _receiver(request).receive(said)
+    return Response(status_code=status.HTTP_204_NO_CONTENT)
+
+
+async def gateway_inbound(request: Request) -> Response:
+    """A person wrote through the lender's gateway."""
+    event = await _gateway_event(request, "inbound")
+    carrier = _text(event, "carrier")
+    if carrier not in GATEWAY_CARRIERS:
+        raise Refused(status.HTTP_400_BAD_REQUEST, "says nothing")
+    text, intent = event.get("text"), event.get("intent")
+    said = Said(
+        provider="gateway",
+        provider_id=_text(event, "id"),
+        kind="inbound",
+        status="received",
+        token=None,
+        error_code=None,
+        fields={
+            "event": json.dumps(event, ensure_ascii=False),
+            "From": GATEWAY_CARRIERS[carrier] + _text(event, "from"),
+            # As the creditor's senders name it: whoever wrote there may be written to from there (ledger/reply_windows.py).
+            "To": GATEWAY_SENDER + _text(event, "to"),
+            "Body": text if isinstance(text, str) else "",
+            # As Twilio says it (ledger/inbox.py): what the provider itself took the text for.
+            "OptOutType": intent.upper() if isinstance(intent, str) else "",
+        },
+    )
+    await _receiver(request).receive(said)
+    return Response(status_code=status.HTTP_204_NO_CONTENT)
+
+
+# What names no attempt's token is no address of ours: 404, before anything of it is read.
+routes: Final = [
+    Route("/webhooks/twilio/status/{token:uuid}", _answering("status", twilio_status), methods=["POST"]),
+    Route("/webhooks/twilio/inbound", _answering("inbound", twilio_inbound), methods=["POST"]),
+    Route("/webhooks/gateway/status/{token:uuid}", _answering("status", gateway_status), methods=["POST"]),
+    Route("/webhooks/gateway/inbound", _answering("inbound", gateway_inbound), methods=["POST"]),
+    Route("/webhooks/twilio/call/{token:uuid}", _answering("call", twilio_call), methods=["POST"]),
+    Route("/webhooks/twilio/call/{token:uuid}/answer", _answering("call answered", twilio_answered), methods=["POST"]),
+    Route("/webhooks/twilio/call/{token:uuid}/first", _answering("call key", twilio_first_key), methods=["POST"]),
+    Route("/webhooks/twilio/call/{token:uuid}/key", _answering("call key", twilio_key), methods=["POST"]),
+    Route("/webhooks/app/acknowledgement", _answering("acknowledgement", app_acknowledgement), methods=["POST"]),
+]
 
 
 def _public_address(request: Request) -> str:
@@ -165,15 +366,33 @@ def _public_address(request: Request) -> str:
     return settings().public_url + raw_path.split(b"?")[0].decode("latin-1") + ("?" + query.decode("latin-1") if query else "")
 
 
+def _origin() -> str:
+    """Scheme and host of the public address: what a signed target leaves out."""
+    parts = urlsplit(settings().public_url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _text(event: dict[str, Any], name: str) -> str:
+    """A text of an event that says something.
+
+    Raises:
+        Refused: 400 when it does not.
+    """
+    value = event.get(name)
+    if not isinstance(value, str) or not value:
+        raise Refused(status.HTTP_400_BAD_REQUEST, "says nothing")
+    return value
+
+
 def _required(given: dict[str, str], *names: str) -> str:
     """The first of these fields that says something.
 
     Raises:
-        HTTPException: 400 when none does.
+        Refused: 400 when none does.
     """
     value = next((given[name] for name in names if given.get(name)), None)
     if value is None:
-        raise HTTPException(status.HTTP_400_BAD_REQUEST)
+        raise Refused(status.HTTP_400_BAD_REQUEST, "says nothing")
     return value
 
 

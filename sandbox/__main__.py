@@ -56,11 +56,14 @@ def main() -> None:
     def say_ready() -> None:
         ready = {
             "url": url,
+            "smtp_url": f"smtp://127.0.0.1:{world.smtp_port}",
             "account_sid": options.account_sid,
             "auth_token": options.auth_token,
             "app_secret": options.app_secret,
             "project_id": options.project_id,
             "service_account_file": str(account_file),
+            "gateway_url": f"{url}/gateway",
+            "gateway_keys": ",".join(":".join(pair) for pair in options.gateway_keys),
         }
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
@@ -80,9 +83,12 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description="Twilio, FCM and a town of borrowers, on loopback.")
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox", description="Twilio, FCM, a lender's gateway and a town of borrowers, on loopback."
+    )
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
     parser.add_argument("--port", type=int, default=9100, help="0: any free one, named in the ready line")
+    parser.add_argument("--smtp-port", type=int, default=0, help="of the relay on 127.0.0.1; 0: any free one, named in the ready line")
     parser.add_argument("--seed", default="1", help="of the town, the ids and the faults")
     parser.add_argument("--at", help="where the clock starts, like 2026-03-17T09:00:00Z (default: now)")
     parser.add_argument("--auto", action="store_true", help="the clock runs with the real one, messages end within milliseconds")
@@ -93,6 +99,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the town (docs/town.md)")
     parser.add_argument("--inbound-url", help="where texts from residents are posted")
     parser.add_argument("--acknowledgement-url", help="where the lender's app acknowledges pushes")
+    parser.add_argument("--gateway-inbound-url", help="where texts from residents to a lender's own gateway are posted")
+    parser.add_argument(
+        "--gateway-keys", default=f"sandbox:{secrets.token_hex(32)}", help="KEYID:SECRET pairs; the first signs, all are believed"
+    )
     parser.add_argument("--account-sid", default="AC" + secrets.token_hex(16))
     parser.add_argument("--auth-token", default=secrets.token_hex(16))
     parser.add_argument("--app-secret", default=secrets.token_hex(16))
@@ -123,7 +133,7 @@ def _listen(parser: argparse.ArgumentParser, host: str, port: int) -> socket.soc
 
 
 def _options(parser: argparse.ArgumentParser, given: argparse.Namespace, url: str) -> Options:
-    for name in ("inbound_url", "acknowledgement_url"):
+    for name in ("inbound_url", "acknowledgement_url", "gateway_inbound_url"):
         address = getattr(given, name)
         if address is not None and not is_loopback_url(address):
             parser.error(f"--{name.replace('_', '-')} must be on loopback")
@@ -134,6 +144,7 @@ def _options(parser: argparse.ArgumentParser, given: argparse.Namespace, url: st
         app_secret=given.app_secret,
         project_id=given.project_id,
         token_uri=f"{url}/token",
+        smtp_port=given.smtp_port,
         seed=given.seed,
         at=_start(parser, given.at),
         wall_clock=given.auto,
@@ -144,6 +155,8 @@ def _options(parser: argparse.ArgumentParser, given: argparse.Namespace, url: st
         world=dict(_setting(parser, text) for text in given.set),
         inbound_url=given.inbound_url,
         acknowledgement_url=given.acknowledgement_url,
+        gateway_inbound_url=given.gateway_inbound_url,
+        gateway_keys=tuple(_pair(parser, text) for text in given.gateway_keys.split(",")),
         messages_max=given.messages_max,
         webhook_timeout_seconds=given.webhook_timeout_seconds,
     )
@@ -159,6 +172,13 @@ def _start(parser: argparse.ArgumentParser, text: str | None) -> datetime | None
     if at.tzinfo is None:
         parser.error("--at needs an offset, like 2026-03-17T09:00:00Z")
     return at.astimezone(UTC)
+
+
+def _pair(parser: argparse.ArgumentParser, text: str) -> tuple[str, str]:
+    key_id, _, secret = text.partition(":")
+    if not key_id or not secret:
+        parser.error("--gateway-keys: KEYID:SECRET pairs with commas between")
+    return key_id, secret
 
 
 def _setting(parser: argparse.ArgumentParser, text: str) -> tuple[str, float]:

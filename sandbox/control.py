@@ -7,12 +7,14 @@ Pure: no. A real provider has nothing of this; no sender may depend on it.
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
@@ -22,7 +24,9 @@ from starlette.routing import BaseRoute, Route
 from sandbox.faults import FaultError
 from sandbox.parameters import UnknownParameterError
 from sandbox.people import NoNumbersLeftError, invent_people
-from sandbox.town import Paid
+from sandbox.print_shop import fetch
+from sandbox.social import Button, TemplateError
+from sandbox.town import Paid, Phone
 from sandbox.twilio import is_loopback_url
 from sandbox.world import ClockError, Received, World
 
@@ -44,7 +48,11 @@ _FEED = (
     "reverses_external_id",
     "reversal_reason",
 )
-_RESIDENT_FIELDS = frozenset({"phone", "push_token", "locale", "zone", "loans"})
+_RESIDENT_FIELDS = frozenset({"phone", "push_token", "messenger_id", "locale", "zone", "loans"})
+MEDIA_MAX = 10
+_WEBHOOKS = ("inbound_url", "acknowledgement_url", "gateway_inbound_url")
+_ANSWERS = ("human", "machine", "fax", "unknown", "busy", "no-answer", "failed")
+_KEYS = frozenset("0123456789*#")
 _RESET_FIELDS = frozenset({"seed", "at", "world", "drawn", "latency_ms", "latency_jitter_ms", "settle_ms"})
 
 
@@ -63,13 +71,17 @@ def routes(world: World) -> list[BaseRoute]:
         "/payments.csv": (control.payments, "GET"),
         "/summary": (control.summary, "GET"),
         "/faults": (control.faults, "GET POST DELETE"),
+        "/open": (control.open, "GET"),
         "/latency": (control.latency, "POST"),
         "/webhooks": (control.webhooks, "POST"),
         "/texts": (control.texts, "POST"),
+        "/templates": (control.templates, "POST"),
+        "/phones": (control.phones, "POST"),
         "/settle": (control.settle, "POST"),
         "/reset": (control.reset, "POST"),
         "/invent": (control.invent, "POST"),
         "/service-account": (control.service_account, "GET"),
+        "/print-shop": (control.print_shop, "POST"),
     }
     return [Route(path, _guarded(endpoint), methods=methods.split()) for path, (endpoint, methods) in table.items()]
 
@@ -80,7 +92,7 @@ def _guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Re
     async def answer(request: Request) -> Response:
         try:
             return await endpoint(request)
-        except (ControlError, ClockError, FaultError, UnknownParameterError, NoNumbersLeftError) as error:
+        except (ControlError, ClockError, FaultError, TemplateError, UnknownParameterError, NoNumbersLeftError) as error:
             return JSONResponse({"error": str(error)}, 400)
 
     return answer
@@ -131,6 +143,13 @@ class _Control:
                 lines.append(json.dumps(_shown(serial, row), ensure_ascii=False))
         return Response("".join(f"{line}\n" for line in lines), 200, {"X-Next-After": str(last)}, "application/x-ndjson")
 
+    async def print_shop(self, request: Request) -> Response:
+        """Fetch the letters of an outbox folder; answers the print shop's list."""
+        folder = (await _object(request)).get("outbox")
+        if not isinstance(folder, str):
+            raise ControlError("outbox is the path of a folder")
+        return Response(await asyncio.to_thread(fetch, self._world, Path(folder)), 200, media_type="text/csv")
+
     async def payments(self, request: Request) -> Response:
         """The wallet's feed: what was posted after `since`."""
         since = _instant(request.query_params["since"], "since") if "since" in request.query_params else None
@@ -154,6 +173,11 @@ class _Control:
             self._world.faults.put(given)
         return JSONResponse({"faults": self._world.faults.in_force})
 
+    async def open(self, request: Request) -> Response:
+        """Who waits at this moment: callers by their local port, and our own posts to webhooks."""
+        del request
+        return JSONResponse({"calls": sorted(self._world.calling), "posts": self._world.postman.under_way})
+
     async def latency(self, request: Request) -> Response:
         given = await _object(request)
         for name in ("latency_ms", "latency_jitter_ms"):
@@ -163,23 +187,52 @@ class _Control:
 
     async def webhooks(self, request: Request) -> Response:
         given = await _object(request)
-        for name in ("inbound_url", "acknowledgement_url"):
+        for name in _WEBHOOKS:
             if name not in given:
                 continue
             url = given[name]
             if url is not None and not (isinstance(url, str) and is_loopback_url(url)):
                 raise ControlError(f"{name} is an address on loopback, or null")
             setattr(self._world.options, name, url)
-        return JSONResponse({name: getattr(self._world.options, name) for name in ("inbound_url", "acknowledgement_url")})
+        return JSONResponse({name: getattr(self._world.options, name) for name in _WEBHOOKS})
 
     async def texts(self, request: Request) -> Response:
-        """Someone texts the lender of their own accord."""
+        """Someone texts the lender of their own accord, taps a button, or sends pictures."""
         given = await _object(request)
         if not all(isinstance(given.get(name), str) for name in ("from", "to", "text")):
             raise ControlError("from, to and text are strings")
-        sid = given.get("messaging_service_sid")
-        record = await self._world.text_from(sender=given["from"], to=given["to"], text=given["text"], service_sid=sid)
+        if isinstance(given.get("carrier"), str):
+            await self._world.text_by_gateway(carrier=given["carrier"], sender=given["from"], to=given["to"], text=given["text"])
+            return JSONResponse({})
+        sid, media, tapped = given.get("messaging_service_sid"), given.get("media", 0), given.get("button")
+        if not isinstance(media, int) or not 0 <= media <= MEDIA_MAX:
+            raise ControlError(f"media is a number of pictures, at most {MEDIA_MAX}")
+        if tapped is not None and not (isinstance(tapped, dict) and set(tapped) == {"text", "payload"}):
+            raise ControlError("button is {text, payload}")
+        button = None if tapped is None else Button(str(tapped["text"]), str(tapped["payload"]))
+        record = await self._world.text_from(
+            sender=given["from"], to=given["to"], text=given["text"], service_sid=sid, tapped=button, media=media
+        )
         return JSONResponse({"sid": record.sid})
+
+    async def templates(self, request: Request) -> Response:
+        """Content templates of the account."""
+        given = (await _object(request)).get("templates")
+        if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+            raise ControlError("templates is a list of objects")
+        self._world.account.templates.put(given)
+        return JSONResponse({"templates": len(self._world.account.templates)})
+
+    async def phones(self, request: Request) -> Response:
+        """How a number answers from now on, whoever lives there."""
+        given = await _object(request)
+        answers, keys = given.get("answers"), given.get("keys", [])
+        if not isinstance(given.get("number"), str) or answers not in _ANSWERS:
+            raise ControlError(f"number is a string, answers one of {', '.join(_ANSWERS)}")
+        if not isinstance(keys, list) or not all(isinstance(key, str) and (not key or key in _KEYS) for key in keys):
+            raise ControlError("keys is a list of keys; an empty one is none")
+        self._world.town.lend(given["number"], Phone(answers, tuple(keys)))
+        return JSONResponse({"number": given["number"], "answers": answers})
 
     async def settle(self, request: Request) -> Response:
         """Let what is due by now happen, without moving the clock."""
@@ -263,6 +316,7 @@ def _resident(row: Any, number: int) -> dict[str, Any]:
     return {
         "phone": row.get("phone") or None,
         "push_token": row.get("push_token") or None,
+        "messenger_id": row.get("messenger_id") or None,
         "locale": str(row.get("locale") or "en"),
         "zone": str(row.get("zone") or "UTC"),
         "loans": [_loan(loan, number) for loan in loans],
@@ -298,7 +352,15 @@ def _csv_residents(body: bytes) -> list[dict[str, Any]]:
 
 def _shown(serial: int, row: Received) -> dict[str, Any]:
     shown: dict[str, Any] = {"serial": serial, "channel": row.channel, "to": row.to}
-    shown |= {"from": row.sender, "body": row.body} if row.channel == "sms" else {"title": row.title, "body": row.body, "data": row.data}
+    if row.channel == "voice":
+        # Who answered, as machine detection had it.
+        shown |= {"answered_by": row.title, "from": row.sender, "body": row.body}
+    elif row.channel == "push" and row.data is not None:
+        shown |= {"title": row.title, "body": row.body, "data": row.data}
+    elif not row.title:
+        shown |= {"from": row.sender, "body": row.body}
+    else:
+        shown |= {"from": row.sender, "title": row.title, "body": row.body}
     return shown | {"received_at": row.received_at.isoformat(), "provider_id": row.provider_id}
 
 

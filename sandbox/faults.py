@@ -13,7 +13,11 @@ from typing import Any
 
 from sandbox.chance import Chance
 from sandbox.fcm import ERRORS
+from sandbox.gateway import ERRORS as GATEWAY_ERRORS
+from sandbox.social import CHANNELS
 
+# Twilio's calls, beside the channels of its messages.
+VOICE = "voice"
 # Strike when a message is created.
 CREATE_FAULTS = (
     "accept_then_drop",  # takes the message, then the connection breaks without an answer
@@ -21,16 +25,19 @@ CREATE_FAULTS = (
     "drop_before_accept",  # the connection breaks, the message is not taken
     "unavailable",  # 503, not taken
     "internal",  # 500, not taken
-    "too_many_requests",  # 429 (Twilio 20429, FCM QUOTA_EXCEEDED), not taken; `seconds` is Retry-After
+    "too_many_requests",  # 429 (Twilio 20429, FCM QUOTA_EXCEEDED, a gateway's busy), not taken; `seconds` is Retry-After
     "delayed_accept",  # `seconds` pass, then the message is taken and answered, even if the caller has gone
     "delayed_answer",  # taken at once, answered after `seconds`
-    "rejected",  # refused with `code` (a Twilio code or an FCM error code)
-    "undelivered",  # taken, and later reported with `code` (Twilio only)
+    "rejected",  # refused with `code` (a Twilio code, an FCM error code or a gateway's)
+    "undelivered",  # taken, and later reported with `code` (Twilio and gateway)
     "callback_before_response",  # taken, delivered and reported before the answer
+    "never_reported",  # taken and delivered, and no status callback ever says so
 )
-# Strike when a status callback is due.
-CALLBACK_FAULTS = ("callback_lost", "callback_duplicated", "callback_reordered")
-FAULTS = CREATE_FAULTS + CALLBACK_FAULTS
+# Strike when a status callback is due; `seconds` is how late a late one is.
+CALLBACK_FAULTS = ("callback_lost", "callback_duplicated", "callback_reordered", "callback_late")
+# Strike when somebody asks for the list of messages.
+LIST_FAULTS = ("list_unavailable", "list_dropped")
+FAULTS = CREATE_FAULTS + CALLBACK_FAULTS + LIST_FAULTS
 
 
 class FaultError(ValueError):
@@ -98,23 +105,33 @@ def _read(described: Mapping[str, Any]) -> Fault:
     fault = Fault(**{"fault": "", **described})
     if fault.fault not in FAULTS:
         raise FaultError(f"no fault {fault.fault!r}; known: {', '.join(FAULTS)}")
-    if fault.channel not in {"any", "sms", "push"}:
-        raise FaultError("channel is any, sms or push")
+    if fault.channel not in {"any", "push", "gateway", VOICE, *CHANNELS}:
+        raise FaultError(f"channel is any, push, gateway or one of Twilio's: {', '.join((*CHANNELS, VOICE))}")
     if not _is_number(fault.probability) or not 0 <= fault.probability <= 1:
         raise FaultError("probability is from 0 to 1")
     if fault.count is not None and (not _is_number(fault.count) or fault.count != int(fault.count) or fault.count < 1):
         raise FaultError("count is a whole number from 1, or null")
     if not _is_number(fault.seconds) or not 0 <= fault.seconds <= 600:  # noqa: PLR2004  # longer than any time-out
         raise FaultError("seconds is from 0 to 600")
-    if fault.fault == "rejected" and not (fault.code in ERRORS if fault.channel == "push" else _is_twilio_code(fault)):
-        raise FaultError("rejected needs channel sms and a Twilio code, or channel push and an FCM error code")
-    if fault.fault == "undelivered" and not _is_twilio_code(fault):
-        raise FaultError("undelivered needs channel sms and a Twilio code")
+    if fault.fault == "rejected" and not _is_refusal(fault):
+        raise FaultError(
+            "rejected needs a channel of Twilio's and a Twilio code, or channel push and an FCM error code, or channel gateway and its code"
+        )
+    if fault.fault == "undelivered" and not (
+        (_is_twilio_code(fault) and fault.channel != VOICE) or (fault.channel == "gateway" and isinstance(fault.code, str))
+    ):
+        raise FaultError("undelivered needs a channel of Twilio's and a Twilio code, or channel gateway and its code")
     return fault
 
 
+def _is_refusal(fault: Fault) -> bool:
+    if fault.channel in {"push", "gateway"}:
+        return fault.code in (ERRORS if fault.channel == "push" else GATEWAY_ERRORS)
+    return _is_twilio_code(fault)
+
+
 def _is_twilio_code(fault: Fault) -> bool:
-    return fault.channel == "sms" and isinstance(fault.code, int) and not isinstance(fault.code, bool)
+    return fault.channel in (*CHANNELS, VOICE) and isinstance(fault.code, int) and not isinstance(fault.code, bool)
 
 
 def _is_number(value: object) -> bool:

@@ -8,7 +8,7 @@ Pure: no; HTTP to loopback. An answer of 500 or more, or none, is tried twice mo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -21,22 +21,28 @@ _SERVER_ERROR = 500
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One post. Those of one `group` go out one after the other; `about` is the record that an answer would be about."""
+    """One post. Those of one `group` go out one after the other; `about` is the record that an answer would be about.
+
+    `sign` makes the headers that say when it was signed: anew for each try. `channel` says whose faults strike it.
+    """
 
     group: str
     url: str
     body: bytes
     headers: dict[str, str]
     about: str | None = None
+    sign: Callable[[], dict[str, str]] | None = None
+    channel: str = "sms"
 
 
 @dataclass(slots=True)
 class Postman:
-    """Carries posts; `posted` and `lost` count them."""
+    """Carries posts; `posted` and `lost` count them, `under_way` those that wait for an answer at this moment."""
 
     timeout_seconds: float
     posted: int = 0
     lost: int = 0
+    under_way: int = 0
     _session: aiohttp.ClientSession | None = field(default=None)
 
     async def deliver(self, posts: Iterable[Post]) -> list[tuple[Post, str]]:
@@ -57,6 +63,10 @@ class Postman:
         await asyncio.gather(*(carry() for _ in range(min(AT_ONCE_MAX, len(groups)))))
         return answers
 
+    async def ask(self, post: Post) -> str:
+        """Carry one post whose answer somebody waits for; empty where there is none."""
+        return await self._carry(post)
+
     async def close(self) -> None:
         """Hang up."""
         if self._session is not None:
@@ -66,7 +76,11 @@ class Postman:
         for wait_seconds in (0.0, *RETRY_SECONDS):
             if wait_seconds:
                 await asyncio.sleep(wait_seconds)
-            answer = await self._try(post)
+            self.under_way += 1
+            try:
+                answer = await self._try(post)
+            finally:
+                self.under_way -= 1
             if answer is not None:
                 self.posted += 1
                 return answer
@@ -84,9 +98,8 @@ class Postman:
             )
         try:
             # As written, since it was signed as written.
-            async with self._session.post(
-                URL(post.url, encoded=True), data=post.body, headers=post.headers, allow_redirects=False
-            ) as response:
+            headers = post.headers if post.sign is None else {**post.headers, **post.sign()}
+            async with self._session.post(URL(post.url, encoded=True), data=post.body, headers=headers, allow_redirects=False) as response:
                 text = await response.text(errors="replace")
                 return None if response.status >= _SERVER_ERROR else text
         except (aiohttp.ClientError, TimeoutError, OSError):

@@ -19,8 +19,9 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from sandbox import words
+from sandbox import keys, words
 from sandbox.chance import Chance
+from sandbox.social import PREFIXES, Button
 
 WAKES, SLEEPS = 7, 23
 CARRIER_GIVES_UP = timedelta(hours=4)
@@ -35,6 +36,13 @@ _INTENTS = {
     "timing": (("promise", 0.7), ("cannot_pay", 0.1), ("call_me", 0.1), ("unclear", 0.1)),
     "hardship": (("cannot_pay", 0.6), ("promise", 0.1), ("call_me", 0.15), ("unclear", 0.15)),
     "unwilling": (("dispute", 0.5), ("stop", 0.2), ("unclear", 0.3)),
+}
+# What they press in a menu that they listen to (weights, assumed).
+_WANTS = {
+    "forgot": (("paid", 0.4), ("cannot_pay", 0.3), ("call_me", 0.3)),
+    "timing": (("cannot_pay", 0.6), ("call_me", 0.3), ("help", 0.1)),
+    "hardship": (("cannot_pay", 0.5), ("call_me", 0.2), ("help", 0.3)),
+    "unwilling": (("help", 0.5), ("stop", 0.5)),
 }
 # Where someone who moves may go.
 _ZONES = {
@@ -69,6 +77,9 @@ class Resident:
     number: str
     app: str
     taste: tuple[float, ...]
+    # Channels beside text messages on which this person is reached, and whether a sender sees that a message was read.
+    on: frozenset[str] = frozenset()
+    shows_reading: bool = False
     loans: dict[str, Loan] = field(default_factory=dict)
     phone_off_until: datetime | None = None
     recent_contacts: float = 0.0
@@ -81,7 +92,9 @@ class Message:
     """One message as the carrier holds it.
 
     Attributes:
+        address: Number, push token or Messenger id, without the channel's prefix.
         text: What the phone shows; of a push, title and body.
+        buttons: That can be tapped in place of writing.
         at_once: The carrier takes no time over this one.
         doomed: The carrier will lose this one (a fault was switched on).
         nth: The how-manieth to this address; the town counts.
@@ -96,6 +109,7 @@ class Message:
     at_once: bool = False
     doomed: bool = False
     nth: int = 0
+    buttons: tuple[Button, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +130,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Undelivered:
-    """It never will be. Reasons: expired, handset_off, unknown_handset, landline, carrier_unknown; for a push: not_shown."""
+    """It never will be. Reasons: expired, handset_off, unknown_handset, landline, carrier_unknown, not_there; for a push: not_shown."""
 
     at: datetime
     message: Message
@@ -132,13 +146,22 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """Someone read a message, on a channel that shows it, and lets it be shown."""
+
+    at: datetime
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
 class Replied:
-    """Someone answered a text. `intent` is what they meant: for tests and the summary, not for the lender."""
+    """Someone answered a text, or tapped a button. `intent` is what they meant: for tests and the summary, not for the lender."""
 
     at: datetime
     message: Message
     text: str
     intent: str
+    tapped: Button | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +178,57 @@ class Paid:
     reverses_external_id: str | None
 
 
-Event = Sent | Delivered | Undelivered | Opened | Replied | Paid
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """One call as the carrier holds it.
+
+    Attributes:
+        patience_seconds: So long it rings.
+        nth: The how-manieth to this number; the town counts.
+    """
+
+    call_id: str
+    address: str
+    sender: str
+    patience_seconds: int
+    nth: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ringing:
+    """The phone rings."""
+
+    at: datetime
+    ring: Ring
+
+
+@dataclass(frozen=True, slots=True)
+class PickedUp:
+    """Somebody, or something, answered: `human`, `machine` or `fax`; `unknown` where a provider could not tell."""
+
+    at: datetime
+    ring: Ring
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """Nobody answered. Reasons, as Twilio names them: busy, no-answer, failed."""
+
+    at: datetime
+    ring: Ring
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """How a phone of the test's own answers: by whom, or why not; and which keys are pressed, one for each time that one is waited for."""
+
+    answers: str
+    keys: tuple[str, ...] = ()
+
+
+Event = Sent | Delivered | Undelivered | Opened | Seen | Replied | Paid | Ringing | PickedUp | NotTaken
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,18 +273,30 @@ class Town:
         self._residents: dict[str, Resident] = {}
         self._by_phone: dict[str, Resident] = {}
         self._by_token: dict[str, Resident] = {}
+        self._by_messenger: dict[str, Resident] = {}
         self._by_zone: dict[str, dict[str, Resident]] = {}
         self._owner: dict[str, str] = {}
         self._dead_tokens: set[str] = set()
         self._withdrawn: set[str] = set()
         self._messages_to: dict[str, int] = {}
+        self._calls_to: dict[str, int] = {}
+        self._phones: dict[str, Phone] = {}
+        # Call → for how many keys it has waited.
+        self._waited_for: dict[str, int] = {}
         self._agenda: list[tuple[datetime, str, int, Event | _NewDay | _Read | _Pay]] = []
         self._serial = 0
 
     # Who lives here
 
     def settle(
-        self, *, phone: str | None, push_token: str | None, locale: str, zone: str, loans: Iterable[tuple[str, str, int]]
+        self,
+        *,
+        phone: str | None,
+        push_token: str | None,
+        locale: str,
+        zone: str,
+        loans: Iterable[tuple[str, str, int]],
+        messenger_id: str | None = None,
     ) -> Resident:
         """Someone moves in, or someone known owes a further loan. A loan that is known stays as it is.
 
@@ -221,6 +306,7 @@ class Town:
             locale: What they read and write.
             zone: IANA name.
             loans: (loan_ref, ISO 4217, owed in minor units).
+            messenger_id: What the lender's page knows them by on Messenger, or None.
 
         Raises:
             ValueError: Neither phone nor token and no loan, an unknown zone, or an amount that is not positive.
@@ -231,6 +317,8 @@ class Town:
         if not (phone or push_token or debts):
             raise ValueError("a resident needs a phone, a push token or a loan")
         resident = self._known(phone, push_token, debts) or self._newcomer(phone, push_token, debts, locale, zone)
+        if messenger_id is not None:
+            self._by_messenger[messenger_id] = resident
         today = self.now.astimezone(ZoneInfo(resident.zone)).date()
         for loan_ref, currency, owed_minor in debts:
             if loan_ref not in self._owner:
@@ -277,6 +365,8 @@ class Town:
             number=draw.pick(numbers, key, "number"),
             app="shows" if draw.unit(key, "permission") < world["push_permitted"] else "silent",
             taste=tuple(draw.within(1 - spread, 1 + spread, key, "taste", slot) for slot in range(4)),
+            on=frozenset(channel for channel in ("whatsapp", "rcs") if draw.unit(key, channel) < world[f"{channel}_share"]),
+            shows_reading=draw.unit(key, "receipts") < world["read_receipts"],
         )
         self._residents[key] = resident
         if phone is not None:
@@ -318,14 +408,19 @@ class Town:
 
     def submit(self, message: Message) -> None:
         """Hand a message to the carrier now; what becomes of it are later events."""
-        resident = (self._by_phone if message.channel == "sms" else self._by_token).get(message.address)
+        resident = self._whose(message)
         # The how-manieth to this address names the draws, so that ids decide nothing.
         nth = self._messages_to[message.address] = self._messages_to.get(message.address, 0) + 1
         carried = replace(message, nth=nth)
-        if message.channel == "sms":
-            self._carry_text(carried, resident)
-        else:
+        if message.channel == "push":
             self._carry_push(carried, resident)
+        else:
+            self._carry_text(carried, resident)
+
+    def _whose(self, message: Message) -> Resident | None:
+        """Who has an address; None = someone out of town."""
+        known = {"push": self._by_token, "messenger": self._by_messenger}.get(message.channel, self._by_phone)
+        return known.get(message.address)
 
     def withdraw(self, message_id: str) -> None:
         """Forget a message that has not reached the carrier yet."""
@@ -335,8 +430,8 @@ class Town:
         """Plan delivery: at once, later when the phone is back, or never, with the reason."""
         sent_at = self._soon(1.0, message, "sent")
         arrives_at = max(self._soon(10.0, message, "arrives"), sent_at)
-        if resident is not None and resident.number in {"landline", "dead"}:
-            reason = "landline" if resident.number == "landline" else "unknown_handset"
+        reason = _never_there(message.channel, resident)
+        if reason is not None:
             self._plan(sent_at, message.address, Sent(sent_at, message))
             self._plan(arrives_at, message.address, Undelivered(arrives_at, message, reason))
             return
@@ -366,6 +461,73 @@ class Town:
             shown_at, reason = message.expires_at, "expired"
         event = Delivered(shown_at, message) if reason is None else Undelivered(shown_at, message, reason)
         self._plan(shown_at, message.address, event)
+
+    # Calls
+
+    def lend(self, number: str, phone: Phone) -> None:
+        """Have a number answer as a test wants it, whoever lives there."""
+        self._phones[number] = phone
+
+    def ring(self, ring: Ring) -> None:
+        """Let a phone ring now; who answers are later events. The numbers of people out of town ring and are not answered."""
+        nth = self._calls_to[ring.address] = self._calls_to.get(ring.address, 0) + 1
+        carried = replace(ring, nth=nth)
+        answers = self._answers(carried)
+        rings_at = self.now if self._prompt else self.now + timedelta(seconds=self._chance.within(1, 3, ring.address, "rings", nth))
+        if answers == "failed":
+            self._plan(rings_at, ring.address, NotTaken(rings_at, carried, "failed"))
+            return
+        self._plan(rings_at, ring.address, Ringing(rings_at, carried))
+        seconds = self._chance.within(3, max(4, ring.patience_seconds), ring.address, "picks-up", nth)
+        if answers in {"busy", "no-answer"}:
+            ends_at = rings_at if self._prompt else rings_at + timedelta(seconds=1 if answers == "busy" else ring.patience_seconds)
+            self._plan(ends_at, ring.address, NotTaken(ends_at, carried, answers))
+        else:
+            taken_at = rings_at if self._prompt else rings_at + timedelta(seconds=seconds)
+            self._plan(taken_at, ring.address, PickedUp(taken_at, carried, answers))
+
+    def _answers(self, ring: Ring) -> str:
+        if ring.address in self._phones:
+            return self._phones[ring.address].answers
+        resident = self._by_phone.get(ring.address)
+        if resident is None:
+            return "no-answer"
+        if resident.number == "dead":
+            return "failed"
+        draw, world = self._chance, self._world
+        awake = WAKES <= self.now.astimezone(ZoneInfo(resident.zone)).hour < SLEEPS
+        if draw.unit(ring.address, "busy", ring.nth) < world["call_busy"]:
+            return "busy"
+        if awake and draw.unit(ring.address, "answers-call", ring.nth) < world["call_answered"]:
+            return "human"
+        return "machine" if draw.unit(ring.address, "machine") < world["call_machine_share"] else "no-answer"
+
+    def press(self, ring: Ring, heard: str) -> str | None:
+        """The key that whoever picked up presses now, having heard that; None = none, or they have hung up."""
+        waited = self._waited_for.get(ring.call_id, 0)
+        self._waited_for[ring.call_id] = waited + 1
+        phone = self._phones.get(ring.address)
+        if phone is not None:
+            return phone.keys[waited] or None if waited < len(phone.keys) else None
+        resident = self._by_phone.get(ring.address)
+        want = None if resident is None else self._want(resident, ring, heard, waited)
+        return None if resident is None or want is None else keys.key_for(want, heard, resident.locale)
+
+    def _want(self, resident: Resident, ring: Ring, heard: str, waited: int) -> str | None:
+        """What somebody wants of a menu: to say who they are, and then what someone of this temper wants."""
+        draw = self._chance
+        if resident.number == "wrong":
+            return "not_me" if draw.unit(resident.key, "stranger-call", ring.nth) < self._world["stranger_answers"] else None
+        if not waited:
+            return "me" if draw.unit(ring.address, "says-who", ring.nth) < self._world["call_confirmed"] else None
+        if waited > 1:
+            return None
+        resident.recent_contacts += 1
+        self._be_moved(resident, Message(ring.call_id, "voice", ring.address, ring.sender, heard, self.now, nth=ring.nth))
+        if draw.unit(ring.address, "stops-calls", ring.nth) < min(1.0, self._world["stop_rate"] * 1.2**resident.recent_contacts):
+            return "stop"
+        paid_lately = resident.paid_at is not None and self.now - resident.paid_at < timedelta(days=4)
+        return "paid" if paid_lately else draw.pick(_WANTS[resident.temper], ring.address, "wants", ring.nth)
 
     def _phone_back_at(self, message: Message, resident: Resident | None) -> datetime | None:
         """When a phone that is off now is on again; None when it is on. People out of town always have theirs on."""
@@ -416,8 +578,8 @@ class Town:
                     self._read(what.resident, what.message)
                 case _Pay():
                     self._pay(what.resident, what.loan_ref)
-                case Sent() | Delivered() | Undelivered():
-                    if what.message.message_id not in self._withdrawn:
+                case Sent() | Delivered() | Undelivered() | Ringing() | PickedUp() | NotTaken():
+                    if not self._is_withdrawn(what):
                         if isinstance(what, Delivered):
                             self._look(what.message)
                         yield what
@@ -427,6 +589,10 @@ class Town:
                 case _:
                     yield what
         self.now = to
+
+    def _is_withdrawn(self, what: Sent | Delivered | Undelivered | Ringing | PickedUp | NotTaken) -> bool:
+        told = what.message.message_id if isinstance(what, Sent | Delivered | Undelivered) else what.ring.call_id
+        return told in self._withdrawn
 
     def _plan(self, at: datetime, whose: str, what: Event | _NewDay | _Read | _Pay) -> None:
         """Put something on the agenda. Ties are broken by whose it is, so that loading order does not show."""
@@ -505,10 +671,10 @@ class Town:
 
     def _look(self, message: Message) -> None:
         """Decide whether, and when, what has just arrived is read; people out of town never answer."""
-        resident = (self._by_phone if message.channel == "sms" else self._by_token).get(message.address)
+        resident = self._whose(message)
         if resident is None:
             return
-        share = self._world["sms_read" if message.channel == "sms" else "push_opened"]
+        share = self._world["push_opened" if message.channel == "push" else "sms_read"]
         if self._chance.unit(message.address, "reads", message.nth) >= share:
             return
         minutes = self._chance.waiting(READ_MINUTES_MEDIAN, message.address, "read-minutes", message.nth)
@@ -517,13 +683,15 @@ class Town:
         self._plan(at, resident.key, _Read(resident, message))
 
     def _read(self, resident: Resident, message: Message) -> None:
-        if message.channel == "sms" and resident.number == "wrong":
+        if message.channel in PREFIXES and resident.shows_reading:
+            self._plan(self.now, resident.key, Seen(self.now, message))
+        if message.channel not in {"push", "messenger"} and resident.number == "wrong":
             self._puzzle_stranger(resident, message)
             return
         if message.channel == "push":
             self._plan(self.now, resident.key, Opened(self.now, message))
         self._be_moved(resident, message)
-        if message.channel == "sms":
+        if message.channel != "push":
             self._answer(resident, message)
         resident.recent_contacts += 1
 
@@ -576,9 +744,10 @@ class Town:
         return on
 
     def _write(self, resident: Resident, message: Message, intent: str, on: date | None) -> None:
-        text = words.reply(intent, resident.locale, self._chance.unit(message.address, "words", message.nth), on)
+        tapped = next((button for button in message.buttons if button.payload in words.TAPS.get(intent, ())), None)
+        text = tapped.text if tapped else words.reply(intent, resident.locale, self._chance.unit(message.address, "words", message.nth), on)
         at = self.now + timedelta(minutes=self._chance.within(0.5, 10, message.address, "types", message.nth))
-        self._plan(at, resident.key, Replied(at, message, text, intent))
+        self._plan(at, resident.key, Replied(at, message, text, intent, tapped))
 
     def _pay(self, resident: Resident, loan_ref: str) -> None:
         """Pay all or a part; the feed may hear of it late, and money may come back."""
@@ -602,3 +771,13 @@ class Town:
             back_at = max(posted_at, self.now) + timedelta(days=3)
             returned = Paid(back_at, f"RET-{external_id[4:]}", loan_ref, loan.currency, -amount_minor, back_at, "reversed", external_id)
             self._plan(back_at, resident.key, returned)
+
+
+def _never_there(channel: str, resident: Resident | None) -> str | None:
+    """Why a message to somebody of the town never arrives on a channel; None where it may. People out of town have them all."""
+    if resident is None or channel == "messenger":
+        return None
+    if channel in PREFIXES:
+        # A number that is nobody's, or no mobile phone's, is on none of them.
+        return None if channel in resident.on and resident.number in {"own", "wrong"} else "not_there"
+    return {"landline": "landline", "dead": "unknown_handset"}.get(resident.number)

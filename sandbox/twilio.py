@@ -19,13 +19,12 @@ from urllib.parse import urlencode, urlsplit
 
 from sandbox.chance import Chance
 from sandbox.segments import segments
+from sandbox.social import SERVICE_ADDRESSES, Button, Content, ContentError, Templates, Windows, bare, channel_of, is_person, is_sender
 
 BODY_CHARACTERS_MAX = 1600
 VALIDITY_SECONDS_MAX = 36000
 SCHEDULE_AHEAD = (timedelta(minutes=5), timedelta(days=35))
 PAGE_SIZE, PAGE_SIZE_MAX = 50, 1000
-# Which number a messaging service sends from; fiction, like all numbers here.
-SERVICE_NUMBER = "+12025550199"
 STOP_WORDS = frozenset({"STOP", "UNSUBSCRIBE", "END", "QUIT", "STOPALL", "REVOKE", "OPTOUT", "CANCEL"})
 START_WORDS = frozenset({"START", "YES", "UNSTOP"})
 CREATE_FIELDS = frozenset(
@@ -69,10 +68,8 @@ _CHOICES = {
 _BOOLEANS = ("ProvideFeedback", "ForceDelivery", "SmartEncoded", "ShortenUrls", "SendAsMms")
 _NOT_SENT = frozenset({"accepted", "scheduled", "queued"})
 _FINAL = frozenset({"delivered", "undelivered", "failed", "canceled", "received"})
-_E164 = re.compile(r"\+[1-9]\d{6,14}")
-_SENDER = re.compile(r"\+[1-9]\d{6,14}|\d{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 &_+-]{1,11}")
 _SERVICE = re.compile(r"MG[0-9a-fA-F]{32}")
-_CONTENT = re.compile(r"HX[0-9a-fA-F]{32}")
+_PLACES = ("Country", "State", "City", "Zip")
 # What became of it, in the town's words → final status and code.
 _ENDS = {
     "expired": ("failed", 30036),
@@ -81,6 +78,16 @@ _ENDS = {
     "landline": ("undelivered", 30006),
     "carrier_unknown": ("undelivered", 30008),
 }
+# Where another channel than text messages has a code of its own.
+_ENDS_OF = {
+    ("whatsapp", "not_there"): ("undelivered", 63024),
+    ("messenger", "not_there"): ("undelivered", 63003),
+    ("rcs", "not_there"): ("undelivered", 63036),
+    **{(channel, "carrier_unknown"): ("undelivered", 63012) for channel in ("whatsapp", "messenger", "rcs")},
+}
+# Twilio itself hears a stop in these; on the others only the lender does.
+_HEARS_STOP = frozenset({"sms", "rcs"})
+_OUT_OF_WINDOW = 63016
 _MEANINGS = {
     20001: "Unknown parameter",
     20003: "Authenticate",
@@ -90,8 +97,12 @@ _MEANINGS = {
     20429: "Too Many Requests",
     20500: "Internal Server Error",
     20503: "Service Unavailable",
+    21201: "No 'To' number is specified",
+    21205: "Invalid URL",
     21211: "Invalid 'To' Phone Number",
     21212: "Invalid From Number",
+    21213: "Caller phone number is required",
+    21220: "Invalid call state",
     21266: "'To' and 'From' number cannot be the same",
     21602: "Message body is required",
     21603: "A 'From' phone number is required",
@@ -99,6 +110,10 @@ _MEANINGS = {
     21609: "Invalid StatusCallback url",
     21610: "Attempt to send to unsubscribed recipient",
     21617: "The concatenated message body exceeds the 1600 character limit",
+    21655: "The ContentSid is Invalid",
+    21656: "The ContentVariables Parameter is invalid",
+    21664: "'FallbackFrom' cannot be used with a 'From' sender",
+    21910: "Invalid 'From' and 'To' pair. 'From' and 'To' should be of the same channel",
     30003: "Unreachable destination handset",
     30005: "Unknown destination handset",
     30006: "Landline or unreachable carrier",
@@ -108,6 +123,14 @@ _MEANINGS = {
     35111: "SendAt is required for scheduled messages",
     35114: "SendAt is not a time within the window for scheduling",
     35118: "MessagingServiceSid is required to schedule a message",
+    63003: "Channel could not find To address",
+    63012: "Channel provider returned an internal service error",
+    63013: "Channel policy violation",
+    63016: "Outside messaging window. For WhatsApp, use a Message Template instead",
+    63021: "Channel invalid content error",
+    63024: "Invalid message recipient",
+    63028: "Number of parameters provided does not match the expected number of parameters",
+    63036: "The specified phone number cannot be reached by RBM at this time",
     90007: "ValidityPeriod is out of range",
 }
 
@@ -150,8 +173,17 @@ class Record:
     callback_url: str | None = None
     error_code: int | None = None
     media: int = 0
-    # A fault decided it beforehand.
+    # It is decided beforehand that no phone gets it: by a fault, or because free words may not leave.
     doomed_code: int | None = None
+    buttons: tuple[Button, ...] = ()
+    # Of an inbound message: what was tapped, and which message it answers.
+    tapped: Button | None = None
+    answers_sid: str | None = None
+
+    @property
+    def channel(self) -> str:
+        """Of the person's address."""
+        return channel_of((self.sender or "") if self.direction == "inbound" else self.to)
 
 
 class Account:
@@ -165,6 +197,8 @@ class Account:
         self._by_sid: dict[str, Record] = {}
         self._by_to: dict[str, list[Record]] = {}
         self._stopped: set[tuple[str, str]] = set()
+        self._windows = Windows()
+        self.templates = Templates()
 
     def __len__(self) -> int:
         """How many messages there are, either way."""
@@ -194,14 +228,9 @@ class Account:
         sender, service_sid = form.get("From") or None, form.get("MessagingServiceSid") or None
         if not sender and not service_sid:
             raise TwilioError(21603)
-        if not _E164.fullmatch(to):
-            raise TwilioError(21211)
-        if (sender and not _SENDER.fullmatch(sender)) or (service_sid and not _SERVICE.fullmatch(service_sid)):
-            raise TwilioError(21212)
-        if sender == to:
-            raise TwilioError(21266)
+        _check_addresses(to, sender, service_sid, form)
         media = sum(1 for name, value in fields if name == "MediaUrl" and value)
-        body = _body(form, media)
+        content = self._content(form, media)
         if (service_sid or sender, to) in self._stopped:
             raise TwilioError(21610)
         send_at = _schedule(form, now)
@@ -211,7 +240,7 @@ class Account:
             to=to,
             sender=None if service_sid else sender,
             service_sid=service_sid,
-            body=body,
+            body=content.text,
             direction="outbound-api",
             status="scheduled" if send_at else "accepted" if service_sid else "queued",
             created_at=now,
@@ -220,17 +249,46 @@ class Account:
             expires_in=_validity(form),
             callback_url=_callback(form),
             media=media,
+            buttons=content.buttons,
         )
+        if not (self._windows.is_open(service_sid or sender or "", to, now) or (content.approved and record.channel == "whatsapp")):
+            record.doomed_code = _OUT_OF_WINDOW
         return self.keep(record)
 
-    def receive(self, *, sender: str, to: str, text: str, service_sid: str | None, now: datetime) -> Record:
-        """A text from someone; a stop word blocks, a start word unblocks, whoever they answered."""
+    def _content(self, form: Mapping[str, str], media: int) -> Content:
+        """What a message says.
+
+        Raises:
+            TwilioError: Nothing, too much, or a template that is none.
+        """
+        sid = form.get("ContentSid", "")
+        if not sid:
+            return Content(_body(form, media))
+        try:
+            return self.templates.fill(sid, form.get("ContentVariables", ""))
+        except ContentError as error:
+            raise TwilioError(error.code) from None
+
+    def receive(
+        self,
+        *,
+        sender: str,
+        to: str,
+        text: str,
+        service_sid: str | None,
+        now: datetime,
+        tapped: Button | None = None,
+        answers_sid: str | None = None,
+        media: int = 0,
+    ) -> Record:
+        """A text from someone; a stop word blocks, a start word unblocks, whoever they answered; the reply window opens."""
         word = text.strip().upper()
         pair = (service_sid or to, sender)
-        if word in STOP_WORDS:
+        if word in STOP_WORDS and channel_of(sender) in _HEARS_STOP:
             self._stopped.add(pair)
         elif word in START_WORDS:
             self._stopped.discard(pair)
+        self._windows.open([to, *([service_sid] if service_sid else [])], sender, now)
         record = Record(
             serial=0,
             sid="",
@@ -243,6 +301,9 @@ class Account:
             created_at=now,
             updated_at=now,
             sent_at=now,
+            media=media,
+            tapped=tapped,
+            answers_sid=answers_sid,
         )
         return self.keep(record)
 
@@ -394,7 +455,7 @@ class Account:
             "from": None if unassigned else shown_sender(record),
             "messaging_service_sid": record.service_sid,
             "num_media": str(record.media),
-            "num_segments": "0" if unassigned else str(segments(record.body)),
+            "num_segments": "0" if unassigned else _segments(record),
             "price": None,
             "price_unit": None,
             "sid": record.sid,
@@ -420,33 +481,32 @@ class Account:
             fields.append(("MessagingServiceSid", record.service_sid))
         if record.error_code is not None:
             fields.append(("ErrorCode", str(record.error_code)))
-        if record.status in {"delivered", "undelivered"}:
+        if record.channel != "sms":
+            # Extras of channels; a receiver must take what it does not know (PROVIDERS A5).
+            fields += [("ChannelPrefix", record.channel), ("ChannelToAddress", bare(record.to)), ("EventType", record.status.upper())]
+        elif record.status in {"delivered", "undelivered"}:
             fields.append(("RawDlrDoneDate", record.updated_at.strftime("%y%m%d%H%M")))
         return fields
 
     def inbound_fields(self, record: Record) -> list[tuple[str, str]]:
         """What an inbound post says. An advanced opt-out is named where a messaging service got the text."""
         fields = [
-            ("ToCountry", _country(record.to)),
-            ("ToState", ""),
-            ("ToCity", ""),
-            ("ToZip", ""),
-            ("FromCountry", _country(record.sender or "")),
-            ("FromState", ""),
-            ("FromCity", ""),
-            ("FromZip", ""),
+            *(_places(record) if record.channel == "sms" else _profile(record)),
             ("SmsMessageSid", record.sid),
             ("MessageSid", record.sid),
             ("SmsSid", record.sid),
             ("SmsStatus", "received"),
-            ("NumMedia", "0"),
-            ("NumSegments", str(segments(record.body))),
+            ("NumMedia", str(record.media)),
+            ("NumSegments", _segments(record)),
             ("Body", record.body),
             ("From", record.sender or ""),
             ("To", record.to),
             ("AccountSid", self.account_sid),
             ("ApiVersion", "2010-04-01"),
         ]
+        for number in range(record.media):
+            url = f"https://api.twilio.com/2010-04-01/Accounts/{self.account_sid}/Messages/{record.sid}/Media/ME{number:032x}"
+            fields += [(f"MediaUrl{number}", url), (f"MediaContentType{number}", "image/jpeg")]
         if record.service_sid:
             fields.append(("MessagingServiceSid", record.service_sid))
             word = record.body.strip().upper()
@@ -464,14 +524,14 @@ def conclude(record: Record, status: str, at: datetime, reason: str | None = Non
     elif record.doomed_code is not None:
         record.status, record.error_code = "undelivered", record.doomed_code
     elif reason is not None:
-        record.status, record.error_code = _ENDS[reason]
+        record.status, record.error_code = _ENDS_OF.get((record.channel, reason)) or _ENDS[reason]
     else:
         record.status = status
 
 
 def shown_sender(record: Record) -> str:
     """The number a message comes from, once the messaging service has chosen one."""
-    return record.sender or SERVICE_NUMBER
+    return record.sender or SERVICE_ADDRESSES[channel_of(record.to)]
 
 
 def is_loopback_url(url: str) -> bool:
@@ -494,17 +554,56 @@ def _checked_form(fields: Sequence[tuple[str, str]]) -> dict[str, str]:
     return form
 
 
+def _check_addresses(to: str, sender: str | None, service_sid: str | None, form: Mapping[str, str]) -> None:
+    """Whether somebody, and somebody of that channel, may be written to by that sender.
+
+    Raises:
+        TwilioError: Not so.
+    """
+    if not is_person(to):
+        raise TwilioError(21211)
+    if service_sid and not _SERVICE.fullmatch(service_sid):
+        raise TwilioError(21212)
+    if form.get("FallbackFrom") and sender:
+        raise TwilioError(21664)
+    if sender:
+        if channel_of(sender) != channel_of(to):
+            raise TwilioError(21910)
+        if not is_sender(sender):
+            raise TwilioError(21212)
+        if sender == to:
+            raise TwilioError(21266)
+
+
 def _body(form: Mapping[str, str], media: int) -> str:
-    """The text; a content template has none here, since the sandbox keeps no templates."""
     body = form.get("Body", "")
-    content_sid = form.get("ContentSid", "")
-    if content_sid and not _CONTENT.fullmatch(content_sid):
-        raise TwilioError(20001, detail="ContentSid")
-    if not body and not media and not content_sid:
+    if not body and not media:
         raise TwilioError(21602)
     if len(body) > BODY_CHARACTERS_MAX:
         raise TwilioError(21617)
-    return body or (f"[{content_sid}] {form.get('ContentVariables', '')}".strip() if content_sid else "")
+    return body
+
+
+def _segments(record: Record) -> str:
+    """Text messages are cut into segments; on other channels a message is one."""
+    return str(segments(record.body)) if record.channel == "sms" else "1"
+
+
+def _places(record: Record) -> list[tuple[str, str]]:
+    """Where two numbers are, as far as the sandbox knows."""
+    of_both = (("To", _country(record.to)), ("From", _country(record.sender or "")))
+    return [(f"{whose}{what}", country if what == "Country" else "") for whose, country in of_both for what in _PLACES]
+
+
+def _profile(record: Record) -> list[tuple[str, str]]:
+    """Who wrote on another channel, what was tapped, and what is answered."""
+    person = bare(record.sender or "")
+    fields = [("ProfileName", "Nobody"), *([("WaId", person.removeprefix("+"))] if record.channel == "whatsapp" else [])]
+    if record.tapped is not None:
+        fields += [("ButtonText", record.tapped.text), ("ButtonPayload", record.tapped.payload)]
+    if record.answers_sid is not None:
+        fields += [("OriginalRepliedMessageSid", record.answers_sid), ("OriginalRepliedMessageSender", record.to)]
+    return fields
 
 
 def _validity(form: Mapping[str, str]) -> timedelta:

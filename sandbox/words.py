@@ -63,6 +63,15 @@ _TEXTS: dict[str, dict[str, tuple[str, ...]]] = {
         "unclear": ("好", "?", "你是谁", "谢谢", "👍"),
     },
 }
+# What a button may hand back that somebody with that intent taps.
+TAPS: dict[str, tuple[str, ...]] = {
+    "stop": ("stop",),
+    "paid": ("paid",),
+    "cannot_pay": ("more_time", "cannot_pay"),
+    "dispute": ("dispute",),
+    "wrong_person": ("not_me", "wrong_person"),
+    "call_me": ("call_me",),
+}
 LOCALES = tuple(_TEXTS)
 INTENTS = tuple(_TEXTS["en"])
 

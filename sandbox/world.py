@@ -1,4 +1,4 @@
-"""The outside world as a whole: clock, town, Twilio account, Firebase project, faults, webhooks.
+"""The outside world as a whole: clock, town, Twilio account, Firebase project, a lender's gateway, faults, webhooks.
 
 In:   calls of the wire (app.py) and of the control API (control.py).
 Out:  answers; posts to webhooks; what phones received; the wallet's payment feed.
@@ -16,21 +16,38 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from xml.etree import ElementTree as ET
 
+from sandbox.calls import CallRecord, Calls
 from sandbox.chance import Chance
-from sandbox.faults import CALLBACK_FAULTS, CREATE_FAULTS, Fault, Faults
+from sandbox.faults import CALLBACK_FAULTS, CREATE_FAULTS, LIST_FAULTS, Fault, Faults
 from sandbox.fcm import FcmError, Project, Push
+from sandbox.gateway import BY_NUMBER, ENDS, Gateway, GatewayError, Taken
 from sandbox.parameters import default_world, drawn_world
 from sandbox.post import Post, Postman
-from sandbox.signature import app_signature, twilio_signature
-from sandbox.town import Delivered, Event, Message, Opened, Paid, Replied, Sent, Town, Undelivered
+from sandbox.signature import app_signature, gateway_signature, twilio_signature
+from sandbox.social import CHANNELS, Button, bare, channel_of
+from sandbox.switchboard import FORM, Switchboard
+from sandbox.town import (
+    Delivered,
+    Event,
+    Message,
+    NotTaken,
+    Opened,
+    Paid,
+    PickedUp,
+    Replied,
+    Ringing,
+    Seen,
+    Sent,
+    Town,
+    Undelivered,
+)
 from sandbox.twilio import Account, Record, TwilioError, conclude, shown_sender
 
 # Posts that fall due within this much simulated time go out together; each address still hears its own in order.
 WINDOW = timedelta(minutes=15)
-FORM = "application/x-www-form-urlencoded; charset=utf-8"
 
 
 class DropConnectionError(Exception):
@@ -60,6 +77,8 @@ class Options:
     app_secret: str
     project_id: str
     token_uri: str
+    smtp_port: int = 0
+    gateway_keys: tuple[tuple[str, str], ...] = ()
     seed: str = "1"
     at: datetime | None = None
     wall_clock: bool = False
@@ -70,6 +89,7 @@ class Options:
     world: dict[str, float] = field(default_factory=dict)
     inbound_url: str | None = None
     acknowledgement_url: str | None = None
+    gateway_inbound_url: str | None = None
     messages_max: int = 1_000_000
     webhook_timeout_seconds: float = 10.0
 
@@ -95,6 +115,11 @@ class World:
         self.options = options
         self.project = Project(project_id=options.project_id, token_uri=options.token_uri, seed=options.seed)
         self.postman = Postman(options.webhook_timeout_seconds)
+        # Local ports of callers who wait for an answer to a message: who holds unfinished work (control.py).
+        self.calling: set[int] = set()
+        # Where the relay listens (relay.py); 0 until it does.
+        self.smtp_port = 0
+        self._late: set[asyncio.Task[object]] = set()
         self._playing = asyncio.Lock()
         self._begin()
 
@@ -104,7 +129,11 @@ class World:
         values = (drawn_world if options.drawn else lambda _, settings: default_world(settings))(options.seed, options.world)
         self.town = Town(seed=options.seed, world=values, now=start, prompt=options.settle_ms is not None)
         self.account = Account(account_sid=options.account_sid, seed=options.seed)
+        self.calls = Calls(account_sid=options.account_sid, seed=options.seed)
+        self.switchboard = Switchboard(self.calls, self.town, self.postman, auth_token=options.auth_token, heard=self._hear)
+        self._dialled: list[Post] = []
         self.project.restart(options.seed)
+        self.gateway = Gateway(keys=options.gateway_keys, seed=options.seed)
         self.faults = Faults(options.seed)
         self.received: list[Received] = []
         self.payments: list[Paid] = []
@@ -167,9 +196,13 @@ class World:
             self._notice(window_end)
             self._hand_over_scheduled()
             events, self._noticed = self._noticed, []
-            posts = [post for event in events for post in self._apply(event)]
+            posts, self._dialled = self._dialled, []
+            posts += [post for event in events for post in self._apply(event)]
             for post, answer in await self.postman.deliver(self._with_faults(posts)):
-                self._answer_inbound(post, answer)
+                if post.channel != "gateway":
+                    self._answer_inbound(post, answer)
+            if self.switchboard.is_talking:
+                await self.postman.deliver(self._with_faults(await self.switchboard.talk()))
             if window_end >= to and not self._noticed:
                 return
 
@@ -186,20 +219,22 @@ class World:
     # Twilio's side
 
     async def create_text(self, fields: Sequence[tuple[str, str]]) -> Record:
-        """Take a text on, as faults allow.
+        """Take a text on, of any of Twilio's channels, as faults allow.
 
         Raises:
             TwilioError: It is refused, or a fault says so.
             DropConnectionError: A fault breaks the connection.
         """
         to = next((value for name, value in fields if name == "To"), "")
-        fault = self._strike("sms", to)
+        fault = self._strike(channel_of(to), bare(to))
         await self._before_accepting(fault, refusal=_twilio_refusal)
         if len(self.account) >= self.options.messages_max:
             raise TwilioError(20503, 503, "the sandbox holds as many messages as it may")
         record = self.account.create(fields, self.now)
         if fault is not None and fault.fault == "undelivered":
             record.doomed_code = int(fault.code or 0)
+        if fault is not None and fault.fault == "never_reported":
+            record.callback_url = None
         if record.send_at is None:
             self._hand_over(record, at_once=fault is not None and fault.fault == "callback_before_response")
         else:
@@ -214,13 +249,14 @@ class World:
         self.town.submit(
             Message(
                 message_id=record.sid,
-                channel="sms",
-                address=record.to,
+                channel=record.channel,
+                address=bare(record.to),
                 sender=shown_sender(record),
                 text=record.body,
                 expires_at=self.town.now + record.expires_in,
                 at_once=at_once,
                 doomed=record.doomed_code is not None,
+                buttons=record.buttons,
             )
         )
 
@@ -234,6 +270,41 @@ class World:
         if record.status == "canceled":
             self.town.withdraw(sid)
         return record
+
+    async def create_call(self, fields: Sequence[tuple[str, str]]) -> CallRecord:
+        """Take a call on, as faults allow.
+
+        Raises:
+            TwilioError: It is refused, or a fault says so.
+            DropConnectionError: A fault breaks the connection.
+        """
+        fault = self._strike("voice", next((value for name, value in fields if name == "To"), ""))
+        await self._before_accepting(fault, refusal=_twilio_refusal)
+        if len(self.calls) >= self.options.messages_max:
+            raise TwilioError(20503, 503, "the sandbox holds as many calls as it may")
+        record = self.calls.create(fields, self.now)
+        if fault is not None and fault.fault == "never_reported":
+            record.callback_url = None
+        if self.options.wall_clock:
+            self._notice(self.now)
+        self._dialled += self.switchboard.dial(record)
+        await self._after_accepting(fault, failure=TwilioError(20500, 500))
+        return record
+
+    def update_call(self, sid: str, fields: Sequence[tuple[str, str]]) -> CallRecord:
+        """End a call.
+
+        Raises:
+            TwilioError: As Calls.update.
+        """
+        record = self.calls.update(sid, fields, self.now)
+        self.town.withdraw(sid)
+        return record
+
+    def _hear(self, record: CallRecord, words: str) -> None:
+        """Somebody, or a machine, heard something."""
+        title = record.answered_by or ""
+        self.received.append(Received("voice", record.to, record.sender, title, words, None, record.updated_at, record.sid))
 
     # FCM's side
 
@@ -268,7 +339,71 @@ class World:
             Message(message_id=push.name, channel="push", address=push.token, sender="", text=text, expires_at=push.expires_at)
         )
 
+    # The gateway's side
+
+    async def create_by_gateway(self, body: bytes) -> tuple[Taken, bool]:
+        """Take a message on, as faults allow; one whose key was used before is shown again. Whether it is new.
+
+        Raises:
+            GatewayError: It is refused, or a fault says so.
+            DropConnectionError: A fault breaks the connection.
+        """
+        given = self.gateway.read(body)
+        known = self.gateway.again(given, body)
+        if known is not None:
+            await self._latency()
+            return known, False
+        fault = self._strike("gateway", given["to"])
+        with self.gateway.working_on(given["key"]):
+            await self._before_accepting(fault, refusal=_gateway_refusal)
+            if len(self.gateway) >= self.options.messages_max:
+                raise GatewayError("not_taken", "the sandbox holds as many messages as it may")
+            if given["carrier"] not in BY_NUMBER and not self.town.is_registered(given["to"]):
+                raise GatewayError("invalid_address")
+            taken = self.gateway.take(given, body, self.now)
+        if fault is not None and fault.fault == "undelivered":
+            taken.doomed_error = str(fault.code)
+        if fault is not None and fault.fault == "never_reported":
+            taken.callback_url = None
+        self._hand_over_to_gateway(taken, at_once=fault is not None and fault.fault == "callback_before_response")
+        await self._after_accepting(fault, failure=GatewayError("internal"))
+        return taken, True
+
+    def _hand_over_to_gateway(self, taken: Taken, *, at_once: bool) -> None:
+        self.counts[f"gateway {taken.carrier} accepted"] += 1
+        if self.options.wall_clock:
+            self._notice(self.now)
+        self.town.submit(
+            Message(
+                message_id=taken.id,
+                # The town knows no calls of dialers and no inboxes: what comes by number is read like a text, the rest like a notification.
+                channel=taken.carrier if taken.carrier in CHANNELS else "sms" if taken.carrier in BY_NUMBER else "push",
+                address=taken.to,
+                sender=taken.sender,
+                text=f"{taken.title}\n{taken.body}".lstrip("\n"),
+                expires_at=taken.expires_at,
+                at_once=at_once,
+                doomed=taken.doomed_error is not None,
+            )
+        )
+
     # Faults and latency
+
+    async def before_listing(self, to: str, *, channel: str = "", refusal: Exception | None = None) -> None:
+        """Whoever asks for the list waits like any caller, and may be refused.
+
+        Raises:
+            TwilioError: A fault says so; or what `refusal` is.
+            DropConnectionError: A fault breaks the connection.
+        """
+        struck = channel or channel_of(to)
+        fault = self.faults.strike(struck, bare(to), LIST_FAULTS) if self.faults else None
+        await self._latency()
+        if fault is None:
+            return
+        if fault.fault == "list_dropped":
+            raise DropConnectionError
+        raise refusal or TwilioError(20503, 503)
 
     def _strike(self, channel: str, to: str) -> Fault | None:
         return self.faults.strike(channel, to, CREATE_FAULTS) if self.faults else None
@@ -304,23 +439,38 @@ class World:
             await self.settle()
 
     def _with_faults(self, posts: list[Post]) -> list[Post]:
-        """The posts as they really go out: some lost, some twice, some after the one that should follow."""
+        """The posts as they really go out: some lost, some twice, some late, some after the one that should follow."""
         if not self.faults:
             return posts
         out: list[Post] = []
         held: dict[str, Post] = {}
         for post in posts:
-            is_status = post.about is None and post.headers["Content-Type"] == FORM
-            fault = self.faults.strike("sms", post.group, CALLBACK_FAULTS) if is_status else None
+            is_gateway = post.channel == "gateway"
+            is_status = post.about is None and (post.headers["Content-Type"] == FORM or is_gateway)
+            channel, address = ("gateway", post.group) if is_gateway else (_twilio_channel(post), bare(post.group))
+            fault = self.faults.strike(channel, address, CALLBACK_FAULTS) if is_status else None
             kind = fault.fault if fault is not None else ""
             if kind == "callback_reordered" and post.group not in held:
                 held[post.group] = post
                 continue
-            if kind != "callback_lost":
+            if fault is not None and kind == "callback_late":
+                self._post_late(post, fault.seconds)
+            elif kind != "callback_lost":
                 out.extend([post] * (2 if kind == "callback_duplicated" else 1))
             if post.group in held:
                 out.append(held.pop(post.group))
         return out + list(held.values())
+
+    def _post_late(self, post: Post, seconds: float) -> None:
+        """Post it after so many real seconds, while everything else goes on."""
+
+        async def carry() -> None:
+            await asyncio.sleep(seconds)
+            await self.postman.deliver([post])
+
+        task: asyncio.Task[object] = asyncio.create_task(carry())
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
 
     # What becomes of things
 
@@ -331,32 +481,41 @@ class World:
                 self.payments.append(event)
                 self.counts[f"payment {event.state}"] += 1
                 return []
+            case Ringing() | PickedUp() | NotTaken():
+                if not isinstance(event, Ringing):
+                    self.counts[f"call {event.by if isinstance(event, PickedUp) else event.reason}"] += 1
+                return self.switchboard.apply(event)
+            case _ if (taken := self.gateway.by_id(event.message.message_id)) is not None:
+                return self._apply_to_gateway(event, taken)
             case Replied():
                 return self._text_back(event)
-            case Opened():
-                self.counts["push opened"] += 1
-                return self._acknowledge(event.message, "opened", event.at)
             case _ if event.message.channel == "push":
                 return self._apply_to_push(event)
             case _:
                 return self._apply_to_text(event)
 
-    def _apply_to_text(self, event: Sent | Delivered | Undelivered) -> list[Post]:
+    def _apply_to_text(self, event: Sent | Delivered | Undelivered | Opened | Seen) -> list[Post]:
         record = self.account.fetch(event.message.message_id)
         if isinstance(event, Sent):
             conclude(record, "sent", event.at)
+        elif isinstance(event, Seen):
+            conclude(record, "read", event.at)
         elif isinstance(event, Undelivered):
             conclude(record, "undelivered", event.at, event.reason)
         else:
             conclude(record, "delivered", event.at)
-            self.received.append(Received("sms", record.to, shown_sender(record), "", event.message.text, None, event.at, record.sid))
+            to, text = event.message.address, event.message.text
+            self.received.append(Received(record.channel, to, shown_sender(record), "", text, None, event.at, record.sid))
         if record.status != "sent":
-            self.counts[f"sms {record.status}"] += 1
+            self.counts[f"{record.channel} {record.status}"] += 1
         if record.callback_url is None:
             return []
         return [self._form_post(record.to, record.callback_url, self.account.callback_fields(record))]
 
-    def _apply_to_push(self, event: Sent | Delivered | Undelivered) -> list[Post]:
+    def _apply_to_push(self, event: Sent | Delivered | Undelivered | Opened | Seen) -> list[Post]:
+        if isinstance(event, Opened):
+            self.counts["push opened"] += 1
+            return self._acknowledge(event.message, "opened", event.at)
         if not isinstance(event, Delivered):
             self.counts["push not shown"] += 1
             return []
@@ -364,6 +523,43 @@ class World:
         self.received.append(Received("push", push.token, "", push.title, push.body, push.data, event.at, push.name))
         self.counts["push shown"] += 1
         return self._acknowledge(event.message, "received", event.at)
+
+    def _apply_to_gateway(self, event: Sent | Delivered | Undelivered | Opened | Seen | Replied, taken: Taken) -> list[Post]:
+        if isinstance(event, Replied):
+            self.counts[f"reply {event.intent}"] += 1
+            return self._reply_by_gateway(carrier=taken.carrier, sender=taken.to, to=taken.sender, text=event.text, at=event.at)
+        status, error = {Sent: "sent", Delivered: "delivered", Opened: "read", Seen: "read"}.get(type(event), ""), None
+        if isinstance(event, Undelivered):
+            status, error = ENDS[event.reason]
+            error = taken.doomed_error or error
+        if isinstance(event, Delivered):
+            self.received.append(Received(taken.carrier, taken.to, taken.sender, taken.title, taken.body, None, event.at, taken.id))
+        if not self.gateway.conclude(taken, status, event.at, error):
+            return []
+        if status != "sent":
+            self.counts[f"gateway {taken.carrier} {status}"] += 1
+        return [] if taken.callback_url is None else [self._gateway_post(taken.to, taken.callback_url, self.gateway.status_of(taken))]
+
+    def _reply_by_gateway(self, *, carrier: str, sender: str, to: str, text: str, at: datetime) -> list[Post]:
+        said = self.gateway.reply(carrier=carrier, from_=sender, to=to, text=text, at=at)
+        self.counts["gateway inbound"] += 1
+        url = self.options.gateway_inbound_url
+        return [] if url is None else [self._gateway_post(sender, url, said, about=said["id"])]
+
+    async def text_by_gateway(self, *, carrier: str, sender: str, to: str, text: str) -> None:
+        """Someone writes through the gateway of their own accord, now (control API)."""
+        await self.postman.deliver(self._reply_by_gateway(carrier=carrier, sender=sender, to=to, text=text, at=self.now))
+
+    def _gateway_post(self, group: str, url: str, said: Mapping[str, Any], about: str | None = None) -> Post:
+        body = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+        parts = urlsplit(url)
+        target = parts.path + (f"?{parts.query}" if parts.query else "")
+
+        def sign() -> dict[str, str]:
+            key_id, secret = self.options.gateway_keys[0]
+            return {"Tideover-Signature": gateway_signature(secret, key_id, int(wall_seconds()), method="POST", target=target, body=body)}
+
+        return Post(group, url, body, {"Content-Type": "application/json"}, about, sign, "gateway")
 
     def _acknowledge(self, message: Message, what: str, at: datetime) -> list[Post]:
         """The lender's app tells the lender: it hands back the data that it was handed, and reads none of it."""
@@ -376,21 +572,40 @@ class World:
     def _text_back(self, event: Replied) -> list[Post]:
         about = self.account.fetch(event.message.message_id)
         self.counts[f"reply {event.intent}"] += 1
-        if not event.message.sender.startswith("+"):
+        if event.message.channel == "sms" and not event.message.sender.startswith("+"):
             # Nobody can answer a sender that is a word.
             return []
-        return self._inbound(sender=about.to, to=event.message.sender, text=event.text, service_sid=about.service_sid, at=event.at)
+        ours, service_sid = event.message.sender, about.service_sid
+        answers_sid = about.sid if about.channel != "sms" else None
+        return self._inbound(
+            sender=about.to, to=ours, text=event.text, service_sid=service_sid, at=event.at, tapped=event.tapped, answers_sid=answers_sid
+        )
 
-    async def text_from(self, *, sender: str, to: str, text: str, service_sid: str | None = None) -> Record:
-        """Someone writes of their own accord, now (control API)."""
-        posts = self._inbound(sender=sender, to=to, text=text, service_sid=service_sid, at=self.now)
+    async def text_from(
+        self, *, sender: str, to: str, text: str, service_sid: str | None = None, tapped: Button | None = None, media: int = 0
+    ) -> Record:
+        """Someone writes, taps a button or sends a picture of their own accord, now (control API)."""
+        posts = self._inbound(sender=sender, to=to, text=text, service_sid=service_sid, at=self.now, tapped=tapped, media=media)
         for post, answer in await self.postman.deliver(posts):
             self._answer_inbound(post, answer)
         return self.account.newest
 
-    def _inbound(self, *, sender: str, to: str, text: str, service_sid: str | None, at: datetime) -> list[Post]:
-        record = self.account.receive(sender=sender, to=to, text=text, service_sid=service_sid, now=at)
-        self.counts["sms inbound"] += 1
+    def _inbound(
+        self,
+        *,
+        sender: str,
+        to: str,
+        text: str,
+        service_sid: str | None,
+        at: datetime,
+        tapped: Button | None = None,
+        answers_sid: str | None = None,
+        media: int = 0,
+    ) -> list[Post]:
+        record = self.account.receive(
+            sender=sender, to=to, text=text, service_sid=service_sid, now=at, tapped=tapped, answers_sid=answers_sid, media=media
+        )
+        self.counts[f"{record.channel} inbound"] += 1
         if self.options.inbound_url is None:
             return []
         fields = self.account.inbound_fields(record)
@@ -426,11 +641,17 @@ class World:
             "paid_minor": dict(paid),
             "payments": len(self.payments),
             "messages": dict(statuses),
+            "calls": dict(Counter(record.status for record in self.calls.records())),
             "received": dict(Counter(row.channel for row in self.received)),
             "counts": dict(sorted(self.counts.items())),
             "webhooks": {"posted": self.postman.posted, "lost": self.postman.lost},
             "faults": self.faults.in_force,
         }
+
+
+def _twilio_channel(post: Post) -> str:
+    """The channel that a status of Twilio's is about."""
+    return "voice" if b"CallSid=" in post.body else channel_of(post.group)
 
 
 def wall_seconds() -> float:
@@ -450,6 +671,13 @@ def _fcm_refusal(fault: Fault) -> FcmError:
         return FcmError(str(fault.code))
     code = {"unavailable": "UNAVAILABLE", "internal": "INTERNAL", "too_many_requests": "QUOTA_EXCEEDED"}[fault.fault]
     return FcmError(code, retry_after_seconds=None if fault.fault == "internal" else fault.seconds)
+
+
+def _gateway_refusal(fault: Fault) -> GatewayError:
+    if fault.fault == "rejected":
+        return GatewayError(str(fault.code))
+    code = {"unavailable": "unavailable", "internal": "internal", "too_many_requests": "busy"}[fault.fault]
+    return GatewayError(code, retry_after_seconds=fault.seconds if code == "busy" else None)
 
 
 def _twiml_messages(answer: str) -> list[str]:

@@ -8,7 +8,7 @@ Pure: no; reads the ledger, writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -16,17 +16,19 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from config.message_files import message_texts
-from config.policies import STRATEGY, policies
-from config.rule_files import rule_packs
+from config.policies import STRATEGY, Policy, policies
 from config.settings import settings
 from config.strategy_files import stages_of, strategy
 from decisions.candidates import owed
 from decisions.explain import as_json, differences, explain
+from decisions.strategy import STAGE_ORDER
 from ledger import clock
-from ledger.campaigns import read_run, seed_of
+from ledger.campaigns import read_flow_runs, read_run, seed_of
 from ledger.decisions_log import Decided, find_party, read_attempts, read_decision
 from ledger.engine import connection
 from ledger.facts import read_facts
+from ledger.in_force import in_force, policy_key
+from ledger.law import law_in_force, texts_in_force
 
 # A day that is not today, and on which nothing was decided, is looked at from its middle.
 MIDDAY: Final = time(12)
@@ -36,15 +38,17 @@ def explain_borrower(named: str, as_of: date | None = None) -> dict[str, Any]:
     """Tell everything about one borrower's decision on a date.
 
     Where a decision is in the log, the facts are read as they were known when it was made, and it is made again at its
-    own instant. Where there is none, it is made now as it would be: at this instant, or at midday of another date.
+    own instant, by the policies that were in force then: rules with their calendars and clearances, strategy, texts,
+    ageing. Where there is none, it is made now as it would be: at this instant, or at midday of another date.
 
     Args:
         named: The lender's id of the borrower, or ours as #123.
         as_of: Local business date; None = today, on the one clock.
 
     Returns:
-        The dictionary of `decisions.explain.explain`, and `campaign_run_id`, `stored` (the decision's row, or None),
-        `replays` (None where nothing is stored), `differences`, `policies_changed`, `attempts`.
+        The dictionary of `decisions.explain.explain`, and `campaign_run_id`, `flow_runs` (where people see them, or their ids),
+        `stored` (the decision's row, or None), `replays` (None where nothing is stored), `differences`, `policies_changed`
+        (since then), `policies_not_kept` (of the run's, which the ledger does not keep: today's stand in), `attempts`.
 
     Raises:
         UnknownBorrowerError: No such borrower, or several.
@@ -56,6 +60,10 @@ def explain_borrower(named: str, as_of: date | None = None) -> dict[str, Any]:
         on = as_of or now.astimezone(zone).date()
         stage, stored = _decided(tx, party, on)
         at = now if on == now.astimezone(zone).date() else datetime.combine(on, MIDDAY, zone)
+        run = read_run(tx, stored.campaign_run_id) if stored else None
+        law, texts = law_in_force(tx), texts_in_force(tx, message_texts())
+        today = policies(stage, law.bodies) if stage else ()
+        then = in_force(tx, run.policy_hashes, today, stage=run.stage, at=stored.decided_at) if run and stored else None
         facts = read_facts(
             tx,
             parties=[party],
@@ -63,15 +71,18 @@ def explain_borrower(named: str, as_of: date | None = None) -> dict[str, Any]:
             business_date=on,
             loans="now",
             known_at=stored.facts_known_at if stored else None,
+            treated_by=STAGE_ORDER,
+            falls_back=True,
+            ageing=then.ageing if then else None,
         )
-        run = read_run(tx, stored.campaign_run_id) if stored else None
+        flow_runs = read_flow_runs(tx, run.id) if run else []
         attempts = read_attempts(tx, party, business_date=on)
     stage = stage or next(iter(set(owed(facts.loans)["stage"]) & set(stages_of(STRATEGY))), stages_of(STRATEGY)[0])
     told = explain(
         facts,
-        strategy(STRATEGY, stage),
-        rule_packs(),
-        message_texts(),
+        then.treatment if then else strategy(STRATEGY, stage),
+        then.packs if then else law.packs,
+        then.texts if then else texts,
         at=stored.decided_at if stored else at,
         business_date=on,
         seed=(run.seed if run else seed_of(stage, on)).encode(),
@@ -80,24 +91,27 @@ def explain_borrower(named: str, as_of: date | None = None) -> dict[str, Any]:
     return told | as_json(
         {
             "campaign_run_id": run.id if run else None,
+            "flow_runs": [settings().flow_run_address(one) or str(one) for one in flow_runs],
             "stored": stored.row if stored else None,
             "replays": not differing if stored else None,
             "differences": differing,
-            "policies_changed": _changed(run.policy_hashes, stage) if run else [],
+            "policies_changed": _changed(run.policy_hashes, today) if run else [],
+            "policies_not_kept": list(then.not_kept) if then else [],
             "attempts": attempts,
         }
     )
 
 
 def _decided(tx: Connection, party: int, on: date) -> tuple[str | None, Decided | None]:
-    for stage in stages_of(STRATEGY):
+    # The worst one, should a later import have moved somebody within the day; `attempts` lists those of every stage.
+    for stage in reversed(STAGE_ORDER):
         stored = read_decision(tx, party, stage=stage, business_date=on)
         if stored is not None:
             return stage, stored
     return None, None
 
 
-def _changed(decided_by: Mapping[str, str], stage: str) -> list[str]:
-    """Policies of the run whose text is another one today; the decision is made again by today's."""
-    today = {f"{policy.kind}/{policy.name}": policy.hash for policy in policies(stage)}
+def _changed(decided_by: Mapping[str, str], in_force_today: Iterable[Policy]) -> list[str]:
+    """Policies of the run whose text is another one today."""
+    today = {policy_key(policy): policy.hash for policy in in_force_today}
     return sorted(name for name in decided_by.keys() | today.keys() if decided_by.get(name) != today.get(name))

@@ -33,8 +33,11 @@ from decisions.portfolio_columns import Known, Writing
 from ledger.engine import connection
 from ledger.imports import UNKNOWN_CURRENCY, Import, ReconciliationError, seal
 from tasks.portfolio_files import Batch, ImportRefused, file_hash, read_batches
+from tasks.progress import WHOLE, tell
 
 CHANGES_SHOWN_MAX: Final = 100
+# Reading takes so much of an import, in percent.
+READ: Final = 60.0
 OUTCOMES: Final = ("new", "changed", "same", "rejected")
 # Which amounts of a kind are its money.
 MONEY_FIELDS: Final = {
@@ -172,8 +175,7 @@ def import_files(
     report = ImportReport(mapping=mapping.name, dry_run=dry_run)
     hashed = file_hash(files)
     try:
-        with connection() as tx:
-            work = Import(tx, mapping, file_hash=hashed, tables=zone_tables())
+        with connection() as tx, Import(tx, mapping, file_hash=hashed, tables=zone_tables()) as work:
             rejects = rejects or HOUSE / "build" / "imports" / f"{mapping.name}-{work.batch_id}-rejects.csv"
             with _listing(rejects, REJECT_COLUMNS) as rejected, _listing(_changes_file(rejects), CHANGE_COLUMNS) as changed:
                 run = _Run(work, report, rejected.write, as_of or mapping.as_of)
@@ -197,14 +199,16 @@ def _keep(*, unless: bool) -> None:
         raise _NothingIsKept
 
 
-def import_by_name(mapping: str, files: Sequence[Path], *, as_of: date | None = None, dry_run: bool = False) -> ImportReport:
+def import_by_name(
+    mapping: str, files: Sequence[Path], *, as_of: date | None = None, dry_run: bool = False, progress: Progress = lambda _: None
+) -> ImportReport:
     """Import under a mapping of config/imports by its name, as operations give it in the Prefect UI.
 
     Raises:
         ConfigError: There is no such mapping.
         ImportRefused: See `import_files`.
     """
-    return import_files(FOLDER / f"{mapping}.yaml", files, as_of=as_of, dry_run=dry_run)
+    return import_files(FOLDER / f"{mapping}.yaml", files, as_of=as_of, dry_run=dry_run, progress=progress)
 
 
 @task(task_run_name="import {mapping}", persist_result=False, cache_policy=NO_CACHE)
@@ -217,13 +221,28 @@ def import_and_report(mapping: str, files: Sequence[Path], *, as_of: date | None
     Raises:
         ConfigError, ImportRefused: See `import_by_name`.
     """
-    report = import_by_name(mapping, files, as_of=as_of, dry_run=dry_run)
+    report = import_by_name(mapping, files, as_of=as_of, dry_run=dry_run, progress=_bar(len(files)))
     create_table_artifact(
         key=f"import-{mapping}",
         description=f"**import {mapping}**{' (dry run)' if dry_run else ''}: read = new + changed + same + rejected, for each kind of row.",
         table=[{"rows": kind, **counts} for kind, counts in report.rows.items()],
     )
     return {what: report.total(what) for what in ("read", *OUTCOMES)}
+
+
+def _bar(files: int) -> Progress:
+    """Moves the run's bar: reading takes the first part of it, writing the rest. Files are numbered: a name may say too much."""
+    begun: dict[str, int] = {}
+
+    def told(step: Step) -> None:
+        share = step.done / step.total if step.total else 1.0
+        if step.what == "reading":
+            number = begun.setdefault(step.name, len(begun) + 1)
+            tell(READ * (number - 1 + share) / files, f"reading file {number} of {files}")
+        else:
+            tell(READ + (WHOLE - READ) * share, f"writing {step.name}" if step.name else "written")
+
+    return told
 
 
 def _match(mapping: ImportMapping, files: Sequence[Path]) -> list[FileForm]:
@@ -300,7 +319,7 @@ class _Run:
         # Counted while reading; writing must arrive at the same.
         self._read_rows: dict[str, int] = {}
         self._read_money: dict[str, int] = {}
-        self._known = Known(tables=zone_tables(), schemes=frozenset(aging_policy().schemes), live=settings().mode == "live")
+        self._known = Known(tables=zone_tables(), schemes=frozenset(aging_policy().schemes), live=settings().is_real)
 
     # --- reading ----------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from ledger.aging_facts import age_portfolio
 from ledger.campaigns import cut_shards, read_run, read_shards
 from ledger.engine import connection
+from tasks.progress import ageing
 
 
 @task(task_run_name="pick for run {campaign_run_id}", retries=2, retry_delay_seconds=[10, 60], persist_result=False, cache_policy=NO_CACHE)
@@ -34,7 +35,7 @@ def pick(campaign_run_id: int) -> list[int]:
         run = read_run(tx, campaign_run_id)
         decided = any(shard.decided_at is not None for shard in read_shards(tx, campaign_run_id))
     if not decided:
-        aged = age_portfolio(run.business_date)
+        aged = age_portfolio(run.business_date, progress=ageing)
         logger.info("%d loans aged as of %s, %d late or nearly due", aged.loans, run.business_date.isoformat(), aged.kept)
     with connection() as tx:
         shards = cut_shards(tx, campaign_run_id)

@@ -190,7 +190,8 @@ def _rows(path: Path, form: FileForm, columns: Sequence[str], lines: _Lines, pos
     header = _header(path.name, reader, lines, form, columns)
     width = len(header)
     numbers: list[int] = []
-    rows: list[list[str]] = []
+    # A tuple of texts is let go by the garbage collector at its first look; lists it would walk again and again.
+    rows: list[tuple[str, ...]] = []
     ragged: list[Ragged] = []
     last_short = False
     while True:
@@ -209,7 +210,7 @@ def _rows(path: Path, form: FileForm, columns: Sequence[str], lines: _Lines, pos
         last_short = False
         if len(row) == width:
             numbers.append(line)
-            rows.append(row)
+            rows.append(tuple(row))
         elif row:  # a blank line is none
             reason = f"{len(row)} values where the file has {width} columns"
             _refuse_if_long(path.name, line, lines.number, reason)

@@ -1,36 +1,35 @@
 """The frame of a campaign run: open it, close it, and show operations what happened.
 
 In:   a stage and a date; the ledger.
-Out:  a campaign run's row; a funnel table, a table of reasons and a picture as artifacts of the flow run.
+Out:  a campaign run's row; the stage's day as artifacts of the flow run: one page, tables, pictures.
 Pure: no. Artifacts hold counts and rule ids only, never a person.
 """
 
 from __future__ import annotations
 
-import base64
-import io
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from prefect import Task, get_run_logger, task
-from prefect.artifacts import create_image_artifact, create_table_artifact
+from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas import State, TaskRun
 from prefect.runtime import flow_run
 
-from config.policies import policies
+from config.canary import canary
+from config.policies import STRATEGY, policies
 from config.settings import settings
+from config.strategy_files import strategy
+from config.zones import zone_tables
 from ledger import campaigns, clock
 from ledger.engine import connection
-from ledger.funnel import STEPS, Funnel, read_funnel
-
-# From light to dark along the funnel; apart for colour-blind eyes too.
-STEP_COLOURS = ("#c6dbef", "#9ecae1", "#6baed6", "#4292c6", "#2171b5", "#08306b")
-WITHHELD_COLOUR = "#969696"
-REASONS_SHOWN_MAX = 12
+from ledger.funnel import STEPS
+from ledger.law import law_in_force
+from tasks.progress import WHOLE, tell
+from tasks.report import read_stage_day
+from tasks.report_artifacts import show
 
 
 class ShardsUnfinished(RuntimeError):
@@ -43,47 +42,92 @@ class ShardsUnfinished(RuntimeError):
         self.unfinished = unfinished
 
 
-def business_date(due: datetime) -> date:
+def business_date(due: datetime, country: str | None = None) -> date:
     """The local date that a run without `as_of` treats.
 
-    In the sandbox the date on the simulated clock. Otherwise the date on which the run was due, in the portfolio's
-    zone: a run that starts late, after midnight, still treats its own day (PREFECT.md, the time-zone trap).
+    In the sandbox the date on the simulated clock. Otherwise the date on which the run was due, in the zone of the country
+    or of the whole portfolio: a run that starts late, after midnight, still treats its own day (PREFECT.md, the time-zone trap).
 
     Args:
         due: When the run was scheduled to start.
+        country: Of the creditors (ISO 3166-1); None = all of them, by the clock of `TIDEOVER_BUSINESS_ZONE`.
+
+    Raises:
+        ValueError: The country is unknown, or keeps several clocks of which none is named.
     """
     with connection() as tx:
         instant = clock.now(tx) if clock.is_simulated(tx) else due
-    return instant.astimezone(ZoneInfo(settings().business_zone)).date()
+    return instant.astimezone(ZoneInfo(business_zone(country))).date()
+
+
+def business_zone(country: str | None) -> str:
+    """The zone by whose clock a business date begins: of a country, or of the whole portfolio (None).
+
+    Raises:
+        ValueError: The country is unknown, or keeps several clocks of which none is named.
+    """
+    if country is None:
+        return settings().business_zone
+    zone = zone_tables().business_zone(country)
+    if zone is None:
+        raise ValueError(f"{country}: no such country, or it keeps several clocks; name one under `business_clocks` in config/zones.yaml")
+    return zone
 
 
 @task(task_run_name="open {stage}", retries=2, retry_delay_seconds=[5, 30], persist_result=False, cache_policy=NO_CACHE)
-def open_campaign(stage: str, as_of: date | None, *, preview: bool, limit: int | None) -> int:
+def open_campaign(
+    stage: str,
+    as_of: date | None,
+    country: str | None = None,
+    *,
+    preview: bool,
+    limit: int | None,
+    approval: Literal["as the strategy says", "required"] = "as the strategy says",
+) -> int:
     """Open the stage's run for a date, or find the one that a former run opened.
 
     Args:
         stage: early, ….
         as_of: Local business date; None = `business_date` of when the run was due.
+        country: Only borrowers of creditors in this country; None = all.
         preview: Decide and show only.
         limit: Borrowers at most; None = all.
+        approval: `required` = people are asked before anything is sent, however little it is.
 
     Returns:
         Id of the campaign run.
     """
-    day = as_of or business_date(flow_run.scheduled_start_time)
+    day = as_of or business_date(flow_run.scheduled_start_time, country)
     with connection() as tx:
+        law = law_in_force(tx)
         run = campaigns.open_run(
             tx,
             stage=stage,
             business_date=day,
-            scope="all",
+            scope=country or campaigns.ALL,
             preview=preview,
             borrowers_max=limit,
-            policies=policies(stage),
+            policies=policies(stage, law.bodies),
             at=clock.now(tx),
+            approval_above=0 if approval == "required" else strategy(STRATEGY, stage).approval_above,
+            few_first=settings().mode in canary().modes,
         )
+        if flow_run.id is not None:
+            campaigns.note_flow_run(tx, run, UUID(flow_run.id))
+    if law.fault is not None:
+        show_fault(law.fault, stage=stage, day=day)
     get_run_logger().info("%s %s: campaign run %d%s", stage, day.isoformat(), run, ", preview" if preview else "")
     return run
+
+
+def show_fault(fault: str, *, stage: str, day: date) -> None:
+    """Say loudly, in the log and on the run's own page, that the law is not the one in the files."""
+    get_run_logger().error("%s %s: %s", stage, day.isoformat(), fault)
+    create_markdown_artifact(
+        key=f"{stage.replace('_', '-')}-{day.isoformat()}-law",
+        markdown=f"**{fault}**",
+        description="The rule packs in config/rules/ cannot be read; this run goes on with the last good ones (TIDEOVER_RULES_LAST_GOOD).",
+    )
 
 
 def _may_pass(_task: Task[..., Any], _task_run: TaskRun, state: State[Any]) -> bool:
@@ -109,72 +153,20 @@ def close_campaign(campaign_run_id: int) -> int:
         ShardsUnfinished: Shards are undecided, or attempts are still on their way out.
     """
     with connection() as tx:
-        funnel = read_funnel(tx, campaign_run_id)
-        run = campaigns.read_run(tx, campaign_run_id)
         unfinished = campaigns.unfinished(tx, campaign_run_id)
         if not unfinished:
             campaigns.close_run(tx, campaign_run_id, at=clock.now(tx))
-    title = f"{run.stage} {run.business_date.isoformat()}" + (" (preview)" if run.preview else "")
-    show(funnel, title=title, key=f"{run.stage.replace('_', '-')}-{run.business_date.isoformat()}")
+    found = read_stage_day(campaign_run_id)
+    show(found)
     get_run_logger().info(
         "%s: %d borrowers, %d withheld, %s",
-        title,
-        funnel.borrowers,
-        funnel.withheld,
-        ", ".join(f"{funnel.total(step)} {step}" for step in STEPS),
+        found.title,
+        found.funnel.borrowers,
+        found.funnel.withheld,
+        ", ".join(f"{found.funnel.total(step)} {step}" for step in STEPS),
     )
     if unfinished:
+        tell(0, "not done: " + ", ".join(f"{count} {what}" for what, count in unfinished.items()))
         raise ShardsUnfinished(campaign_run_id, unfinished)
+    tell(WHOLE, "done")
     return campaign_run_id
-
-
-def show(funnel: Funnel, *, title: str, key: str) -> None:
-    """Put the funnel and the reasons into the Prefect UI, as tables and as a picture."""
-    create_table_artifact(
-        key=f"{key}-funnel",
-        description=f"**{title}**: {funnel.borrowers} borrowers looked at, {funnel.withheld} left in peace.",
-        table=funnel.by_channel.to_dicts() or [{"channel": "none", **dict.fromkeys(STEPS, 0)}],
-    )
-    create_table_artifact(
-        key=f"{key}-withheld",
-        description=f"**{title}**: why people were left in peace. `tideover explain` says it for one person, with the citation.",
-        table=funnel.by_reason.to_dicts() or [{"reason": "nobody was withheld", "borrowers": 0}],
-    )
-    create_image_artifact(
-        image_url="data:image/png;base64," + base64.b64encode(picture(funnel, title=title)).decode(),
-        key=f"{key}-picture",
-        description=f"**{title}**",
-    )
-
-
-def picture(funnel: Funnel, *, title: str) -> bytes:
-    """The funnel beside the reasons for leaving people in peace, as PNG."""
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(title)
-    steps, reasons = figure.subplots(1, 2, width_ratios=(3, 2))
-
-    counts = [funnel.total(step) for step in STEPS]
-    bars = steps.barh(STEPS, counts, color=STEP_COLOURS)
-    steps.bar_label(bars, padding=3)
-    steps.invert_yaxis()
-    steps.margins(x=0.12)
-    steps.set_title("contacted")
-
-    top = funnel.by_reason.head(REASONS_SHOWN_MAX)
-    if top.is_empty():
-        reasons.text(0.5, 0.5, "nobody", ha="center", va="center", transform=reasons.transAxes)
-        reasons.set_yticks([])
-    else:
-        bars = reasons.barh(top["reason"].to_list(), top["borrowers"].to_list(), color=WITHHELD_COLOUR)
-        reasons.bar_label(bars, padding=3)
-        reasons.invert_yaxis()
-        reasons.margins(x=0.15)
-    reasons.set_title(f"left in peace: {funnel.withheld} of {funnel.borrowers}")
-    for axes in (steps, reasons):
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(axis="x", labelbottom=False, length=0)
-
-    png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=110)
-    return png.getvalue()

@@ -47,7 +47,8 @@ def test_the_answer_has_every_field_and_every_reason(tmp_path: Path) -> None:
             }
         ],
         "next_allowed_at": "2026-03-19T12:00:00Z",
-        "required": [],
+        # Of the first call, live or on a voicemail, and of the letter that follows it.
+        "required": ["attempt_to_collect_a_debt", "information_used_for_that_purpose", "request_to_reply", "validation"],
         "zones": ["America/New_York"],
         "packs": [{"id": "US", "version": versions["US"]}, {"id": "house", "version": versions["house"]}],
     }
@@ -116,6 +117,24 @@ def test_the_list_shows_what_is_not_verified() -> None:
     assert "NOT VERIFIED" in lines[0]
     assert len(run("list").stdout.splitlines()) == sum(len(pack.rules) for pack in rule_packs().packs)
     assert run("list", "--jurisdiction", "ZZ").exit_code == 2
+
+
+def test_a_rule_and_the_list_speak_json_too() -> None:
+    told = json.loads(run("show", "MX-CONDUSEF-HOURS", "--on", "2026-03-17", "--json").stdout)
+    assert (told["rule"], told["kind"], told["jurisdiction"], told["on"]) == ("MX-CONDUSEF-HOURS", "window", "MX", "2026-03-17")
+    assert told["unverified"]
+    assert told["in_force"]
+    rows = [json.loads(line) for line in run("list", "--jurisdiction", "MX", "--json").stdout.splitlines()]
+    assert [row["rule"] for row in rows] == [rule.id for rule in rule_packs().rule("MX-CONDUSEF-HOURS")[0].rules]
+    assert {row["status"] for row in rows} == {"ready"}
+
+
+def test_the_list_marks_the_rules_of_a_draft() -> None:
+    drafts = {pack.jurisdiction for pack in rule_packs().packs if pack.status == "draft"}
+    assert drafts
+    for jurisdiction in drafts:
+        assert all("  DRAFT  " in line for line in run("list", "--jurisdiction", jurisdiction).stdout.splitlines())
+    assert "  DRAFT  " not in run("list", "--jurisdiction", "house").stdout
 
 
 def test_the_page_of_the_law_is_current() -> None:

@@ -1,7 +1,7 @@
 """Rules: each a Boolean column over candidates, true = allowed; the same at planning, in the gate, and for one case.
 
 In:   facts, candidates (decisions/facts.py), the packs in force.
-Out:  `judge`: the verdict of every rule for every candidate, the reasons together, and when it would be allowed.
+Out:  `judge`: the verdict of every rule for every candidate, the reasons together, and, if asked, when it would be allowed.
       `untils`: for each rule, from which instant on it would allow.
 Pure: no clock, no I/O: the instant is a column.
 
@@ -13,85 +13,121 @@ again, all constraints in turn, until no rule moves the instant on: that is the 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import partial
 from typing import Any, Final
 
 import polars as pl
 
 from decisions.facts import Facts, type_instant
-from decisions.packs import (
-    HOUSE,
+from decisions.packs import HOUSE, Packs
+from decisions.rule_forms import (
     PASSING,
     CapRule,
     ChannelRule,
     ConsentRule,
+    ContentRule,
     CooldownRule,
     GatingRule,
     HoldRule,
     OptOutRule,
-    Pack,
-    Packs,
+    OrderRule,
     PartyRule,
+    PlaceRule,
     WindowRule,
     WishRule,
     ZoneRule,
     value_on,
 )
-from decisions.rules import caps, channels, consents, cooldowns, holds, opt_outs, parties, replies, windows, wishes, zones
-from decisions.rules.constraints import Constraint, Excused, Fixed, Hours, Moment, Versions, earlier, later
-from decisions.rules.table import Profile, Table, table_of
+from decisions.rules import (
+    caps,
+    channels,
+    consents,
+    contents,
+    cooldowns,
+    holds,
+    opt_outs,
+    orders,
+    parties,
+    places,
+    replies,
+    windows,
+    wishes,
+    zones,
+)
+from decisions.rules.applies import looks
+from decisions.rules.constraints import FEW, Constraint, Excused, Fixed, Hours, Moment, Versions, earlier, later
+from decisions.rules.table import Table, table_of
 from decisions.rules.timetable import DAY_US, EPOCH, NEVER_US, day_number
 
 # How far ahead a next instant is looked for: a whole week and the day it began in.
 SEARCH_DAYS: Final = 8
 # Each round ends at an instant that a rule named; a week has no more of them than this.
 ROUNDS_MAX: Final = 64
-FEW_ROWS: Final = 4096
 REASON_BITS: Final = 60
 
 
 @dataclass(frozen=True)
 class _Applied:
-    """A rule, the rows that it looks at, and what it says about them."""
+    """A rule, the rows that it looks at, and what it says about them.
+
+    Attributes:
+        rule_id: Its id.
+        applies: Rows that it looks at.
+        constraint: What it says.
+        passing: It ends without a rule knowing when.
+        hours: Its hours, if it is about hours.
+        asks: It forbids nothing, it asks for a person's judgement.
+        doubted: It asks wherever it looks: in live mode, what was only recalled is no law to rely on.
+    """
 
     rule_id: str
     applies: pl.Series
     constraint: Constraint
     passing: bool
     hours: Hours | None
+    asks: bool
+    doubted: bool
 
     def frees(self, moment: Moment) -> pl.Series:
-        """Earliest instant ≥ now at which this rule allows; now where it does not look."""
-        return self.constraint.frees(moment).zip_with(self.applies, moment.at)
+        """Earliest instant ≥ now at which this rule neither forbids nor asks; now where it does not look."""
+        never = pl.Series([NEVER_US], dtype=pl.Int64)
+        return (never if self.doubted else self.constraint.frees(moment)).zip_with(self.applies, moment.at)
+
+    def forbids(self, moment: Moment) -> pl.Series:
+        """Rows that the rule itself forbids now, doubted or not."""
+        return self.applies & (self.constraint.frees(moment) > moment.at)
 
     def take(self, rows: pl.Series) -> _Applied:
         """The same over some rows."""
-        return _Applied(self.rule_id, self.applies.gather(rows), self.constraint.take(rows), self.passing, self.hours)
+        return replace(self, applies=self.applies.gather(rows), constraint=self.constraint.take(rows))
 
 
-def judge(facts: Facts, candidates: pl.DataFrame, packs: Packs, *, bases: Collection[str] | None = None) -> pl.DataFrame:
+def judge(facts: Facts, candidates: pl.DataFrame, packs: Packs, *, bases: Collection[str] | None = None, when: bool = True) -> pl.DataFrame:
     """Say of every candidate what each rule says.
 
     Only the packs of the borrower's jurisdictions apply, and the house's. Zones and jurisdictions that are not known forbid.
 
     Args:
         facts: About the candidates' borrowers; others do no harm.
-        candidates: n rows of decisions/facts.CANDIDATES; a column `place` (home, work) may be added.
+        candidates: n rows of decisions/facts.CANDIDATES; the columns named beside it may be added.
         packs: In force.
         bases: Look only at rules with one of these bases (for the creditor's role); None = all.
+        when: Also say from when and until when; costs about as much again where much is forbidden.
 
     Returns:
         n rows in the same order: `candidate`; one Boolean a gating rule of `packs`, named by its id (true = allowed or not
-        concerned, never null); `allowed`; `blocked_by: List[String]`, every rule that forbids, in the packs' order;
-        `blocked_for_good`: nothing frees it within eight days, as far as rules can know; `next_allowed_at`: the earliest
-        instant (UTC) ≥ `at` at which every rule allows (= `at` where allowed, null where none is known); `allowed_until`:
-        where allowed, the end of the hours and of the local day in which it is.
+        concerned, never null); `allowed`: no rule forbids, and none asks for a person; `blocked_by: List[String]`, every rule
+        that forbids, in the packs' order; `asked_by: List[String]`, every rule that asks for a person's judgement first.
+        With `when`: `blocked_for_good`: nothing frees it within eight days, as far as rules can know; `next_allowed_at`: the
+        earliest instant (UTC) ≥ `at` at which every rule allows (= `at` where allowed, null where none is known);
+        `allowed_until`: where allowed, the end of the hours and of the local day in which it is.
 
     Raises:
         ValueError: A candidate lacks its instant, channel, purpose or counterparty, or has a word that is not of CASES.md.
     """
-    table = table_of(facts, candidates)
+    table = table_of(facts, candidates, packs)
     applied = _applied(table, packs, bases)
     verdicts: dict[str, pl.Series] = {}
     at = table.moment.at
@@ -101,12 +137,18 @@ def judge(facts: Facts, candidates: pl.DataFrame, packs: Packs, *, bases: Collec
     allowed = everything
     for verdict in verdicts.values():
         allowed = allowed & verdict
-    next_at, for_good = _next(table, applied, verdicts, allowed)
+    forbids, asks = _told_apart(table, applied, verdicts)
     columns = [candidates["candidate"]]
     columns += [verdicts.get(rule.id, everything).alias(rule.id) for _, rule in packs.gating()]
     columns += [
         allowed.alias("allowed"),
-        _reasons(verdicts, len(at)).alias("blocked_by"),
+        _reasons(forbids, len(at)).alias("blocked_by"),
+        _reasons(asks, len(at)).alias("asked_by"),
+    ]
+    if not when:
+        return pl.DataFrame(columns)
+    next_at, for_good = _next(table, applied, verdicts, allowed)
+    columns += [
         for_good.alias("blocked_for_good"),
         _instants(next_at).alias("next_allowed_at"),
         _instants(_allowed_until(table, applied, allowed)).alias("allowed_until"),
@@ -126,7 +168,7 @@ def untils(facts: Facts, candidates: pl.DataFrame, packs: Packs, *, bases: Colle
     Returns:
         n rows: `candidate`, and one column of instants (UTC) a rule that looks at any of them; null = not known to come.
     """
-    table = table_of(facts, candidates)
+    table = table_of(facts, candidates, packs)
     columns = [candidates["candidate"]]
     columns += [_instants(rule.frees(table.moment)).alias(rule.rule_id) for rule in _applied(table, packs, bases)]
     return pl.DataFrame(columns)
@@ -135,61 +177,82 @@ def untils(facts: Facts, candidates: pl.DataFrame, packs: Packs, *, bases: Colle
 def _applied(table: Table, packs: Packs, bases: Collection[str] | None) -> list[_Applied]:
     """Rules that look at any row, each as its constraint."""
     found = []
-    known = packs.jurisdictions
+    attached = {
+        pack.jurisdiction: [pack.jurisdiction == HOUSE or pack.jurisdiction in profile.jurisdictions for profile in table.profiles]
+        for pack in packs.packs
+    }
     for pack, rule in packs.gating():
-        looks = [_looks(pack, rule, profile, bases) for profile in table.profiles]
-        if any(looks):
-            constraint = _constraint(rule, table, known)
-            passing = isinstance(rule, HoldRule) and not PASSING.isdisjoint(rule.conditions)
-            if constraint is not None and constraint.binds():
-                applies = pl.Series(looks, dtype=pl.Boolean).gather(table.profile)
-                hours = constraint if isinstance(constraint, Hours) else None
-                if rule.one_reply is not None and any(profile.purpose == replies.REPLY for profile in table.profiles):
-                    constraint = Excused(constraint, replies.excuses(table, rule.one_reply))
-                found.append(_Applied(rule.id, applies, constraint, passing, hours))
+        theirs = attached[pack.jurisdiction]
+        looked = [there and looks(pack, rule, profile, table.known, bases) for profile, there in zip(table.profiles, theirs, strict=True)]
+        doubted = packs.live and rule.confidence == "R"
+        if not any(looked):
+            continue
+        applies = table.of_profiles(looked)
+        concerned = table.concerns(rule.applies_to)
+        applies = applies if concerned is None else applies & concerned
+        constraint = _constraint(rule, table, applies)
+        if constraint is not None and (constraint.binds() or doubted):
+            hours = constraint if isinstance(constraint, Hours) else None
+            if rule.one_reply is not None and any(profile.purpose == replies.REPLY for profile in table.profiles):
+                constraint = Excused(constraint, replies.excuses(table, rule.one_reply))
+            found.append(
+                _Applied(
+                    rule_id=rule.id,
+                    applies=applies,
+                    constraint=constraint,
+                    passing=isinstance(rule, HoldRule) and not PASSING.isdisjoint(rule.conditions),
+                    hours=hours,
+                    asks=rule.outcome == "review",
+                    doubted=doubted,
+                )
+            )
     return found
 
 
-def _looks(pack: Pack, rule: GatingRule, profile: Profile, bases: Collection[str] | None) -> bool:
-    if pack.jurisdiction != HOUSE and pack.jurisdiction not in profile.jurisdictions:
-        return False
-    basis = rule.basis_for(profile.role)
-    if basis is None or (bases is not None and basis not in bases):
-        return False
-    return rule.applies_to.covers(channel=profile.channel, purpose=profile.purpose, party=profile.party, automated=profile.automated)
+def _told_apart(
+    table: Table, applied: Sequence[_Applied], verdicts: dict[str, pl.Series]
+) -> tuple[dict[str, pl.Series], dict[str, pl.Series]]:
+    """The verdicts of rules that forbid, and of those that ask for a person; a doubted rule may do both."""
+    forbids: dict[str, pl.Series] = {}
+    asks: dict[str, pl.Series] = {}
+    for rule in applied:
+        if not rule.asks:
+            forbids[rule.rule_id] = ~rule.forbids(table.moment) if rule.doubted else verdicts[rule.rule_id]
+        if rule.asks or rule.doubted:
+            asks[rule.rule_id] = verdicts[rule.rule_id]
+    return forbids, asks
 
 
-def _constraint(rule: GatingRule, table: Table, jurisdictions: frozenset[str]) -> Constraint | None:
-    """The rule over the table's rows, with the values in force on their local dates; None = in force on none."""
+def _constraint(rule: GatingRule, table: Table, applies: pl.Series) -> Constraint | None:
+    """The rule over the rows that it looks at, with the values in force on their local dates; None = in force on none."""
     if isinstance(rule, WindowRule):  # looks up its values by each local date itself
-        return windows.constrain(rule)
-    build = _builder(rule, table, jurisdictions)
+        return windows.constrain(rule, table.packs)
+    constrain = _OF_KIND[type(rule)]
+    if isinstance(rule, CapRule | CooldownRule):
+        constrain = partial(constrain, among=applies)
     versions = _versions(rule, table)
     if not versions:
         return None
     if len(versions) == 1 and versions[0][0] is None:
-        return build(versions[0][2])
-    return Versions(tuple((first or 0, end or NEVER_US, build(value)) for first, end, value in versions))
+        return constrain(rule, versions[0][2], table)
+    return Versions(tuple((first or 0, end or NEVER_US, constrain(rule, value, table)) for first, end, value in versions))
 
 
-def _builder(rule: GatingRule, table: Table, jurisdictions: frozenset[str]) -> Callable[[Any], Constraint]:
-    """What makes the constraint of one version of a rule: one line a kind."""
-    if isinstance(rule, CapRule):
-        return lambda value: caps.constrain(rule, value.at_most, table)
-    if isinstance(rule, ZoneRule):
-        return lambda _: zones.constrain(rule, table, jurisdictions)
-    if isinstance(rule, OptOutRule):
-        return lambda _: opt_outs.constrain(table)
-    of_kind: dict[type[Any], Callable[[Any, Table], Constraint]] = {
-        CooldownRule: cooldowns.constrain,
-        HoldRule: holds.constrain,
-        ConsentRule: consents.constrain,
-        WishRule: wishes.constrain,
-        PartyRule: parties.constrain,
-        ChannelRule: channels.constrain,
-    }
-    constrain = of_kind[type(rule)]
-    return lambda _: constrain(rule, table)
+# Each makes the constraint of one version of a rule: (rule, value in force, table); what counts contacts is told among which rows.
+_OF_KIND: Final[dict[type[Any], Callable[..., Constraint]]] = {
+    CapRule: caps.constrain,
+    CooldownRule: cooldowns.constrain,
+    HoldRule: holds.constrain,
+    OptOutRule: opt_outs.constrain,
+    ConsentRule: consents.constrain,
+    WishRule: wishes.constrain,
+    PartyRule: parties.constrain,
+    PlaceRule: places.constrain,
+    ChannelRule: channels.constrain,
+    ZoneRule: zones.constrain,
+    OrderRule: orders.constrain,
+    ContentRule: contents.constrain,
+}
 
 
 def _versions(rule: Any, table: Table) -> list[tuple[int | None, int | None, Any]]:
@@ -225,13 +288,13 @@ def _next(table: Table, applied: Sequence[_Applied], verdicts: dict[str, pl.Seri
     for rule in applied:
         if rule.passing:
             waits = waits | ~verdicts[rule.rule_id]
-        elif isinstance(rule.constraint, Fixed):
+        elif rule.doubted or isinstance(rule.constraint, Fixed):
             hopeless = hopeless | ~verdicts[rule.rule_id]
     never = pl.Series([NEVER_US], dtype=pl.Int64)
     next_at = at.zip_with(allowed, never)
     searched = lasts & ~hopeless
-    moving = [rule for rule in applied if not rule.passing and not isinstance(rule.constraint, Fixed)]
-    if len(at) <= FEW_ROWS:
+    moving = [rule for rule in applied if not (rule.passing or rule.doubted or isinstance(rule.constraint, Fixed))]
+    if len(at) <= FEW:
         # Picking rows out would cost more than asking about all of them.
         if searched.any():
             next_at = _search(moving, table.moment).zip_with(searched | allowed, never)
@@ -260,7 +323,7 @@ def _search(rules: Sequence[_Applied], moment: Moment) -> pl.Series:
         moved = (~found & (then <= end)).arg_true()
         if moved.is_empty():
             return result
-        if len(rows) > FEW_ROWS:
+        if len(rows) > FEW:
             rules = [rule.take(moved) for rule in rules]
             then, rows, end = then.gather(moved), rows.gather(moved), end.gather(moved)
             moment = Moment(then, moment.place.gather(moved), moment.places)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,9 @@ from decisions.rules.timetable import (
     step_values,
 )
 
+# So many rows cost less to look at together than to tell apart, and to sort than to hash.
+FEW: Final = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class AgreedHours:
@@ -52,6 +55,10 @@ class Place:
     """Where somebody may be, and what was agreed with her: the grain at which hours are laid out."""
 
     zones: tuple[str, ...]
+    # Zones of the state where she lives; empty = not known.
+    home: tuple[str, ...] = ()
+    # ISO 3166-1 code of the country where she lives.
+    country: str | None = None
     agreed: AgreedHours | None = None
     # Hours in which a wish of hers asks for quiet.
     quiet: DayPlan | None = None
@@ -68,28 +75,32 @@ class Moment:
     looked_up: dict[Hours, tuple[pl.Series, pl.Series]] = field(default_factory=dict)
 
     @cached_property
-    def _coded(self) -> pl.Series:
+    def _coded(self) -> npt.NDArray[np.int64]:
         # 17 bits hold a day number until the year 2328.
-        return self.place.cast(pl.Int64) * (1 << 17) + self.at // DAY_US
+        coded: npt.NDArray[np.int64] = self.place.to_numpy().astype(np.int64) * (1 << 17) + self.at.to_numpy() // DAY_US
+        return coded
 
     @cached_property
-    def _codes(self) -> pl.Series:
-        return self._coded.unique().sort()
+    def _codes(self) -> npt.NDArray[np.int64]:
+        if len(self._coded) <= FEW:
+            return np.unique(self._coded)
+        # Hashing many goes faster than sorting them.
+        return pl.Series(self._coded).unique().sort().to_numpy()
 
     @cached_property
     def slots(self) -> list[tuple[Place, int]]:
         """The distinct (place, UTC day)."""
-        return [(self.places[code >> 17], code & ((1 << 17) - 1)) for code in self._codes.to_list()]
+        return [(self.places[code >> 17], code & ((1 << 17) - 1)) for code in self._codes.tolist()]
 
     @cached_property
     def slot(self) -> pl.Series:
         """Number of each row's slot."""
-        return pl.Series(np.searchsorted(self._codes.to_numpy(), self._coded.to_numpy()))
+        return pl.Series(np.searchsorted(self._codes, self._coded))
 
     @cached_property
     def offset(self) -> pl.Series:
         """Microseconds after midnight UTC."""
-        return self.at % DAY_US
+        return pl.Series(self.at.to_numpy() % DAY_US)
 
     @cached_property
     def local_day(self) -> pl.Series:
@@ -192,15 +203,13 @@ class Grants:
         return True
 
     def frees(self, moment: Moment) -> pl.Series:
-        """Now, or never: nobody knows of a grant that is still to be given."""
-        return Fixed(self.granted(moment)).frees(moment)
-
-    def granted(self, moment: Moment) -> pl.Series:
-        """Which rows have an entry that is on."""
-        rows, on = _on(self.entries, moment.at)
-        granted = np.zeros(len(moment.at), dtype=np.bool_)
-        granted[rows[on]] = True
-        return pl.Series(granted)
+        """Now, or when the next entry begins; never where nobody knows of one that is still to come."""
+        own, rows = moment.at.to_numpy(), self.entries["row"].to_numpy()
+        since, until = self.entries["since"].to_numpy(), self.entries["until"].to_numpy()
+        comes = (until > own[rows]) & (since < until)
+        first = np.full(len(own), NEVER_US)
+        np.minimum.at(first, rows[comes], np.maximum(since, own[rows])[comes])
+        return pl.Series(first)
 
     def take(self, rows: pl.Series) -> Grants:
         """See `Constraint`."""
@@ -308,8 +317,8 @@ class Excused:
         return self.constraint.binds()
 
     def frees(self, moment: Moment) -> pl.Series:
-        """Now where excused, else what the constraint says."""
-        return moment.at.zip_with(self.excuses.granted(moment), self.constraint.frees(moment))
+        """What the constraint says, or when an excuse begins, if that is sooner."""
+        return earlier(self.constraint.frees(moment), self.excuses.frees(moment))
 
     def take(self, rows: pl.Series) -> Excused:
         """See `Constraint`."""

@@ -1,4 +1,4 @@
-"""Cool-downs: quiet after a contact of some sort, such as a conversation.
+"""Cool-downs: quiet after a contact of some sort, such as a conversation, or one by another channel.
 
 In:   a rule; the table.
 Out:  a constraint: free when the last such contact stops to count.
@@ -9,12 +9,14 @@ Source: 12 CFR 1006.14(b)(2)(i)(B), (ii)(B) and comment (ii)-1.ii: the day of th
 
 from __future__ import annotations
 
-from decisions.packs import CooldownRule
+import polars as pl
+
+from decisions.rule_forms import CooldownRule
 from decisions.rules.caps import limited
 from decisions.rules.constraints import Constraint
 from decisions.rules.table import Table
 
 
-def constrain(rule: CooldownRule, table: Table) -> Constraint:
-    """Allowed while none of the rule's contacts counts."""
-    return limited(rule.counts, 1, table, consented_too=True)
+def constrain(rule: CooldownRule, _: object, table: Table, *, among: pl.Series) -> Constraint:
+    """Allowed, of the rows `among`, while none of the rule's contacts counts."""
+    return limited(rule.counts, 1, table, among=among, consented_too=True)

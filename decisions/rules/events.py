@@ -4,7 +4,8 @@ All counts come from the log of contacts, never from stored counters: a number t
 its calls back, and a consent takes out the calls it covered.
 
 In:   a rule's `counts`; the table (history, loans, consents).
-Out:  `party_id`, `who`, `debt` (null where contacts count per person), `until` (µs): one row a counted contact and debt.
+Out:  `event`, `party_id`, `who`, `debt` (null where contacts do not count by debt), `contact_point_id`, `channel`, `until` (µs):
+      one row a counted contact (and debt).
 Pure: values only.
 Source: 12 CFR 1006.14(b)(2)-(4) and its comments: seven consecutive calendar days, the day of the event being the first;
       (b)(3) calls that do not count; comment 14(b)(2)(i)-3 wrong numbers; (b)(4) loans that share an account are one debt.
@@ -13,83 +14,153 @@ Source: 12 CFR 1006.14(b)(2)-(4) and its comments: seven consecutive calendar da
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from decisions.packs import Counts
+from decisions.rule_forms import Counts, Period
 from decisions.rules.constraints import Grants, Moment, Place
 from decisions.rules.table import Table
-from decisions.rules.timetable import DAY_US, NEVER_US, ends_of_span, step_values
+from decisions.rules.timetable import DAY_US, MINUTE_US, NEVER_US, ends_of_span, start_of_day_us, step_values
+
+BY_PERSON: Final = ("person", "debt")
+BY_DEBT: Final = ("debt", "account")
+# Past the years in which a day's number fits its bits: "until 9999" means never.
+FAR_US: Final = 100_000 * DAY_US
+# More than there are words for parties.
+PARTIES_MAX: Final = 16
+_COLUMNS: Final = {
+    "event": pl.get_index_type(),
+    "party_id": pl.Int64,
+    "who": pl.Int64,
+    "debt": pl.Int64,
+    "contact_point_id": pl.Int64,
+    "channel": pl.String,
+    "until": pl.Int64,
+}
 
 
-def counted(counts: Counts, table: Table, at_least: int, *, consented_too: bool) -> pl.DataFrame:
+def counted(counts: Counts, table: Table, at_least: int, *, among: pl.Series, consented_too: bool) -> pl.DataFrame:
     """The contacts that still count at the earliest instant of the table, of the people with at least so many.
 
     Args:
         counts: Which contacts, for how long.
         table: Candidates with their facts.
         at_least: People with fewer contacts are left out: no cap binds them.
+        among: Rows that are asked about; the past of other people is left out.
         consented_too: Count also what the person had consented to (a conversation is one, whoever wanted it).
     """
     earliest = table.moment.at.min()
     if not isinstance(earliest, int) or table.history.is_empty():
         return _none()
-    kept = _kept(counts, table, earliest)
-    if kept.is_empty():
+    places = _kept(counts, table, earliest, among, at_least)
+    if not len(places):
         return _none()
+    kept = table.history[places]
     kept = kept.with_columns(until=span_ends(kept["at"], kept["place"], table.zone_places, counts.span))
     kept = kept.filter(pl.col("until") > earliest)
     if at_least > 1:
-        many = kept.group_by("party_id", "who").len().filter(pl.col("len") >= at_least)
-        kept = kept.join(many, on=["party_id", "who"], how="semi")
+        person = whom(counts)
+        many = kept.group_by(person).len().filter(pl.col("len") >= at_least)
+        kept = kept.join(many, on=person, how="semi")
     if kept.is_empty():
         return _none()
-    per_debt = counts.per == "debt"
-    events = _by_debt(kept, table) if per_debt else kept.with_columns(debt=pl.lit(None, pl.Int64))
+    events = _by_debt(kept, table) if counts.per in BY_DEBT else kept.with_columns(debt=pl.lit(None, pl.Int64))
     if counts.except_consented is not None and not consented_too and not table.facts.consents.is_empty():
         events = _without_consented(events, counts.except_consented, table)
-    return events.select("party_id", "who", "debt", "until")
+    return events.select(*_COLUMNS)
 
 
-def _kept(counts: Counts, table: Table, earliest: int) -> pl.DataFrame:
-    """Contacts of the sort that is counted, recent enough to count at `earliest` (µs) or later."""
-    # A local date is at most a day and a half away from UTC's.
-    recent = pl.col("at") > earliest - (counts.span + 2) * DAY_US
-    kept = table.history.filter(recent & pl.col("direction").is_in(counts.directions))
-    if counts.channels is not None:
-        kept = kept.filter(pl.col("channel").is_in(counts.channels))
-    if counts.results is not None:
-        # A contact whose result is not known may have been one of them.
-        kept = kept.filter(pl.col("result").is_in(counts.results).fill_null(True))
-    if counts.except_results:
-        kept = kept.filter(pl.col("result").is_in(counts.except_results).fill_null(False).not_())
-    if counts.except_purposes:
-        kept = kept.filter(pl.col("purpose").is_in(counts.except_purposes).fill_null(False).not_())
+def whom(counts: Counts) -> list[str]:
+    """The columns that tell those apart with whom contacts are counted: everybody reached for a borrower's debts, or each alone."""
+    return ["party_id", "who"] if counts.per in BY_PERSON else ["party_id"]
+
+
+def _kept(counts: Counts, table: Table, earliest: int, among: pl.Series, at_least: int) -> npt.NDArray[np.intp]:
+    """Places of the contacts that are counted and may still count at `earliest` (µs) or later, of people with enough of them."""
+    log = table.log
+    asked = np.zeros(len(table.borrowers) + 1, dtype=np.bool_)
+    asked[table.borrower_places[among.to_numpy()]] = True
+    keeps = asked[log.borrower]
+    if counts.span.most_days is not None:
+        # A local date is at most a day and a half away from UTC's.
+        keeps &= log.at > earliest - (counts.span.most_days + 2) * DAY_US
+    keeps &= log.is_one("direction", counts.directions, unknown=False)
+    # A contact of which it is not known how it ended, or what for it was, may have been one of those that count.
+    for column, wanted, unknown in (
+        ("channel", counts.channels, False),
+        ("result", counts.results, True),
+        ("purpose", counts.purposes, True),
+        ("location", counts.places, False),
+    ):
+        if wanted is not None:
+            keeps &= log.is_one(column, wanted, unknown=unknown)
+    for column, left_out in (
+        ("result", counts.except_results),
+        ("purpose", counts.except_purposes),
+        ("location", counts.except_places),
+    ):
+        if left_out:
+            keeps &= ~log.is_one(column, left_out, unknown=False)
     if counts.except_wrong_numbers and len(table.wrong_points):
-        kept = kept.filter(pl.col("contact_point_id").is_in(table.wrong_points.implode()).fill_null(False).not_())
-    return kept
+        keeps &= ~table.history["contact_point_id"].is_in(table.wrong_points.implode()).fill_null(value=False).to_numpy()
+    found = np.flatnonzero(keeps)
+    if at_least > 1 and len(found):
+        people = log.borrower[found] * PARTIES_MAX + (log.who[found] if counts.per in BY_PERSON else 0)
+        found = found[np.bincount(people)[people] >= at_least]
+    return found
 
 
 def _none() -> pl.DataFrame:
-    return pl.DataFrame(schema={"party_id": pl.Int64, "who": pl.Int64, "debt": pl.Int64, "until": pl.Int64})
+    return pl.DataFrame(schema=_COLUMNS)
 
 
-def span_ends(at: pl.Series, place: pl.Series, places: Sequence[Place], days: int) -> pl.Series:
-    """Until when each instant counts: through `days` local days, its own being the first, in the zone where that ends last.
+def span_ends(at: pl.Series, place: pl.Series, places: Sequence[Place], period: Period, *, soonest: bool = False) -> pl.Series:
+    """Until when each instant counts (µs); by local days, in the zone where they end last.
 
     Args:
-        at: Int64, microseconds since 1970.
+        at: Int64, microseconds since 1970, from then on; what begins after `FAR_US` never ends.
         place: Numbers into `places`.
         places: Only their zones matter.
-        days: ≥ 1.
+        period: How long it counts.
+        soonest: In the zone where they end first, instead: for what lets a contact through.
     """
-    moment = Moment(at, place.fill_null(0), places)
-    return step_values(moment.slots, lambda slot: ends_of_span(slot[0].zones, days, slot[1]), moment.slot, moment.offset)
+    if period.unit == "ever":
+        ends = pl.repeat(NEVER_US, len(at), dtype=pl.Int64, eager=True)
+    elif period.unit == "minutes":
+        ends = at.clip(0, FAR_US) + period.number * MINUTE_US
+    else:
+        moment = Moment(at.clip(0, FAR_US), place.fill_null(0), places)
+        ends = step_values(
+            moment.slots, lambda slot: ends_of_span(slot[0].zones, period, slot[1], soonest=soonest), moment.slot, moment.offset
+        )
+    return ends.set(at >= FAR_US, NEVER_US)
+
+
+def day_starts(day: pl.Series, place: pl.Series, places: Sequence[Place]) -> pl.Series:
+    """First instant of each local date (µs), in the zone where it begins last; without a zone, when it has begun everywhere.
+
+    Args:
+        day: Days since 1970.
+        place: Numbers into `places`.
+        places: Only their zones matter.
+    """
+    dates = pl.DataFrame([day.cast(pl.Int64).clip(0, FAR_US // DAY_US).alias("day"), place.alias("place")])
+    distinct = dates.unique()
+    starts = [
+        max((start_of_day_us(zone, one) for zone in places[where].zones), default=(one + 1) * DAY_US) for one, where in distinct.iter_rows()
+    ]
+    numbered = distinct.with_columns(start=pl.Series(starts, dtype=pl.Int64))
+    return dates.join(numbered, on=["day", "place"], how="left", maintain_order="left")["start"]
 
 
 def _by_debt(events: pl.DataFrame, table: Table) -> pl.DataFrame:
     """One row an event and debt that it was about; an event that names no loan is held against each debt (debt null)."""
-    loans = events.select("event", "party_id", loan_id="loans").explode("loan_id")
+    loans = events.select("event", "party_id", loan_id=pl.col("loans").list.unique()).explode("loan_id")
+    if not table.has_accounts:
+        return events.drop("debt", strict=False).join(loans.select("event", debt="loan_id"), on="event", how="left")
     debts = (
         loans.join(table.loans.select("party_id", "loan_id", "debt"), on=["party_id", "loan_id"], how="left")
         .select("event", pl.col("debt").fill_null(pl.col("loan_id")))
@@ -101,7 +172,7 @@ def _by_debt(events: pl.DataFrame, table: Table) -> pl.DataFrame:
 def consent_spans(table: Table, days: int, parties: pl.DataFrame, earliest: int) -> pl.DataFrame:
     """Consents given directly for calls, while they excuse: `party_id`, `channel`, `since`, `until`.
 
-    At most `days` local days, the day of the consent being the first; earlier at its stated end or its revocation.
+    At most `days` local days, the day of the consent being the first, where they end first; earlier at its stated end or its revocation.
     Direct means given to the collector; where the creditor collects itself, to the creditor.
 
     `earliest` (µs): what was consented to before it is not looked at.
@@ -116,7 +187,7 @@ def consent_spans(table: Table, days: int, parties: pl.DataFrame, earliest: int)
         (pl.col("given_to") == "collector") | ((pl.col("given_to") == "creditor") & (pl.col("creditor_role") == "first_party"))
     ).with_columns(since=pl.col("at").to_physical())
     found = found.filter(pl.col("since").is_not_null())
-    ends = span_ends(found["since"], found["place"], table.zone_places, days)
+    ends = span_ends(found["since"], found["place"], table.zone_places, Period("days", days), soonest=True)
     until = pl.min_horizontal(ends, pl.col("until").to_physical().fill_null(NEVER_US))
     return found.select("party_id", "channel", "since", until=until)
 

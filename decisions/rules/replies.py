@@ -4,7 +4,7 @@ In:   the table (history, candidates with the purpose `reply`).
 Out:  excuses: when a row is such an answer.
 Pure: values only.
 Source: 12 CFR 1006.6(b), comment 6(b)(1)-1: one reply to a communication that the consumer initiated. "Within the same block"
-      is read as the same local day, or as many as the rule says.
+      is read as the same local day, or as many as the rule says, in the zone where it ends first.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final
 
 import polars as pl
 
+from decisions.rule_forms import Period
 from decisions.rules.constraints import Grants
 from decisions.rules.events import span_ends
 from decisions.rules.table import Table
@@ -28,6 +29,8 @@ def excuses(table: Table, days: int) -> Grants:
         place=pl.col("place").first(),
     )
     waiting = said.filter(pl.col("heard").is_not_null() & (pl.col("answered").is_null() | (pl.col("answered") < pl.col("heard"))))
-    waiting = waiting.with_columns(until=span_ends(waiting["heard"], waiting["place"], table.zone_places, days))
+    waiting = waiting.with_columns(
+        until=span_ends(waiting["heard"], waiting["place"], table.zone_places, Period("days", days), soonest=True)
+    )
     rows = table.rows.filter(pl.col("purpose") == REPLY).select("row", "party_id", "channel")
     return Grants(rows.join(waiting, on=["party_id", "channel"]).select("row", since="heard", until="until"))

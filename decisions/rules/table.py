@@ -11,24 +11,57 @@ Pure: values; the joined frames are made when the first rule asks for them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from decisions.facts import Facts
-from decisions.packs import CHANNELS, PARTIES, PURPOSES, ROLES, WEEKDAYS
+from decisions.facts import BESIDE, Facts
+from decisions.packs import Packs
+from decisions.rule_forms import AppliesTo, OfLoans
 from decisions.rules.constraints import AgreedHours, Moment, Place
 from decisions.rules.timetable import DAY_US, NEVER_US, REACH_DAYS
+from decisions.words import CHANNELS, DIRECTIONS, PARTIES, PURPOSES, RESULTS, ROLES, WEEKDAYS, WHERE
 
 CHANNEL_TYPE: Final = pl.Enum(CHANNELS)
 PURPOSE_TYPE: Final = pl.Enum(PURPOSES)
 PARTY_TYPE: Final = pl.Enum(PARTIES)
 ROLE_TYPE: Final = pl.Enum(ROLES)
+WHERE_TYPE: Final = pl.Enum(WHERE)
+# Columns of the history that rules tell apart by words.
+_WORDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "channel": CHANNELS,
+    "direction": DIRECTIONS,
+    "result": RESULTS,
+    "purpose": PURPOSES,
+    "location": WHERE,
+}
 UNKNOWN: Final = 15  # in the 4 bits of a creditor's role
+NOWHERE: Final = 3  # in the 2 bits of a place
 ALWAYS_US: Final = 0
+# What tells where a borrower is, and whose law attaches.
+_WHERE: Final = ["known_zone", "zones", "home_zones", "country", "jurisdictions"]
+# What is not about the debt itself, or is what a law wants said before it.
+_NOTICES: Final = ("legal_notice", "consent_request", "one_time_code", "confirmation", "receipt")
+_REACHED_NOBODY: Final = (
+    "no_answer",
+    "busy",
+    "not_in_service",
+    "dropped",
+    "undelivered",
+    "failed",
+    "wrong_number",
+    "limited_content_voicemail",
+)
+# Where a contact point reaches the person; a mobile phone or an inbox does so anywhere.
+_LOCATION: Final = (
+    pl.when(pl.col("employer_owned")).then(pl.lit("work")).when(pl.col("kind").is_in(["landline", "address"])).then(pl.lit("home"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +72,34 @@ class Profile:
     purpose: str
     party: str
     automated: bool | None
+    place: str | None
     role: str | None
     jurisdictions: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Past contacts as numbers, one place each in the order of `Table.history`: looking through all of them costs little.
+
+    Attributes:
+        borrower: Place of the person among the borrowers; one past the last for whoever is not among them.
+        who: Number of the party that was reached.
+        at: Microseconds since 1970.
+        codes: Column → number of its word; the last number stands for what is not known.
+    """
+
+    borrower: npt.NDArray[np.int64]
+    who: npt.NDArray[np.int64]
+    at: npt.NDArray[np.int64]
+    codes: Mapping[str, npt.NDArray[np.uint8]]
+
+    def is_one(self, column: str, words: Sequence[str], *, unknown: bool) -> npt.NDArray[np.bool_]:
+        """Which contacts have one of the words in a column; `unknown`: whether what is not known does."""
+        known = _WORDS[column]
+        wanted = np.zeros(len(known) + 1, dtype=np.bool_)
+        wanted[[known.index(word) for word in words]] = True
+        wanted[-1] = unknown
+        return wanted[self.codes[column]]
 
 
 @dataclass(frozen=True)
@@ -48,14 +107,18 @@ class Table:
     """Candidates, numbered from 0 in the order they came in.
 
     Attributes:
+        facts: What is known.
+        packs: In force.
         rows: `row`, `party_id`, `contact_point_id`, `channel`, `purpose` (texts), `who` (number of the party's role), `loans`,
-            `location` (home, work or null), and of the contact point `kind`, `owner`, `employer_owned`, `status`, `ownership`.
+            `location` (home, work, other or null), `text`, `first`, `form` (of what would be said; null = not known), and of the
+            contact point `kind`, `owner`, `employer_owned`, `status`, `ownership`.
         profile: Number of each row's profile.
         moment: The instant and place of each row.
         borrowers: One row a borrower, with `zones_number`, which numbers `zone_places` (places without agreed hours).
     """
 
     facts: Facts
+    packs: Packs
     rows: pl.DataFrame
     profile: pl.Series
     profiles: list[Profile]
@@ -63,20 +126,104 @@ class Table:
     borrowers: pl.DataFrame
     zone_places: list[Place]
 
+    def of_profiles(self, looked: Sequence[bool]) -> pl.Series:
+        """For each row what is true of its profile; a shard has few profiles, and few patterns of them."""
+        pattern = tuple(looked)
+        if pattern not in self._patterns:
+            self._patterns[pattern] = pl.Series(np.array(pattern, dtype=np.bool_)[self._profile_places])
+        return self._patterns[pattern]
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """Jurisdictions that have a pack."""
+        return self.packs.jurisdictions
+
+    @cached_property
+    def _patterns(self) -> dict[tuple[bool, ...], pl.Series]:
+        return {}
+
+    @cached_property
+    def _profile_places(self) -> npt.NDArray[np.intp]:
+        return self.profile.to_numpy().astype(np.intp)
+
+    @cached_property
+    def borrower_places(self) -> npt.NDArray[np.int64]:
+        """Place of each row's borrower; one past the last for whoever is not among them."""
+        return self.rows["borrower"].fill_null(len(self.borrowers)).cast(pl.Int64).to_numpy()
+
+    @cached_property
+    def nothing(self) -> pl.Series:
+        """Zero for each row: free since ever."""
+        return pl.Series(np.zeros(len(self.rows), dtype=np.int64))
+
+    def all_rows(self, *, value: bool) -> pl.Series:
+        """The same for each row."""
+        return pl.Series(np.full(len(self.rows), value, dtype=np.bool_))
+
     @property
     def zoneless(self) -> pl.Series:
         """Rows whose borrower may be anywhere."""
         without = [number for number, place in enumerate(self.moment.places) if not place.zones]
-        return self.moment.place.is_in(without) if without else pl.repeat(False, len(self.rows), dtype=pl.Boolean, eager=True)
+        return self.moment.place.is_in(without) if without else self.all_rows(value=False)
 
     def of_borrower(self, column: str) -> pl.Series:
         """A column of `borrowers` for each row; null where the borrower is not among the facts."""
         return self.borrowers[column].gather(self.rows["borrower"])
 
+    def any_fact(self, facts: Sequence[str]) -> pl.Series:
+        """Rows whose borrower has one of `facts`."""
+        if not self._has_facts:
+            return self.all_rows(value=False)
+        known = self.borrowers.select(pl.col("facts").list.eval(pl.element().is_in(facts)).list.any().fill_null(False))["facts"]
+        return known.gather(self.rows["borrower"]).fill_null(False)
+
+    @cached_property
+    def _has_facts(self) -> bool:
+        return bool(self.borrowers["facts"].list.len().sum())
+
+    def concerns(self, rule: AppliesTo) -> pl.Series | None:
+        """Rows whose person, contact point and loans are those that a rule is about; None = all of them."""
+        found = None if rule.facts is None else self.any_fact(rule.facts)
+        if rule.contact_points is not None:
+            kinds = self.rows["kind"].is_in(rule.contact_points).fill_null(value=True)
+            found = kinds if found is None else found & kinds
+        if rule.loans is None:
+            return found
+        if rule.loans not in self._concerned:
+            self._concerned[rule.loans] = self._about_loans(rule.loans)
+        about = self._concerned[rule.loans]
+        return about if found is None else found & about
+
+    @cached_property
+    def _concerned(self) -> dict[OfLoans, pl.Series]:
+        return {}
+
+    def _about_loans(self, which: OfLoans) -> pl.Series:
+        """Rows of which a loan is (or may be) one of `which`; a row that names none stands for all of the person's."""
+        unknown = not which.known_only
+        fits = pl.lit(True)
+        if which.products is not None:
+            fits &= pl.col("product").is_in(which.products).fill_null(unknown)
+        if which.except_products:
+            fits &= pl.col("product").is_in(which.except_products).not_().fill_null(unknown)
+        if which.past_due_over_days is not None:
+            fits &= (pl.col("days_past_due") > which.past_due_over_days).fill_null(unknown)
+        for name in ("charged_off", "time_barred"):
+            wanted = getattr(which, name)
+            if wanted is not None:
+                fits &= (pl.col(name) == wanted).fill_null(unknown)
+        loans = self.facts.loans.select("party_id", "loan_id", fits=fits)
+        named = self.rows.select("row", "party_id", loan_id="loans").explode("loan_id", empty_as_null=False)
+        by_name = named.join(loans, on=["party_id", "loan_id"], how="left").filter(pl.col("fits").fill_null(unknown))["row"]
+        unnamed = self.rows.filter(pl.col("loans").list.len().fill_null(0) == 0).select("row", "party_id")
+        by_party = unnamed.join(loans.group_by("party_id").agg(pl.col("fits").any()), on="party_id", how="left")
+        found = pl.repeat(False, len(self.rows), dtype=pl.Boolean, eager=True)
+        return found.scatter(by_name, True).scatter(by_party.filter(pl.col("fits").fill_null(unknown))["row"], True)
+
     @cached_property
     def loans(self) -> pl.DataFrame:
         """`party_id`, `loan_id`, `debt` (loans that share an account are one), `due_minor` (undisputed), `disputed`."""
-        debt = pl.col("loan_id").min().over("party_id", "account") if self.facts.loans["account"].is_not_null().any() else pl.col("loan_id")
+        debt = pl.col("loan_id").min().over("party_id", "account") if self.has_accounts else pl.col("loan_id")
         return self.facts.loans.select(
             "party_id",
             "loan_id",
@@ -121,7 +268,7 @@ class Table:
                 | pl.col("loans").list.contains(pl.col("loan_id")).fill_null(False)
             ).alias("same")
         )["same"]
-        if not self.facts.loans["account"].is_not_null().any():
+        if not self.has_accounts:
             return same
         debts = self.row_loans.group_by("row").agg(pl.col("debt"))
         mates = (
@@ -168,13 +315,17 @@ class Table:
 
     @cached_property
     def history(self) -> pl.DataFrame:
-        """Past contacts, numbered by `event`, with `who`, `at` in microseconds and `place`.
+        """Past contacts, numbered by `event`, with `who`, `at` in microseconds, `place` (a number) and `location` (home, work).
 
         A contact that does not say whom it reached, or in a way we do not know, was with the borrower.
         """
+        points = self.facts.contact_points.select("party_id", "contact_point_id", location=_LOCATION).unique(
+            ["party_id", "contact_point_id"], keep="any"
+        )
         return (
             self.facts.history.with_row_index("event")
             .join(self.borrowers.select("party_id", place="zones_number"), on="party_id", how="left")
+            .join(points, on=["party_id", "contact_point_id"], how="left")
             .select(
                 "event",
                 "party_id",
@@ -187,8 +338,48 @@ class Table:
                 who=pl.col("counterparty").cast(PARTY_TYPE, strict=False).to_physical().cast(pl.Int64).fill_null(0),
                 at=pl.col("at").to_physical(),
                 place=pl.col("place"),
+                location=pl.col("location"),
             )
         )
+
+    @cached_property
+    def log(self) -> Log:
+        """The history as numbers."""
+        numbers = self.borrowers.select("party_id", "borrower")
+        people = self.history.select("party_id").join(numbers, on="party_id", how="left", maintain_order="left")["borrower"]
+        return Log(
+            borrower=people.fill_null(len(self.borrowers)).cast(pl.Int64).to_numpy(),
+            who=self.history["who"].to_numpy(),
+            at=self.history["at"].fill_null(0).to_numpy(),
+            codes={column: _codes(self.history[column], words) for column, words in _WORDS.items()},
+        )
+
+    @cached_property
+    def has_accounts(self) -> bool:
+        """Whether any loan shares an account with others."""
+        return bool(self.facts.loans["account"].is_not_null().any())
+
+    @cached_property
+    def first_attempt(self) -> pl.Series:
+        """Rows before which nobody has tried to reach the person about one of their debts."""
+        return self._first(self.history.filter(pl.col("purpose").is_in(_NOTICES).fill_null(False).not_()))
+
+    @cached_property
+    def first_communication(self) -> pl.Series:
+        """Rows before which no word about one of their debts has reached anybody."""
+        reached = pl.col("result").is_in(_REACHED_NOBODY).fill_null(False).not_()
+        return self._first(self.history.filter(reached & pl.col("purpose").is_in(_NOTICES).fill_null(False).not_()))
+
+    def _first(self, history: pl.DataFrame) -> pl.Series:
+        """Rows without an outbound contact among `history` that was about their loans, or may have been; or that say so."""
+        outbound = history.filter(pl.col("direction") == "outbound")
+        said = outbound.select("party_id", of_loan="loans").explode("of_loan", empty_as_null=True).unique()
+        loans = self.rows.select("row", "party_id", loan_id="loans").explode("loan_id", empty_as_null=True)
+        before = loans.join(said, on="party_id").filter(
+            pl.col("of_loan").is_null() | pl.col("loan_id").is_null() | (pl.col("of_loan") == pl.col("loan_id"))
+        )["row"]
+        first = pl.repeat(True, len(self.rows), dtype=pl.Boolean, eager=True).scatter(before.unique(), False)
+        return first | self.rows["first"].fill_null(False)
 
     @cached_property
     def wrong_points(self) -> pl.Series:
@@ -197,6 +388,11 @@ class Table:
         points = self.facts.contact_points
         by_ownership = points.filter(pl.col("ownership").is_in(["wrong", "reassigned"]))["contact_point_id"]
         return pl.concat([by_result, by_ownership]).drop_nulls().unique()
+
+
+def _codes(words: pl.Series, known: Sequence[str]) -> npt.NDArray[np.uint8]:
+    """Number of each word; what is not known has the number after the last."""
+    return words.cast(pl.Enum(known), strict=False).to_physical().cast(pl.UInt8).fill_null(len(known)).to_numpy()
 
 
 def from_instant(column: str) -> pl.Expr:
@@ -209,25 +405,26 @@ def until_instant(column: str) -> pl.Expr:
     return pl.col(column).to_physical().fill_null(NEVER_US)
 
 
-def table_of(facts: Facts, candidates: pl.DataFrame) -> Table:
+def table_of(facts: Facts, candidates: pl.DataFrame, packs: Packs) -> Table:
     """Number candidates, profiles and places.
 
     Raises:
         ValueError: A candidate has no instant, channel, purpose or counterparty, or a word that is not of CASES.md.
     """
-    borrowers, zone_sets, jurisdiction_sets = _borrowers(facts.borrowers)
+    borrowers, zone_places, jurisdiction_sets = _borrowers(facts.borrowers)
     rows = _rows(facts, candidates, borrowers)
     codes = rows["profile"].unique().sort()
     profiles = [_profile(code, jurisdiction_sets) for code in codes.to_list()]
-    places, place = _places(facts.agreements, rows, candidates["at"], zone_sets)
+    places, place = _places(facts.agreements, rows, candidates["at"], zone_places)
     return Table(
         facts=facts,
+        packs=packs,
         rows=rows,
         profile=codes.search_sorted(rows["profile"]),
         profiles=profiles,
         moment=Moment(candidates["at"].to_physical(), place, places),
         borrowers=borrowers,
-        zone_places=[Place(zones) for zones in zone_sets],
+        zone_places=zone_places,
     )
 
 
@@ -236,32 +433,37 @@ def _number(column: str, kind: pl.Enum) -> pl.Expr:
     return pl.col(column).cast(kind).to_physical().cast(pl.Int64)
 
 
-def _borrowers(borrowers: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[str, ...]], list[frozenset[str]]]:
-    """Borrowers with their sets of zones and of jurisdictions numbered; number 0 is the empty set."""
-    # Where the person is known to be now decides alone.
-    zones = pl.when(pl.col("known_zone").is_not_null()).then(pl.concat_list("known_zone")).otherwise(pl.col("zones"))
-    coded = borrowers.with_columns(
-        zones_text=zones.list.sort().list.join(" ").fill_null(""),
-        jurisdictions_text=pl.col("jurisdictions").list.sort().list.join(" ").fill_null(""),
+def _borrowers(borrowers: pl.DataFrame) -> tuple[pl.DataFrame, list[Place], list[frozenset[str]]]:
+    """Borrowers with their places and their sets of jurisdictions numbered; number 0 is nowhere, and no jurisdiction."""
+    kinds = borrowers.select(_WHERE).unique()
+    places: dict[Place, int] = {Place(()): 0}
+    sets: dict[frozenset[str], int] = {frozenset(): 0}
+    numbers = []
+    for known_zone, zones, home_zones, country, jurisdictions in kinds.iter_rows():
+        # Where the person is known to be now decides alone.
+        own = (known_zone,) if known_zone is not None else None
+        place = Place(own or tuple(sorted(zones or ())), home=own or tuple(sorted(home_zones or ())), country=country or None)
+        numbers.append((places.setdefault(place, len(places)), sets.setdefault(frozenset(jurisdictions or ()), len(sets))))
+    numbered = kinds.with_columns(
+        zones_number=pl.Series([place for place, _ in numbers], dtype=pl.Int64),
+        jurisdictions_number=pl.Series([attached for _, attached in numbers], dtype=pl.Int64),
     )
-    sets = {}
-    for name in ("zones", "jurisdictions"):
-        texts = pl.concat([pl.Series([""], dtype=pl.String), coded[f"{name}_text"]]).unique().sort()
-        sets[name] = [text.split() for text in texts.to_list()]
-        coded = coded.with_columns(texts.search_sorted(coded[f"{name}_text"]).cast(pl.Int64).alias(f"{name}_number"))
     return (
-        coded.select(
+        borrowers.join(numbered, on=_WHERE, how="left", nulls_equal=True, maintain_order="left")
+        .select(
             "party_id",
             "creditor_role",
+            "locale",
             "facts",
             "payments_fresh_until",
             "paused",
             "paused_channels",
             "zones_number",
             "jurisdictions_number",
-        ).with_row_index("borrower"),
-        [tuple(names) for names in sets["zones"]],
-        [frozenset(names) for names in sets["jurisdictions"]],
+        )
+        .with_row_index("borrower"),
+        list(places),
+        list(sets),
     )
 
 
@@ -270,9 +472,12 @@ def _rows(facts: Facts, candidates: pl.DataFrame, borrowers: pl.DataFrame) -> pl
     required = ("at", "channel", "purpose", "counterparty")
     if any(candidates[column].null_count() for column in required):
         raise ValueError(f"a candidate lacks one of {', '.join(required)}")
-    place = pl.col("place") if "place" in candidates.columns else pl.lit(None, pl.String)
+    told = [
+        (pl.col(name) if name in candidates.columns else pl.lit(None, kind)).alias("at_place" if name == "place" else name)
+        for name, kind in BESIDE.items()
+    ]
     rows = (
-        candidates.select("party_id", "contact_point_id", "channel", "purpose", "counterparty", "automated", "loans", at_place=place)
+        candidates.select("party_id", "contact_point_id", "channel", "purpose", "counterparty", "automated", "loans", *told)
         .with_row_index("row")
         .join(
             borrowers.select("party_id", "borrower", "creditor_role", "jurisdictions_number", "zones_number"),
@@ -289,16 +494,16 @@ def _rows(facts: Facts, candidates: pl.DataFrame, borrowers: pl.DataFrame) -> pl
             maintain_order="left",
         )
     )
-    at_home = pl.col("kind").is_in(["landline", "address"])
-    derived = pl.when(pl.col("employer_owned")).then(pl.lit("work")).when(at_home).then(pl.lit("home"))
+    location = pl.col("at_place").fill_null(_LOCATION)
     code = _number("channel", CHANNEL_TYPE)
     code = code * 32 + _number("purpose", PURPOSE_TYPE)
     code = code * 16 + _number("counterparty", PARTY_TYPE)
     code = code * 4 + pl.col("automated").cast(pl.Int64).fill_null(2)
+    code = code * 4 + location.cast(WHERE_TYPE).to_physical().cast(pl.Int64).fill_null(NOWHERE)
     code = code * 16 + pl.col("creditor_role").cast(ROLE_TYPE, strict=False).to_physical().cast(pl.Int64).fill_null(UNKNOWN)
     code = code * (1 << 32) + pl.col("jurisdictions_number").fill_null(0)
     return rows.with_columns(
-        location=pl.col("at_place").fill_null(derived),
+        location=location,
         profile=code,
         who=_number("counterparty", PARTY_TYPE),
         zones_number=pl.col("zones_number").fill_null(0),
@@ -308,6 +513,7 @@ def _rows(facts: Facts, candidates: pl.DataFrame, borrowers: pl.DataFrame) -> pl
 def _profile(code: int, jurisdiction_sets: list[frozenset[str]]) -> Profile:
     rest, jurisdictions = divmod(code, 1 << 32)
     rest, role = divmod(rest, 16)
+    rest, place = divmod(rest, 4)
     rest, automated = divmod(rest, 4)
     rest, party = divmod(rest, 16)
     channel, purpose = divmod(rest, 32)
@@ -316,16 +522,14 @@ def _profile(code: int, jurisdiction_sets: list[frozenset[str]]) -> Profile:
         purpose=PURPOSES[purpose],
         party=PARTIES[party],
         automated={0: False, 1: True}.get(automated),
+        place=None if place == NOWHERE else WHERE[place],
         role=None if role == UNKNOWN else ROLES[role],
         jurisdictions=jurisdiction_sets[jurisdictions],
     )
 
 
-def _places(
-    agreements: pl.DataFrame, rows: pl.DataFrame, candidates_at: pl.Series, zone_sets: list[tuple[str, ...]]
-) -> tuple[list[Place], pl.Series]:
-    """Sets of zones, and further places for the few who agreed on hours of their own."""
-    places = [Place(zones) for zones in zone_sets]
+def _places(agreements: pl.DataFrame, rows: pl.DataFrame, candidates_at: pl.Series, places: list[Place]) -> tuple[list[Place], pl.Series]:
+    """The places, and further ones for the few who agreed on hours of their own."""
     agreements = agreements.filter(pl.col("kind") == "contact_hours")
     if agreements.is_empty():
         return places, rows["zones_number"]
@@ -350,9 +554,8 @@ def _places(
     code = own["zones_number"] * (len(agreed) + 1) + own["agreement"].cast(pl.Int64).fill_null(len(agreed))
     codes = code.unique().sort()
     pairs = [divmod(one, len(agreed) + 1) for one in codes.to_list()]
-    return [Place(zone_sets[zones], agreed[which] if which < len(agreed) else None) for zones, which in pairs], codes.search_sorted(
-        code
-    ).cast(pl.Int64)
+    found = [replace(places[zones], agreed=agreed[which] if which < len(agreed) else None) for zones, which in pairs]
+    return found, codes.search_sorted(code).cast(pl.Int64)
 
 
 def _extremes(instants: pl.Series) -> tuple[datetime, datetime]:

@@ -21,6 +21,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from decisions.rule_forms import Period
+
 SECOND_US: Final = 1_000_000
 MINUTE_US: Final = 60 * SECOND_US
 DAY_US: Final = 86_400 * SECOND_US
@@ -157,19 +159,45 @@ def _local_day(zone: str, utc_us: int) -> int:
 
 
 @lru_cache(maxsize=65536)
-def ends_of_span(zones: tuple[str, ...], days: int, day: int) -> tuple[tuple[int, int], ...]:
-    """Until when something of this UTC day counts: through `days` local days, the day itself the first, in every zone.
+def ends_of_span(zones: tuple[str, ...], period: Period, day: int, *, soonest: bool = False) -> tuple[tuple[int, int], ...]:
+    """Until when something of this UTC day counts, by a period of local days, in the zone where that ends last.
+
+    Args:
+        zones: Where it may have been.
+        period: Of any unit but minutes.
+        day: UTC day, as days since 1970.
+        soonest: In the zone where it ends first, instead: the stricter reading of what lets a contact through.
 
     Returns:
         (microseconds after the UTC day's midnight, microseconds since 1970): the end that holds from there on. Without a
-        zone nobody can say which day it is, and the end lies past the last place on earth.
+        zone nobody can say which day it is, and the end lies past the last place on earth (or before the first).
     """
+    if period.unit == "ever":
+        return ((0, NEVER_US),)
     if not zones:
-        return ((0, (day + days + 2) * DAY_US),)
+        return ((0, (day_after(period, day) + (-2 if soonest else 2)) * DAY_US),)
+    which = min if soonest else max
     return tuple(
-        (at, max(start_of_day_us(zone, local + days) for zone, local in zip(zones, locals_, strict=True)))
+        (at, which(start_of_day_us(zone, day_after(period, local)) for zone, local in zip(zones, locals_, strict=True)))
         for at, locals_ in local_day_steps(zones, day)
     )
+
+
+def day_after(period: Period, day: int) -> int:
+    """The first local date (days since 1970) on which a period that began on `day` is over."""
+    if period.unit == "days":
+        return day + period.number
+    began = EPOCH + timedelta(days=day)
+    if period.unit == "week":
+        return day + 7 - began.weekday()
+    months = began.year * 12 + began.month - 1 + period.number
+    year, month = divmod(months, 12)
+    first = date(year, month + 1, 1)
+    if period.unit == "month":
+        return day_number(first)
+    # The same day of the month; a month that is too short is over with its last day (as in KR Civil Act 160(3), BGB 188(3)).
+    length = (date(year + month // 11, (month + 1) % 12 + 1, 1) - first).days
+    return day_number(first) + min(began.day - 1, length)
 
 
 def day_ends(zones: tuple[str, ...], day: int) -> tuple[tuple[int, int], ...]:

@@ -6,20 +6,19 @@ the window; they replace it where the rule names agreements and the borrower ask
 
 In:   a rule with dated hours; places (zones and agreed hours).
 Out:  a constraint.
-Pure: values only. Public holidays are computed by the package holidays, which has them as tables.
+Pure: values only.
 Source: 12 CFR 1006.6(b)(1)(i) and comment 6(b)(1)(i)-2 (conflicting locations); the pack of each jurisdiction.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from functools import lru_cache
 from typing import Final
 
-import holidays
-
-from decisions.packs import ByDayClass, DayHours, EveryDay, WindowRule
+from decisions.packs import Packs
+from decisions.rule_forms import DEBTOR_STATE, EVERY_PLAUSIBLE_ZONE, OWN_COUNTRY, ByDayClass, DayHours, EveryDay, WindowRule
+from decisions.rules.calendars import HolidayCalendar, calendar_of
 from decisions.rules.constraints import AgreedHours, Hours, Place, open_in_every_zone
 from decisions.rules.timetable import DAY_US, MINUTE_US, REACH_US, Intervals, both, merged, outside, within
 
@@ -35,10 +34,12 @@ class Schedule:
     Attributes:
         versions: (in force from, hours of a weekday, a Saturday, a Sunday, a holiday), ascending; None = nothing forbids.
         calendar: Whose public holidays count; None = none do.
+        own: They are those of the country where the person lives, and are filled in by place.
     """
 
     versions: tuple[tuple[date, tuple[Intervals, Intervals, Intervals, Intervals] | None], ...]
-    calendar: str | None
+    calendar: HolidayCalendar | None
+    own: bool = False
 
     def spans(self, day: date) -> Intervals:
         """See `timetable.DayPlan`. Before the first version, and after the last has ended, the whole day is open."""
@@ -46,7 +47,7 @@ class Schedule:
         if hours is None:
             return WHOLE_DAY
         weekday, saturday, sunday, holiday = hours
-        if self.calendar is not None and day in public_holidays(self.calendar, day.year):
+        if self.calendar is not None and self.calendar.is_holiday(day):
             return holiday
         return {SATURDAY: saturday, SUNDAY: sunday}.get(day.weekday(), weekday)
 
@@ -69,21 +70,11 @@ class AgreedSchedule:
         return hours if self.widens else both(usual, hours)
 
 
-@lru_cache(maxsize=256)
-def public_holidays(calendar: str, year: int) -> frozenset[date]:
-    """Public holidays of a country ("MX") or a subdivision ("US-NY") in one year.
-
-    Raises:
-        NotImplementedError: The holidays library does not know the place.
-    """
-    country, _, part = calendar.partition("-")
-    return frozenset(holidays.country_holidays(country, subdiv=part or None, years=year))
-
-
-def schedule_of(rule: WindowRule) -> Schedule:
+def schedule_of(rule: WindowRule, packs: Packs) -> Schedule:
     """The hours of a rule in the form that is laid out."""
     versions = tuple((since, None if value == "ended" else _by_class(value)) for since, value in rule.values.items())
-    return Schedule(versions, rule.calendar)
+    own = rule.calendar == OWN_COUNTRY
+    return Schedule(versions, None if own or rule.calendar is None else calendar_of(rule.calendar, packs), own)
 
 
 def _by_class(value: EveryDay | ByDayClass) -> tuple[Intervals, Intervals, Intervals, Intervals]:
@@ -97,13 +88,14 @@ def _hours(value: DayHours) -> Intervals:
     return () if value == "closed" else ((value.opens * MINUTE_US, value.closes * MINUTE_US),)
 
 
-def constrain(rule: WindowRule) -> Hours:
+def constrain(rule: WindowRule, packs: Packs) -> Hours:
     """Allowed inside the rule's hours.
 
     Source: the rule's references.
     """
-    clock = None if rule.clock == "every_plausible_zone" else (rule.clock,)
-    return Hours(WindowHours(schedule_of(rule), clock, rule.agreement_widens))
+    schedule = schedule_of(rule, packs)
+    overrides = tuple(calendar_of(one.calendar, packs) for one in packs.calendars) if schedule.own else ()
+    return Hours(WindowHours(schedule, rule.clock, rule.agreement_widens, overrides))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +103,28 @@ class WindowHours:
     """A rule's hours, for `constraints.Hours`; equal for equal rules, so that what was laid out is found again."""
 
     schedule: Schedule
-    clock: tuple[str, ...] | None
+    clock: str
     widens: bool
+    overrides: tuple[HolidayCalendar, ...] = ()
 
     def __call__(self, place: Place, day: int) -> Intervals:
         """Allowed instants of a place seen from one UTC day."""
-        return open_hours(self.schedule, self.clock or place.zones, place.agreed, widens=self.widens, day=day)
+        schedule = self.schedule
+        if schedule.own:
+            if place.country is None:
+                return ()
+            own = next((one for one in self.overrides if one.name == place.country), HolidayCalendar(place.country))
+            schedule = replace(schedule, calendar=own, own=False)
+        return open_hours(schedule, clock_zones(self.clock, place), place.agreed, widens=self.widens, day=day)
+
+
+def clock_zones(clock: str, place: Place) -> tuple[str, ...]:
+    """The zones whose clocks decide, all of them."""
+    if clock == EVERY_PLAUSIBLE_ZONE:
+        return place.zones
+    if clock == DEBTOR_STATE:
+        return place.home or place.zones
+    return (clock,)
 
 
 def open_hours(schedule: Schedule, zones: tuple[str, ...], agreed: AgreedHours | None, *, widens: bool, day: int) -> Intervals:

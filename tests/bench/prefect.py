@@ -39,13 +39,13 @@ from ledger.engine import connection
 from ledger.funnel import read_funnel
 from tasks.choose import choose
 from tasks.pick import pick
-from tasks.record import picture
+from tasks.pictures import funnel_picture
 from tests.bench.ground import address_of, apart, use
 from tests.bench.harness import Result, by_turns
 from tests.bench.plan import AT, BORROWERS, LEDGER, SHARDS_AT_ONCE, TODAY, forget, portfolio
 
 ROUNDS: Final = 4
-SECONDS_MAX: Final = 200.0
+SECONDS_MAX: Final = 400.0
 TARGET: Final = 0.10
 READY_SECONDS_MAX: Final = 90
 STOP_SECONDS_MAX: Final = 15
@@ -93,7 +93,7 @@ def _plainly() -> None:
     with connection() as tx:
         funnel = read_funnel(tx, run_id)
         close_run(tx, run_id, at=AT)
-    picture(funnel, title="early")
+    funnel_picture(funnel, title="early")
 
 
 @contextmanager

@@ -8,8 +8,11 @@ No callbacks: the sandbox's clock stands still, so it reports nothing while this
 they never hold a message back. The sandbox is a process of its own and shares the machine's cores with both sides; its CPU
 time and memory are not counted.
 
+WhatsApp is measured as text messages are: the same attempts, made WhatsApp's after they were planned, to people who all wrote lately,
+so that the gate looks each of them up.
+
 In:   borrowers of Taiwan, all with a mobile number, all late enough for a text message, at an hour when all may be written to.
-Out:  one result; its `ratio` is our messages a second by the SDK's.
+Out:  a result for each number of calls in flight; its `ratio` is our messages a second by the SDK's, `cpu_ratio` our CPU time by its.
 """
 
 from __future__ import annotations
@@ -21,8 +24,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from statistics import median
 from typing import Final
@@ -32,15 +35,18 @@ from sqlalchemy import text
 from twilio.http.async_http_client import AsyncTwilioHttpClient  # type: ignore[import-untyped]  # twilio ships no py.typed
 from twilio.rest import Client  # type: ignore[import-untyped]  # as above
 
+from channels.registry import WAYS, openers
+from config.message_files import message_texts
 from config.policies import policies
 from config.settings import HOUSE, settings
+from decisions.messages import Texts
+from gate import lane
 from gate.lane import LaneReport, run_lane
 from ledger import clock, vault
 from ledger.campaigns import open_run
 from ledger.engine import connection
 from tasks.choose import choose
 from tasks.pick import pick
-from tasks.send import CHANNELS
 from tests.bench.ground import address_of, apart, new_ledger, use
 from tests.bench.harness import Result, by_turns
 from tests.bench.portfolio import Wanted, fill_ledger
@@ -50,9 +56,12 @@ MESSAGES: Final = 5_000
 MESSAGES_MIN: Final = 2_000
 ROUNDS: Final = 5
 SECONDS_MAX: Final = 180.0
-CONCURRENCY: Final = 64
+# Name of the result → channel, calls in flight.
+NAMES: Final = {"send": ("sms", 64), "send-256": ("sms", 256), "send-whatsapp": ("whatsapp", 64)}
+SENDER: Final = "+15005550006"
 LATENCY_MS: Final = 80
-TARGET: Final = 0.8
+TARGET: Final = 0.9
+CPU_TARGET: Final = 2.0
 # The ladder's first step is a push: who is one to three days late gets no text message yet.
 SPARE: Final = 1.2
 TODAY: Final = date(2026, 3, 17)
@@ -76,47 +85,53 @@ def run(*, scale: int) -> Iterator[Result]:
     Args:
         scale: Divides the number of messages of a round.
     """
-    with _sandbox() as sandbox:
-        yield _measure(sandbox, max(MESSAGES // scale, MESSAGES_MIN))
+    for name, (channel, concurrency) in NAMES.items():
+        with _sandbox() as sandbox:
+            yield _measure(sandbox, max(MESSAGES // scale, MESSAGES_MIN), name, channel, concurrency)
 
 
-def _measure(sandbox: dict[str, str], messages: int) -> Result:
-    planned = apart(partial(_plan, messages))
-    _settings(sandbox)
+def _measure(sandbox: dict[str, str], messages: int, name: str, channel: str, concurrency: int) -> Result:
+    planned = apart(partial(_plan, messages, channel))
+    _settings(sandbox, channel, concurrency)
+    texts = _texts(channel)
+    # The lane reads the texts of the files; those of the files say nothing on a channel that is only measured here.
+    vars(lane)["message_texts"] = lambda: texts
     reports: list[LaneReport] = []
     shards = iter(planned.shards)
 
     def product() -> None:
-        reports.append(run_lane(planned.run_id, shard=next(shards), channels={"sms": CHANNELS["sms"]}))
+        reports.append(run_lane(planned.run_id, shard=next(shards), channels={channel: openers()[channel]}))
 
     def floor() -> None:
-        asyncio.run(_stock(sandbox, planned.numbers))
+        asyncio.run(_stock(sandbox, planned.numbers, channel, concurrency))
 
     sides = by_turns(product, floor, rounds=ROUNDS, seconds_max=SECONDS_MAX)
     assert all(report.accepted == messages for report in reports), "every message was taken"
     ratio = sides.report()["floor_seconds"] / sides.report()["seconds"]
+    cpu_ratio = sides.report()["cpu_seconds"] / sides.spread()["floor_cpu_seconds"]
     phases = {phase: median(report.seconds[phase] for report in reports[1:]) for phase in reports[0].seconds}
     return Result(
-        name="send",
+        name=name,
         size=messages,
         **sides.report(),
         ratio=ratio,
         unit="messages",
         ratio_means="messages a second ÷ the stock SDK's = floor_seconds ÷ seconds",
-        target=f"≥ {TARGET:g}",
-        met=ratio >= TARGET,
+        target=f"≥ {TARGET:g}, at ≤ {CPU_TARGET:g} × its CPU time",
+        met=ratio >= TARGET and cpu_ratio <= CPU_TARGET,
         more={
             **sides.spread(),
             "messages_per_second": messages / sides.report()["seconds"],
             "floor_messages_per_second": messages / sides.report()["floor_seconds"],
             "latency_ms": LATENCY_MS,
-            "concurrency": CONCURRENCY,
+            "concurrency": concurrency,
+            "cpu_ratio": cpu_ratio,
             "phase_seconds": {phase: float(f"{seconds:.3g}") for phase, seconds in phases.items()},
         },
     )
 
 
-def _plan(messages: int) -> Planned:
+def _plan(messages: int, channel: str) -> Planned:
     """Plan one shard for each round and one for the warm-up, by the product's own pick and choose."""
     rounds = ROUNDS + 1
     new_ledger("bench_send")
@@ -127,7 +142,28 @@ def _plan(messages: int) -> Planned:
     with disable_run_logger():
         for shard in pick.fn(run_id):
             choose.fn(shard, run_id)
-    return Planned(run_id, _shards_of(run_id, messages, rounds), _numbers(run_id, messages))
+    shards, numbers = _shards_of(run_id, messages, rounds), _numbers(run_id, messages)
+    if channel != "sms":
+        _move_to(channel, run_id)
+    return Planned(run_id, shards, numbers)
+
+
+def _move_to(channel: str, run_id: int) -> None:
+    """Make the planned text messages another channel's, of people who agreed to it and wrote an hour ago."""
+    keys = {"run": run_id, "channel": channel, "sender": SENDER, "at": NOON - timedelta(hours=1)}
+    with connection() as tx:
+        for statement in _MOVE:
+            tx.execute(statement, keys)
+
+
+def _texts(channel: str) -> Texts:
+    """The product's texts; where one has no words for the channel it says what its text message says."""
+    texts = message_texts()
+    by_key = {
+        key: one if one.says(channel) or not one.says("sms") else replace(one, words={**one.words, channel: one.words["sms"]})
+        for key, one in texts.by_key.items()
+    }
+    return replace(texts, by_key=by_key)
 
 
 def _shards_of(run_id: int, messages: int, rounds: int) -> list[int]:
@@ -145,23 +181,24 @@ def _numbers(run_id: int, messages: int) -> list[str]:
     return [vault.decrypt(bytes(row.value_encrypted), row.key_id) for row in rows]
 
 
-def _settings(sandbox: dict[str, str]) -> None:
+def _settings(sandbox: dict[str, str], channel: str, concurrency: int) -> None:
     os.environ.update(
         {
             "TIDEOVER_TWILIO_BASE_URL": sandbox["url"],
             "TIDEOVER_TWILIO_ACCOUNT_SID": sandbox["account_sid"],
             "TIDEOVER_TWILIO_AUTH_TOKEN": sandbox["auth_token"],
             "TIDEOVER_PUBLIC_URL": PUBLIC_URL,
-            "TIDEOVER_SMS_CONCURRENCY": str(CONCURRENCY),
-            "TIDEOVER_SMS_PER_SECOND": "100000",
+            f"TIDEOVER_{channel.upper()}_CONCURRENCY": str(concurrency),
+            f"TIDEOVER_{channel.upper()}_PER_SECOND": "100000",
         }
     )
     use(address_of("bench_send"))
-    assert settings().sms_concurrency == CONCURRENCY
+    assert WAYS[channel].concurrency(settings()) == concurrency
 
 
-async def _stock(sandbox: dict[str, str], numbers: list[str]) -> None:
+async def _stock(sandbox: dict[str, str], numbers: list[str], channel: str, concurrency: int) -> None:
     """Send by the SDK alone: so many workers, each of which makes one call after the other."""
+    prefix = "" if channel == "sms" else f"{channel}:"
     http = AsyncTwilioHttpClient()
     client = Client(sandbox["account_sid"], sandbox["auth_token"], http_client=http)
     client.api.base_url = sandbox["url"]
@@ -170,15 +207,15 @@ async def _stock(sandbox: dict[str, str], numbers: list[str]) -> None:
     async def work() -> None:
         for serial, number in waiting:
             await client.messages.create_async(
-                to=number,
-                from_="+15005550006",
+                to=f"{prefix}{number}",
+                from_=f"{prefix}{SENDER}",
                 body=BODY,
                 validity_period=3600,
                 status_callback=f"{PUBLIC_URL}/webhooks/twilio/status/{serial:032}",
             )
 
     try:
-        await asyncio.gather(*(work() for _ in range(CONCURRENCY)))
+        await asyncio.gather(*(work() for _ in range(concurrency)))
     finally:
         await http.close()
 
@@ -206,6 +243,27 @@ _CUT: Final = text("""
     WHERE part < :rounds GROUP BY part ORDER BY part
     RETURNING shard, borrowers
 """)
+_MOVE: Final = (
+    text("UPDATE creditor SET senders = senders || jsonb_build_object(CAST(:channel AS text), CAST(:sender AS text))"),
+    text("""
+        INSERT INTO consent (party_id, channel, given_to, at, effective_at, source)
+        SELECT DISTINCT party_id, :channel, 'creditor', CAST(:at AS timestamptz), CAST(:at AS timestamptz), 'bench'
+        FROM attempt WHERE campaign_run_id = :run AND channel = 'sms'
+    """),
+    text("""
+        WITH one AS (
+            INSERT INTO provider_event (provider, provider_id, kind, status, at, times_received)
+            SELECT 'twilio', 'SM' || a.id, 'inbound', 'received', :at, 1
+            FROM attempt a WHERE a.campaign_run_id = :run AND a.channel = 'sms' RETURNING id, provider_id
+        )
+        INSERT INTO person_wrote (provider_event_id, sender, channel, blind_index, at)
+        SELECT o.id, :sender, :channel, v.blind_index, :at
+        FROM one o JOIN attempt a ON 'SM' || a.id = o.provider_id AND a.campaign_run_id = :run
+        JOIN contact_point_version v ON v.contact_point_id = a.contact_point_id AND v.superseded_at IS NULL
+    """),
+    text("UPDATE attempt SET channel = :channel WHERE campaign_run_id = :run AND channel = 'sms'"),
+    text("ANALYZE person_wrote"),
+)
 _NUMBERS: Final = text("""
     SELECT v.value_encrypted, v.key_id
     FROM attempt a JOIN contact_point_version v ON v.contact_point_id = a.contact_point_id AND v.superseded_at IS NULL

@@ -7,6 +7,7 @@ import json
 import logging
 import socket
 import traceback
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -24,8 +25,12 @@ from channels import (
     ChannelError,
     FateUnknown,
     ForbiddenHost,
+    ForeignPermit,
     Message,
     NeverWorks,
+    NoPermit,
+    NotMarked,
+    NotOnAllowlist,
     Permit,
     PermitExpired,
     Receipt,
@@ -67,13 +72,13 @@ def settings_for(wire_url: str, account_file: Path | None, **more: Any) -> Setti
 
 
 def message(**changes: Any) -> Message:
-    given = {"to": TO, "sender": "lantern", "title": "Lantern", "body": BODY, "token": "t0ken", "callback_url": None, "valid_seconds": 600}
-    return Message(**{**given, **changes})
+    given = {"attempt_id": 7, "to": TO, "sender": "lantern", "title": "Lantern", "body": BODY, "token": "t0ken", "callback_url": None}
+    return Message(**{"valid_seconds": 600, **given, **changes})
 
 
 def permit(*, seconds: float = 5) -> Permit:
     now = datetime.now(UTC)
-    return Permit(attempt_id=7, issued_at=now, call_deadline=now + timedelta(seconds=seconds), rules=(), packs=())
+    return Permit(attempt_id=7, issued_at=now, call_deadline=now + timedelta(seconds=seconds), called_at=now, rules=(), packs=())
 
 
 def send(settings: Settings, *messages: Message, leave: Permit | None = None) -> list[Receipt | ChannelError]:
@@ -94,6 +99,13 @@ def fcm(wire: Wire) -> Wire:
     wire.says("/token", Reply(body={"access_token": "opaque", "expires_in": 3600, "token_type": "Bearer"}))
     wire.says(SEND, TAKEN)
     return wire
+
+
+def test_in_allowlist_mode_nobody_else_is_called(fcm: Wire, account_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Settings, "reachable", frozenset({b"somebody else's"}))
+    (outcome,) = send(settings_for(fcm.url, account_file))
+    assert isinstance(outcome, NotOnAllowlist)
+    assert fcm.asked_at(SEND) == []
 
 
 def refusal(status: int, code: str, text: str = "no", fcm_code: str | None = None, headers: dict[str, str] | None = None) -> Reply:
@@ -256,3 +268,30 @@ def test_neither_address_nor_text_reaches_a_log_or_an_error(fcm: Wire, account_f
     assert refused.__context__ is None
     assert TO not in told
     assert BODY not in told
+
+
+def test_I1_no_call_is_made_on_a_permit_of_another_attempt(fcm: Wire, account_file: Path) -> None:
+    outcome = send(settings_for(fcm.url, account_file), message(attempt_id=8))[0]
+    assert isinstance(outcome, ForeignPermit)
+    assert fcm.asked_at(SEND) == []
+
+
+def test_I1_no_call_is_made_on_a_permit_that_the_ledger_has_not_marked(fcm: Wire, account_file: Path) -> None:
+    outcome = send(settings_for(fcm.url, account_file), leave=replace(permit(), called_at=None))[0]
+    assert isinstance(outcome, NotMarked)
+    assert fcm.asked_at(SEND) == []
+
+
+def test_I1_the_sdk_itself_reaches_nobody_without_a_permit(fcm: Wire, account_file: Path) -> None:
+    """As a notebook or a desk might try it, with the channel's own app."""
+
+    async def past_the_gate() -> None:
+        channel = Push(settings_for(fcm.url, account_file))
+        try:
+            messaging.send(messaging.Message(fid=TO, data={"a": "b"}), app=channel._app)  # noqa: SLF001  # the way past the door
+        finally:
+            await channel.close()
+
+    with pytest.raises(NoPermit):
+        asyncio.run(past_the_gate())
+    assert fcm.asked_at(SEND) == []

@@ -39,6 +39,7 @@ def settings(sandbox: Sandbox) -> Settings:
 
 def message(to: str, **changes: Any) -> Message:
     given = {
+        "attempt_id": 1,
         "to": to,
         "sender": "+15005550006",
         "title": "提醒",
@@ -54,7 +55,7 @@ def send(channel_type: type[Sms | Push], settings: Settings, *messages: Message)
         now = datetime.now(UTC)
         try:
             return await channel.send(
-                what, Permit(attempt_id=1, issued_at=now, call_deadline=now + timedelta(seconds=5), rules=(), packs=())
+                what, Permit(attempt_id=1, issued_at=now, call_deadline=now + timedelta(seconds=5), called_at=now, rules=(), packs=())
             )
         except ChannelError as error:
             return error

@@ -7,6 +7,7 @@ import base64
 import logging
 import socket
 import traceback
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,15 +20,21 @@ from channels import (
     ChannelError,
     FateUnknown,
     ForbiddenHost,
+    ForeignPermit,
     Message,
     NeverWorks,
+    NoPermit,
+    NotMarked,
     OptedOut,
     Permit,
     PermitExpired,
     Receipt,
     TryLater,
+    Unreachable,
+    WindowClosed,
 )
 from channels.sms import Sms
+from channels.twilio_http import Exchange, exchange_now
 from config.settings import Settings
 from tests.plugins.wire import Reply, Wire
 
@@ -45,6 +52,7 @@ def settings_for(url: str, **more: Any) -> Settings:
 def message(**changes: Any) -> Message:
     given = {
         "to": TO,
+        "attempt_id": 7,
         "sender": "+15005550006",
         "title": "",
         "body": BODY,
@@ -57,7 +65,7 @@ def message(**changes: Any) -> Message:
 
 def permit(*, seconds: float = 5) -> Permit:
     now = datetime.now(UTC)
-    return Permit(attempt_id=7, issued_at=now, call_deadline=now + timedelta(seconds=seconds), rules=(), packs=())
+    return Permit(attempt_id=7, issued_at=now, call_deadline=now + timedelta(seconds=seconds), called_at=now, rules=(), packs=())
 
 
 def send(url: str, *messages: Message, leave: Permit | None = None, **more: Any) -> list[Receipt | ChannelError]:
@@ -141,7 +149,19 @@ REFUSALS = [
     (400, 21610, OptedOut),
     (400, 21211, BadAddress),
     (400, 21614, BadAddress),
-    (400, 21635, BadAddress),
+    (400, 21635, Unreachable),
+    (400, 30005, Unreachable),
+    (400, 63003, Unreachable),
+    (400, 63014, OptedOut),
+    (400, 63033, OptedOut),
+    (400, 63016, WindowClosed),
+    (400, 30001, TryLater),
+    (400, 30017, TryLater),
+    (400, 63018, TryLater),
+    (400, 30023, TryLater),
+    (400, 30007, NeverWorks),
+    (400, 30034, NeverWorks),
+    (400, 63041, NeverWorks),
     (401, 20003, AccountHalted),
     (403, 20005, AccountHalted),
     (404, 20404, AccountHalted),
@@ -263,3 +283,31 @@ def test_neither_number_nor_text_reaches_a_log_or_an_error(wire: Wire, caplog: p
     assert TO not in told
     assert TO.removeprefix("+") not in told
     assert BODY not in told
+
+
+def test_I1_no_call_is_made_on_a_permit_of_another_attempt(wire: Wire) -> None:
+    outcome = send(wire.url, message(attempt_id=8))[0]
+    assert isinstance(outcome, ForeignPermit)
+    assert wire.asked == []
+
+
+def test_I1_no_call_is_made_on_a_permit_that_the_ledger_has_not_marked(wire: Wire) -> None:
+    outcome = send(wire.url, leave=replace(permit(), called_at=None))[0]
+    assert isinstance(outcome, NotMarked)
+    assert wire.asked == []
+
+
+def test_I1_the_sdk_itself_reaches_nobody_without_a_permit(wire: Wire) -> None:
+    """As a notebook or a desk might try it, with the channel's own client."""
+
+    async def past_the_gate() -> None:
+        channel = Sms(settings_for(wire.url))
+        exchange_now.set(Exchange(None))
+        try:
+            await channel._client.messages.create_async(to=TO, from_="+15005550006", body=BODY)  # noqa: SLF001  # the way past the door
+        finally:
+            await channel.close()
+
+    with pytest.raises(NoPermit):
+        asyncio.run(past_the_gate())
+    assert wire.asked == []

@@ -76,6 +76,10 @@ def test_a_mapping_says_what_it_means(tmp_path: Path) -> None:
         ("match: parties*.csv", "match: parties*.csv\n    colour: red", "unknown field"),
         ("country: TW", "country: Taiwan", "not a country"),
         ("role: first_party", "role: shark", "role"),
+        ("country: TW", "country: TW, senders: {sms/shouting: a}", "neither a channel nor a channel/purpose"),
+        ("country: TW", "country: TW, senders: {telegram: a}", "neither a channel nor a channel/purpose"),
+        ("country: TW", "country: TW, senders: {letter: 'gateway:post'}", "letter cannot go through a gateway"),
+        ("country: TW", "country: TW, senders: {sms: 'gateway:'}", "sms cannot go through a gateway"),
         ("source: core", 'source: "core\'; --"', "pattern"),
         ("age_seconds_max: 86400", "age_seconds_max: 0", "greater than 0"),
     ],
@@ -86,6 +90,11 @@ def test_what_makes_no_sense_is_refused_with_its_place(tmp_path: Path, old: str,
     with pytest.raises(ConfigError, match=reason) as refusal:
         import_mapping(file)
     assert refusal.value.file == str(file)
+
+
+def test_a_sender_may_be_of_a_purpose(tmp_path: Path) -> None:
+    file = mapped(tmp_path, WHOLE.replace("country: TW", 'country: TW, senders: {sms: "+1", sms/receipt: "+2"}', 1))
+    assert import_mapping(file).form.creditor.senders == {"sms": "+1", "sms/receipt": "+2"}
 
 
 def test_payments_need_to_say_how_old_their_word_may_be(tmp_path: Path) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from config.message_files import message_texts
 from config.policies import STRATEGY, policies
 from config.rule_files import rule_packs
@@ -17,8 +21,17 @@ def test_every_policy_of_the_stage_is_kept_under_the_version_it_decides_with() -
     for (message, locale), text in message_texts().by_key.items():
         if message in {step.message for step in ladder.steps}:
             assert kept["message", f"{message}/{locale}"] == text.version
-    assert ("ageing", "ageing") in kept
+    assert {("ageing", "ageing"), ("clearance", "clearances")} <= set(kept)
     assert len({policy.hash for policy in policies("early")}) == len(policies("early"))
+
+
+def test_prices_are_a_policy_of_a_stage_that_weighs_them_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a new price would change the policies of every run."""
+    assert "prices" not in {policy.kind for policy in policies("early")}
+    ladder = strategy(STRATEGY, "early")
+    step = replace(ladder.steps[0], channels=("push", "sms"), cheapest_of=("push", "sms"))
+    monkeypatch.setattr("config.policies.strategy", lambda *_: replace(ladder, steps=(step,)))
+    assert [policy.name for policy in policies("early") if policy.kind == "prices"] == ["prices"]
 
 
 def test_a_text_that_no_step_uses_is_no_policy_of_the_stage() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 from pydantic import ValidationError
 
 from config.settings import Settings
 
+RUN = UUID(int=1)
 LIVE = {
     "TIDEOVER_MODE": "live",
     "TIDEOVER_ENCRYPTION_KEYS": "2026-a:a2V5",
@@ -52,3 +55,22 @@ def test_live_mode_refuses_parts_of_the_sandbox_and_says_which(monkeypatch: pyte
 def test_plain_http_beyond_loopback_is_refused(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     with pytest.raises(ValidationError):
         _settings(monkeypatch, TIDEOVER_TWILIO_BASE_URL=address)
+
+
+@pytest.mark.parametrize(
+    ("environment", "address"),
+    [
+        ({}, None),
+        ({"PREFECT_API_URL": "http://127.0.0.1:4200/api"}, f"http://127.0.0.1:4200/runs/flow-run/{RUN}"),
+        ({"PREFECT_API_URL": "http://127.0.0.1:4200/api/"}, f"http://127.0.0.1:4200/runs/flow-run/{RUN}"),
+        (
+            {"PREFECT_API_URL": "http://10.0.0.4:4200/api", "TIDEOVER_PREFECT_UI_URL": "https://prefect.lender.example/"},
+            f"https://prefect.lender.example/runs/flow-run/{RUN}",
+        ),
+    ],
+)
+def test_a_run_is_shown_where_people_open_prefect(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], address: str | None
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    assert _settings(monkeypatch, **environment).flow_run_address(RUN) == address

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from config.aging import aging_policy
 from config.load import ConfigError
-from config.strategy_files import STRATEGIES, strategy
+from config.strategy_files import STRATEGIES, stages_of, strategy
+from decisions.strategy import ONBOARDING, STAGE_ORDER
 
 SHIPPED = (STRATEGIES / "static-ladder" / "early.yaml").read_text()
 
@@ -21,7 +24,7 @@ def _written(folder: Path, text: str, stage: str = "early") -> Path:
 
 def test_the_early_ladder_begins_mildly_and_leaves_days_between_contacts() -> None:
     early = strategy("static-ladder", "early")
-    assert early.steps[0].channel == "push"
+    assert early.steps[0].channels == ("push",)
     assert (early.first_day, early.last_day) == (1, 30)
     assert early.gap_days_min >= 3
     assert early.contacts_max == 2
@@ -61,7 +64,9 @@ def test_a_step_is_reached_on_its_day_and_stays_reached() -> None:
         ("contacts_per_borrower: 2", "contacts_per_borrower: 0", "greater than or equal to 1"),
         ("gap_days: 3", "gap_days: 0", "greater than or equal to 1"),
         ("gap_days: 3", "gap_day: 3", "unknown field"),
-        ("stage: early", "stage: late", "stands for the stage early"),
+        ("stage: early", "stage: late", "must say when the milder stage counts as offered"),
+        ("message: early_reminder", "message: onboarding", "belongs to offered_first"),
+        ("purpose: collection", "purpose: reminder", "a reminder is what pre_due sends"),
     ],
 )
 def test_a_strategy_that_makes_no_sense_is_refused(tmp_path: Path, old: str, new: str, reason: str) -> None:
@@ -74,3 +79,64 @@ def test_a_strategy_that_makes_no_sense_is_refused(tmp_path: Path, old: str, new
 def test_a_strategy_that_does_not_exist_is_refused(name: str) -> None:
     with pytest.raises(ConfigError):
         strategy(name, "early")
+
+
+def test_a_strategy_under_another_stages_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="stands for the stage late"):
+        strategy("mine", "late", _written(tmp_path, SHIPPED, "late"))
+
+
+def test_every_stage_has_its_strategy_and_they_meet_where_ageing_says() -> None:
+    assert sorted(STAGE_ORDER) == list(stages_of("static-ladder"))
+    shipped = [strategy("static-ladder", stage) for stage in STAGE_ORDER]
+    assert [later.first_day - earlier.last_day for earlier, later in pairwise(shipped)] == [1] * 4
+    for scheme in aging_policy().schemes.values():
+        assert scheme.stages == tuple((one.stage, one.first_day) for one in shipped[1:])
+        assert scheme.pre_due_days == -shipped[0].first_day
+
+
+def test_a_later_stage_never_writes_more_often_than_the_one_before() -> None:
+    late_enough = [strategy("static-ladder", stage) for stage in STAGE_ORDER[1:]]
+    a_month = [30 / max(one.gap_days_min, one.span_days / one.contacts_max) for one in late_enough]
+    assert a_month == sorted(a_month, reverse=True)
+
+
+def test_before_anything_is_late_there_is_one_reminder_and_no_call() -> None:
+    pre_due = strategy("static-ladder", "pre_due")
+    assert (pre_due.purpose, pre_due.contacts_max) == ("reminder", 1)
+    assert {channel for step in pre_due.steps for channel in step.channels} <= {"push", "sms"}
+    assert pre_due.offered_first is None
+    reached = {day: sorted(pre_due.reached(day)) for day in (-4, -3, -2, -1, 0, 1)}
+    assert reached == {-4: [], -3: ["push"], -2: ["push"], -1: ["push", "sms"], 0: ["push", "sms"], 1: []}
+
+
+@pytest.mark.parametrize(("stage", "milder"), [("mid", "early"), ("late", "mid"), ("recovery", "late")])
+def test_a_harsher_stage_begins_with_onboarding_until_the_milder_one_was_offered(stage: str, milder: str) -> None:
+    harsher = strategy("static-ladder", stage)
+    assert harsher.offered_first is not None
+    assert (harsher.offered_first.stage, harsher.looks_at) == (milder, (milder, stage))
+    for day in (harsher.first_day, harsher.last_day):
+        assert {step.message for step in harsher.reached(day, offered=False).values()} == {ONBOARDING}
+        assert ONBOARDING not in {step.message for step in harsher.reached(day).values()}
+    assert [step.number for step in harsher.steps] == list(range(1, len(harsher.steps) + 1))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("failed_tries: 3", "failed_tries: 2", "greater than or equal to 3"),
+        ("span_days: 7   ", "span_days: 6   ", "greater than or equal to 7"),
+        ("contact_points: 2", "contact_points: 1", "greater than or equal to 2"),
+        ("channel: sms,  offers", "channel: fax,  offers", "no kind of contact point"),
+        ("stage: mid", "stage: early", "asks for no milder stage"),
+    ],
+)
+def test_what_must_be_offered_first_cannot_be_talked_down(tmp_path: Path, old: str, new: str, reason: str) -> None:
+    shipped = (STRATEGIES / "static-ladder" / "mid.yaml").read_text()
+    head, offered_first = shipped.split("offered_first:")
+    text = (
+        shipped.replace(old, new, 1) if old in head and "span" not in old else head + "offered_first:" + offered_first.replace(old, new, 1)
+    )
+    assert text != shipped
+    with pytest.raises(ConfigError, match=reason):
+        strategy("mine", "mid", _written(tmp_path, text, "mid"))

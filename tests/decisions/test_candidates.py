@@ -14,9 +14,10 @@ from config.message_files import message_texts
 from config.strategy_files import strategy
 from decisions.candidates import candidates, owed, standing
 from decisions.facts import CANDIDATES, Facts
+from decisions.strategy import Step, Strategy
 from tests.plugins.known_facts import NOON_IN_NEW_YORK, TODAY, Known, facts_of, loan, point
 
-EARLY = strategy("static-ladder", "early")
+EARLY, PRE_DUE = (strategy("static-ladder", stage) for stage in ("early", "pre_due"))
 TEXTS = message_texts()
 
 
@@ -190,3 +191,79 @@ def test_nobody_at_all_is_no_error() -> None:
 def test_the_instant_of_planning_may_come_in_any_zone() -> None:
     known = facts_of(Known())
     assert stands(known, at=NOON_IN_NEW_YORK.astimezone(ZoneInfo("Asia/Taipei"))) == stands(known)
+
+
+def test_who_owes_nothing_yet_is_reminded_of_the_next_due_date_without_an_amount() -> None:
+    coming = one_owed(loan(-3, loan_id=3), loan(-1, loan_id=2), loan(-1, loan_id=1))
+    assert coming == {
+        "party_id": 1,
+        "stage": "pre_due",
+        "day": 0,
+        "counterparty": "borrower",
+        "loans": [1, 2],
+        "amount_minor": None,
+        "currency": None,
+        "due_on": TODAY + timedelta(days=1),
+    }
+
+
+def test_who_is_late_with_one_loan_is_not_reminded_of_another() -> None:
+    asked = one_owed(loan(5, loan_id=1), loan(-1, loan_id=2))
+    assert asked
+    assert (asked["stage"], asked["loans"]) == ("early", [1])
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [{"role": "guarantor"}, {"servicing_status": "in_plan"}, {"disputed_minor": 1}, {"next_due_on": None}, {"stage": None}],
+    ids=str,
+)
+def test_a_payment_to_come_of_a_loan_that_is_not_treated_is_not_spoken_of(columns: dict[str, Any]) -> None:
+    assert one_owed(loan(-1, **columns)) is None
+
+
+@pytest.mark.parametrize(("days", "step"), [(-3, 1), (-2, 1), (-1, 2), (0, 2)])
+def test_before_the_due_date_a_step_is_reached_by_days_to_go(days: int, step: int) -> None:
+    stood = standing(facts_of(Known(days=days)), PRE_DUE, at=NOON_IN_NEW_YORK, business_date=TODAY).row(0, named=True)
+    assert (stood["day"], stood["step"], stood["in_stage"], stood["offered"]) == (days, step, True, True)
+
+
+def test_a_reminder_is_a_reminder_and_counts_apart_from_what_asks_for_money() -> None:
+    facts = facts_of(Known(days=-1, history=[contact(1, purpose="collection")]))
+    stood = standing(facts, PRE_DUE, at=NOON_IN_NEW_YORK, business_date=TODAY)
+    assert stood["budget_reached"].to_list() == [False]
+    assert set(candidates(facts, stood, PRE_DUE, TEXTS)["purpose"]) == {"reminder"}
+
+
+@pytest.mark.parametrize(("result", "reached"), [("sent", True), ("delivered", True), ("failed", False), ("undelivered", False)])
+def test_one_reminder_is_enough_unless_it_surely_reached_nobody(result: str, reached: bool) -> None:
+    facts = facts_of(Known(days=-1, history=[contact(2, purpose="reminder", result=result)]))
+    assert standing(facts, PRE_DUE, at=NOON_IN_NEW_YORK, business_date=TODAY)["budget_reached"].to_list() == [reached]
+
+
+def with_channels(*channels: str) -> Strategy:
+    """The early ladder, with one step a channel."""
+    steps = tuple(
+        Step(number=number, from_day=1, channels=(channel,), message="early_reminder", offers=())
+        for number, channel in enumerate(channels, 1)
+    )
+    return replace(EARLY, steps=steps)
+
+
+@pytest.mark.parametrize(
+    ("channels", "ways"),
+    [
+        (("sms",), [(11, "sms")]),
+        (("rcs", "sms"), [(11, "sms"), (11, "rcs")]),
+        (("sms", "rcs"), [(11, "rcs"), (11, "sms")]),
+        (("push",), [(12, "push")]),
+        (("voice", "letter"), [(14, "letter"), (11, "voice"), (13, "voice")]),
+        (("whatsapp", "messenger", "email"), []),
+    ],
+    ids=str,
+)
+def test_a_number_is_a_candidate_for_each_channel_that_the_strategy_names(channels: tuple[str, ...], ways: list[tuple[int, str]]) -> None:
+    facts = facts_of(Known(points=(point(11), point(12, "push"), point(13, "landline"), point(14, "address"))))
+    ladder = with_channels(*channels)
+    rows = candidates(facts, standing(facts, ladder, at=NOON_IN_NEW_YORK, business_date=TODAY), ladder, TEXTS)
+    assert rows.select("contact_point_id", "channel").rows() == ways

@@ -49,6 +49,7 @@ PACKS = Packs(
                 "jurisdiction": "house",
                 "title": "Rules of this test",
                 "owner": "test",
+                "status": "ready",
                 "reviewed_on": "2026-03-01",
                 "rules": [
                     rule(
@@ -164,14 +165,16 @@ def test_of_equal_contact_points_the_first_one_is_taken() -> None:
 
 
 def test_offers_are_arms_of_their_own_and_the_first_one_is_preferred() -> None:
-    ladder = replace(EARLY, steps=(Step(number=1, from_day=1, channel="sms", message="early_reminder", offers=("pay_link", "more_time")),))
+    ladder = replace(
+        EARLY, steps=(Step(number=1, from_day=1, channels=("sms",), message="early_reminder", offers=("pay_link", "more_time")),)
+    )
     assert one(Known(), ladder=ladder)["offer"] == "pay_link"
     explored = one(Known(), ladder=replace(ladder, exploration=0.3))
     assert set(json.loads(explored["propensities"])) == {"sms:11:pay_link", "sms:11:more_time", "no_contact"}
 
 
 def test_a_step_without_offers_offers_nothing() -> None:
-    ladder = replace(EARLY, steps=(Step(number=1, from_day=1, channel="sms", message="early_reminder", offers=()),))
+    ladder = replace(EARLY, steps=(Step(number=1, from_day=1, channels=("sms",), message="early_reminder", offers=()),))
     row = one(Known(), ladder=ladder)
     assert (row["action"], row["offer"]) == ("contact", None)
     assert "sms:11:-" in json.loads(one(Known(), ladder=replace(ladder, exploration=0.3))["propensities"])
@@ -254,8 +257,9 @@ def test_the_parts_of_a_borrowers_arms_always_add_up(scores: list[int], explorat
             "offer": [None] * len(scores),
             "offer_rank": [0] * len(scores),
             "score": scores,
+            "cost": [None] * len(scores),
         },
-        schema={"party_id": pl.Int64, "candidate": pl.Int64, "offer": pl.String, "offer_rank": pl.Int64, "score": pl.Int64},
+        schema_overrides={**dict.fromkeys(("party_id", "candidate", "offer_rank", "score", "cost"), pl.Int64), "offer": pl.String},
     )
     weighed = weigh(arms, replace(EARLY, exploration=exploration, temperature=temperature))
     assert weighed["parts"].sum() == PARTS

@@ -24,6 +24,7 @@ def verdict(*, expires_at: datetime = NOW + 5 * HOUR, paused: bool = False, lack
         "candidate": 1,
         "allowed": True,
         "blocked_by": [],
+        "asked_by": [],
         "blocked_for_good": False,
         "next_allowed_at": NOW,
         "allowed_until": NOW + 4 * HOUR,
@@ -34,6 +35,7 @@ def verdict(*, expires_at: datetime = NOW + 5 * HOUR, paused: bool = False, lack
             "candidate": pl.Int64,
             "allowed": pl.Boolean,
             "blocked_by": pl.List(pl.String),
+            "asked_by": pl.List(pl.String),
             "blocked_for_good": pl.Boolean,
             "next_allowed_at": type_instant,
             "allowed_until": type_instant,
@@ -86,3 +88,8 @@ def test_without_a_whole_second_to_deliver_in_it_has_expired(left: timedelta, ac
 def test_an_attempt_that_the_rules_did_not_answer_for_is_a_bug() -> None:
     with pytest.raises(ValueError, match="not judged"):
         verdict(candidate=2)
+
+
+def test_what_asks_for_a_person_is_withheld_and_says_what_asked() -> None:
+    said = verdict(allowed=False, asked_by=["UK-CONC-7.9-TIME"], blocked_for_good=True, next_allowed_at=None)
+    assert (said["action"], said["reasons"]) == (WITHHOLD, ["UK-CONC-7.9-TIME"])

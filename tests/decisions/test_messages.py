@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from decisions.messages import GapError, NoTextError, Rendered, Text, Texts, gaps, money_text, render
+from decisions.messages import GapError, NoTextError, Registration, Rendered, Text, Texts, Words, date_text, gaps, money_text, render
 from decisions.money import UnknownCurrencyError
 
 
@@ -19,13 +19,11 @@ def text(
         locale=locale,
         purpose="collection",
         version="v",
-        writes_like={"en": "en-US", "es": "es-MX", "zh-Hant": "zh-Hant-TW", "zh-Hans": "zh-Hans-CN"}[locale],
+        writes_like={"en": "en-US", "es": "es-MX", "zh-Hant": "zh-Hant-TW", "zh-Hans": "zh-Hans-CN", "fil": "fil-PH"}[locale],
         stop="STOP",
         creditor_roles=frozenset({"first_party"}),
         approved=approved,
-        sms=sms,
-        push_title=None,
-        push_body=None,
+        words={} if sms is None else {"sms": Words(body=sms)},
     )
 
 
@@ -82,6 +80,37 @@ def test_a_value_with_braces_stays_as_it_is() -> None:
 def test_a_brace_that_is_no_known_gap_is_an_error(words: str) -> None:
     with pytest.raises(GapError):
         gaps(words)
+
+
+def test_each_channel_has_its_own_words() -> None:
+    written = replace(text(), words={"email": Words(title="{creditor}", body="{amount}"), "whatsapp": Words(body="{link}")})
+    assert [written.says(channel) for channel in ("email", "whatsapp", "sms")] == [True, True, False]
+    filled = render(written, channel="email", creditor_name="Lantern", amount_minor=100, currency="USD", due_on=None, link=None)
+    assert (filled.title, filled.body, filled.template, filled.variables) == ("Lantern", "$1.00", None, ())
+
+
+def test_registered_words_carry_their_providers_id_and_values_in_its_order() -> None:
+    known = Registration(id="HX" + "0" * 32, variables=("link", "creditor"))
+    written = replace(text(), words={"whatsapp": Words(body="{creditor} {link}")}, registered={"whatsapp": known})
+    filled = render(written, channel="whatsapp", creditor_name="Lantern", link="https://x.example/a")
+    assert (filled.template, filled.variables) == (known.id, (("link", "https://x.example/a"), ("creditor", "Lantern")))
+    with pytest.raises(GapError, match="nothing to put into"):
+        render(written, channel="whatsapp", creditor_name="Lantern")
+
+
+def test_what_a_machine_hears_belongs_to_the_call_alone() -> None:
+    words = {"sms": Words(body="a"), "voice": Words(body="b"), "voicemail": Words(body="{creditor}")}
+    written = replace(text(), words=words)
+    call = render(written, channel="voice", creditor_name="Lantern")
+    assert (call.body, call.voicemail, call.in_full) == ("b", "Lantern", "b\nLantern")
+    other = render(written, channel="sms", creditor_name="Lantern")
+    assert (other.voicemail, other.in_full) == (None, "a")
+
+
+def test_a_message_says_something_on_the_channels_of_all_its_locales() -> None:
+    texts = Texts(by_key={("m", "en"): text(), ("m", "es"): replace(text(), words={"push": Words(title="a", body="b")})})
+    assert texts.channels_of("m") == {"sms", "push"}
+    assert texts.channels_of("n") == frozenset()
 
 
 def test_a_channel_without_words_is_an_error() -> None:
@@ -143,8 +172,8 @@ def test_a_debt_collector_does_not_send_a_lenders_text() -> None:
     ("amount_minor", "currency", "written"),
     [
         (5, "JPY", "¥5"),
-        (1_234_567, "BHD", "BHD1,234.567"),
-        (1_234_567, "IQD", "IQD1,234.567"),  # CLDR shows no decimals; the amount owed has three
+        (1_234_567, "BHD", "BHD 1,234.567"),
+        (1_234_567, "IQD", "IQD 1,234.567"),  # CLDR shows no decimals; the amount owed has three
         (0, "USD", "$0.00"),
         (10**15, "USD", "$10,000,000,000,000.00"),
     ],
@@ -161,3 +190,88 @@ def test_a_negative_amount_is_an_error() -> None:
 def test_an_unknown_currency_is_an_error() -> None:
     with pytest.raises(UnknownCurrencyError):
         filled(text(), currency="usd")
+
+
+@pytest.mark.parametrize(
+    ("writes_like", "currency", "amount", "day"),
+    [
+        ("pt-BR", "BRL", "R$ 1.234,50", "5 de mar. de 2026"),
+        ("hi-IN", "INR", "₹1,234.50", "5 मार्च 2026"),
+        ("id-ID", "IDR", "Rp 1.234,50", "5 Mar 2026"),
+        ("fil-PH", "PHP", "₱1,234.50", "Mar 5, 2026"),
+        ("vi-VN", "VND", "123.450 ₫", "5 tháng 3, 2026"),
+        ("th-TH", "THB", "฿1,234.50", "5 มี.ค. 2569"),
+        ("sw-KE", "KES", "Ksh 1,234.50", "5 Machi 2026"),
+        ("ja-JP", "JPY", "￥123,450", "2026年3月5日"),
+        ("ko-KR", "KRW", "₩123,450", "2026년 3월 5일"),
+    ],
+)
+def test_each_region_has_its_own_money_and_dates(writes_like: str, currency: str, amount: str, day: str) -> None:
+    """No day stands as bare figures that could be a month; Thailand counts years from the Buddha's death."""
+    assert money_text(123_450, currency, writes_like) == amount
+    assert date_text(date(2026, 3, 5), writes_like) == day
+
+
+@pytest.mark.parametrize(
+    ("words", "currency", "amount"),
+    [
+        ("Pay {amount} {creditor} {due_on} {link} {stop}", "PHP", "PHP 1,050.00"),  # ₱ alone would double the cost of the text
+        ("Pay {amount} {creditor} {due_on} {link} {stop}", "INR", "INR 1,050.00"),
+        ("Pay {amount} {creditor} {due_on} {link} {stop}", "EUR", "€1,050.00"),  # in the short alphabet
+        ("Nhắn {amount} {creditor} {due_on} {link} {stop}", "PHP", "₱1,050.00"),  # the words cost so much anyway
+    ],
+)
+def test_a_sign_outside_the_short_alphabet_gives_way_in_a_text_message_inside_it(words: str, currency: str, amount: str) -> None:
+    assert amount in filled(text("fil", sms=words), currency=currency).body
+
+
+def test_no_other_channel_gives_up_the_sign() -> None:
+    spoken = replace(text("fil"), words={"whatsapp": Words(body="{amount}")})
+    said = render(spoken, channel="whatsapp", creditor_name="Lantern", amount_minor=105_000, currency="PHP")
+    assert said.body == "₱1,050.00"
+
+
+def shared(*, own_approved: bool | None) -> Texts:
+    """English is shared with readers in Kenya; Swahili has a text of its own, an unapproved one, or none."""
+    texts = {("m", "en"): replace(text(), read_by=("sw-KE",))}
+    if own_approved is not None:
+        texts["m", "sw"] = replace(text(approved=own_approved), locale="sw")
+    return Texts(by_key=texts)
+
+
+@pytest.mark.parametrize(
+    ("reader", "own_approved", "reads"),
+    [
+        ("sw-KE", True, "sw"),  # the own language comes first
+        ("sw-KE", False, "en"),
+        ("sw-KE", None, "en"),
+        ("sw-TZ", None, None),  # nobody has said that it is shared there
+        ("sw", None, None),
+        ("sw-TZ", False, None),
+        ("ta-KE", None, None),
+    ],
+)
+def test_a_shared_language_stands_in_only_where_it_was_declared(
+    reader: str, own_approved: bool | None, reads: str | None
+) -> None:  # a case
+    assert shared(own_approved=own_approved).locale_for(reader, "m", "sms", "first_party") == reads
+
+
+def test_a_shared_language_is_no_way_round_its_own_approval_or_role() -> None:
+    texts = shared(own_approved=None)
+    assert texts.in_live_mode(()).locale_for("sw-KE", "m", "sms", "first_party") is None
+    assert texts.locale_for("sw-KE", "m", "sms", "third_party") is None
+    assert texts.locale_for("sw-KE", "m", "push", "first_party") is None
+
+
+def test_live_mode_sends_exactly_the_words_that_were_approved() -> None:
+    ready, changed = replace(text(), version="read"), replace(text("es"), version="changed since")
+    draft = replace(text("fil"), version="also read", draft=True)
+    live = Texts(by_key={("m", one.locale): one for one in (ready, changed, draft)}).in_live_mode({"read", "also read"})
+    assert {locale: live.locale_for(locale, "m", "sms", "first_party") for locale in ("en", "es", "fil")} == {
+        "en": "en",
+        "es": None,
+        "fil": None,
+    }
+    with pytest.raises(NoTextError, match="not approved"):
+        live.text("m", "es")

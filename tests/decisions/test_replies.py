@@ -1,4 +1,4 @@
-"""Answers: what people write back, in four languages, tidy or not. The most protective reading wins."""
+"""Answers: what people write back, in English, Spanish and Chinese, tidy or not. The most protective reading wins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from config.load import ConfigError
 from config.replies import REPLIES_FILE, reply_policy, reply_policy_in_force
-from decisions.replies import INTENTS, UNCLEAR, Reading, paid_hold_until, read_reply
+from config.reply_words import WORDS, read_lexicons
+from decisions.business_days import business_days_end
+from decisions.replies import INTENTS, UNCLEAR, Reading, Setting, read_reply
 
 STOP = [
     "STOP", "stop", " Stop. ", "ＳＴＯＰ", "S T O P", "S.T.O.P.", "stoppp!!!", "STOPALL", "stop all", "UNSUBSCRIBE", "Cancel", "END", "quit", "REVOKE", "OptOut", "opt-out",
@@ -122,7 +124,7 @@ def test_single_words_that_ask_for_something(text: str, intent: str) -> None:
     assert read(text).intent == intent
 
 
-@pytest.mark.parametrize("text", ["call me", "Llámenme", "請打給我", "I can't pay right now, lost my job", "Can pay Friday", "yes", "si"])
+@pytest.mark.parametrize("text", ["yes", "si", "I will not pay", "不还", "not paid yet", "ok 👍", "you will pay for this", "还在上班"])
 def test_the_rest_waits_for_a_person(text: str) -> None:
     assert read(text) == Reading(intent=UNCLEAR)
 
@@ -144,10 +146,10 @@ def test_one_text_does_several_things_the_most_protective_first(text: str, inten
 @pytest.mark.parametrize(
     ("text", "scope"),
     [
-        ("STOP", {"here"}),
-        ("stop texting me", {"here"}),
+        ("STOP", {"all"}),
+        ("stop texting me", {"sms", "here"}),
         ("stop calling me", {"voice", "call"}),
-        ("Stop calling and texting me.", {"here", "voice", "call"}),
+        ("Stop calling and texting me.", {"sms", "here", "voice", "call"}),
         ("do not contact me", {"all"}),
         ("STOPALL", {"all"}),
         ("no me llamen", {"voice", "call"}),
@@ -155,7 +157,11 @@ def test_one_text_does_several_things_the_most_protective_first(text: str, inten
         ("不要再打電話給我", {"voice", "call"}),
         ("不要再聯絡我", {"all"}),
         ("stop sending notifications", {"push", "here"}),
-        ("remove my phone number", {"here"}),
+        ("remove my phone number", {"all"}),
+        ("stop sending me WhatsApp messages", {"whatsapp"}),
+        ("no more messages", {"here"}),
+        ("don't call me, text me", {"voice", "call"}),
+        ("别再发短信", {"sms", "here"}),
     ],
 )
 def test_a_stop_is_for_what_it_names(text: str, scope: set[str]) -> None:
@@ -199,7 +205,7 @@ def test_every_text_has_a_reading(text: str) -> None:
 )
 def test_business_days_are_those_of_the_place(at: str, country: str | None, zones: tuple[str, ...], days: int, ends: str) -> None:
     start = datetime.fromisoformat(at).astimezone(UTC)
-    assert paid_hold_until(start, zones=zones, country=country, business_days=days) == datetime.fromisoformat(ends).astimezone(UTC)
+    assert business_days_end(start, zones=zones, country=country, business_days=days) == datetime.fromisoformat(ends).astimezone(UTC)
 
 
 def test_no_word_stands_under_two_intents() -> None:
@@ -211,15 +217,47 @@ def test_no_word_stands_under_two_intents() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "reason"),
     [
-        ("  hold_business_days: 3", "  hold_business_days: 0", "at least 1"),
         ("  start:\n", "  begin:\n", "nobody handles begin"),
-        ("courtesies: [please", 'courtesies: ["!?", please', "never be found"),
+        ("courtesies: [\n", 'courtesies: [\n  "!?",\n', "never be found"),
+        ("reviewed_on:", "reviewed:", "reviewed_on"),
     ],
 )
-def test_a_file_that_cannot_be_meant_is_refused(tmp_path: Path, before: str, after: str, reason: str) -> None:
-    file = tmp_path / "replies.yaml"
-    text = REPLIES_FILE.read_text("utf-8")
+def test_words_that_cannot_be_meant_are_refused(tmp_path: Path, before: str, after: str, reason: str) -> None:
+    text = (WORDS / "en.yaml").read_text("utf-8")
     assert before in text
-    file.write_text(text.replace(before, after), "utf-8")
+    (tmp_path / "en.yaml").write_text(text.replace(before, after), "utf-8")
     with pytest.raises(ConfigError, match=reason):
+        read_lexicons(tmp_path)
+
+
+def test_a_hold_of_no_days_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "replies.yaml"
+    file.write_text(REPLIES_FILE.read_text("utf-8").replace("  hold_business_days: 3", "  hold_business_days: 0"), "utf-8")
+    with pytest.raises(ConfigError, match="at least 1"):
         reply_policy(file)
+
+
+@pytest.mark.parametrize(
+    ("locale", "text", "intent"),
+    [
+        # A friend in Filipino, a stop in Spanish.
+        ("fil", "Pare", "unclear"),
+        ("es", "Pare", "stop"),
+        # "But" in Portuguese, "more" in Spanish.
+        ("es", "no mas mensajes", "stop"),
+        ("pt", "nao tenho dinheiro mas pago sexta", "cannot_pay"),
+        # Only its accents tell "right" from "stop".
+        ("vi", "Đúng", "unclear"),
+        ("vi", "Dừng", "stop"),
+    ],
+)
+def test_a_word_is_read_in_the_language_of_whoever_writes_it(locale: str, text: str, intent: str) -> None:
+    assert read_reply(text, reply_policy_in_force().lexicons.of(locale), setting=Setting(locale=locale)).intent == intent
+
+
+def test_a_language_goes_by_several_names() -> None:
+    lexicons = reply_policy_in_force().lexicons
+    assert lexicons.of("zh-Hant") is lexicons.of("zh_Hans_CN")
+    assert lexicons.of("tl-PH") is lexicons.of("fil")
+    assert lexicons.of("xx") is lexicons.of(None)
+    assert lexicons.languages == ("en", "es", "fil", "hi", "id", "ja", "ko", "pt", "sw", "th", "vi", "zh")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -13,6 +14,8 @@ from channels import Message, Permit, Receipt
 from gate.lane import run_lane
 from ledger.engine import connection
 from ledger.locks import lock_borrowers
+from ledger.pauses import Scope, write_pause
+from ledger.senders import sender_of
 from tests.plugins.portfolio import TODAY, BorrowerIds, Portfolio, noon
 from tests.plugins.sending import Outbox, RecordingChannel, taken
 
@@ -183,11 +186,71 @@ def test_a_creditor_without_a_sender_for_the_channel_sends_nothing(at_noon: Port
     assert outbox.attempt(attempt)["permit"]["blocked_by"] == ["no_sender"]
 
 
+SERVICE_TEXTS = {"confirmation": "opt_out_confirmation", "correction": "correction"}
+
+
+@pytest.mark.parametrize(
+    ("purpose", "senders", "sent_from"),
+    [
+        ("confirmation", {"sms": "+15005550006"}, "+15005550006"),
+        ("confirmation", {"sms": "+15005550006", "sms/confirmation": "+15005550009"}, "+15005550009"),
+        ("correction", {"sms": "+15005550006", "sms/confirmation": "+15005550009"}, "+15005550006"),
+        ("correction", {"push": "lantern", "push/correction": "lantern"}, None),
+    ],
+)
+def test_a_purpose_may_have_a_sender_of_its_own(
+    at_noon: Portfolio, outbox: Outbox, purpose: str, senders: dict[str, str], sent_from: str | None
+) -> None:
+    run, borrower = outbox.run(stage="correction", scope="incident-1"), at_noon.borrower()
+    attempt = outbox.plan(run, borrower, message=SERVICE_TEXTS[purpose])
+    with connection() as tx:
+        tx.execute(text("UPDATE attempt SET purpose = :purpose WHERE id = :id"), {"purpose": purpose, "id": attempt})
+        tx.execute(text("UPDATE creditor SET senders = CAST(:senders AS jsonb)"), {"senders": json.dumps(senders)})
+    assert [message.sender for message in send(run).sent] == ([] if sent_from is None else [sent_from])
+
+
+def test_a_code_or_a_receipt_never_comes_from_the_sender_that_asks_for_money(at_noon: Portfolio, outbox: Outbox) -> None:
+    """Whoever stops that one has her provider block it, and would be left without her code."""
+    del outbox
+    at_noon.borrower()
+    asked = "SELECT s.purpose, {} AS sender FROM creditor c, (VALUES ('sms', 'receipt'), ('sms', 'collection')) s(channel, purpose)"
+    with connection() as tx:
+        without: dict[str, str | None] = {row.purpose: row.sender for row in tx.execute(text(asked.format(sender_of("c", "s"))))}
+        tx.execute(text("""UPDATE creditor SET senders = senders || '{"sms/receipt": "+15005550009"}'"""))
+        with_one: dict[str, str | None] = {row.purpose: row.sender for row in tx.execute(text(asked.format(sender_of("c", "s"))))}
+    assert without == {"receipt": None, "collection": "+15005550006"}
+    assert with_one == {"receipt": "+15005550009", "collection": "+15005550006"}
+
+
+@pytest.mark.parametrize(("purpose", "left"), [("confirmation", 1), ("correction", 0)])
+def test_a_pause_of_a_purposes_own_sender_stops_that_purpose_alone(at_noon: Portfolio, outbox: Outbox, purpose: str, left: int) -> None:
+    run, borrower = outbox.run(stage="correction", scope="incident-1"), at_noon.borrower()
+    attempt = outbox.plan(run, borrower, message=SERVICE_TEXTS[purpose])
+    with connection() as tx:
+        tx.execute(text("UPDATE attempt SET purpose = :purpose WHERE id = :id"), {"purpose": purpose, "id": attempt})
+        tx.execute(text("""UPDATE creditor SET senders = senders || '{"sms/confirmation": "+15005550009"}'"""))
+        write_pause(tx, Scope(sender="+15005550009"), because="a test", by="anna", at=NOON)
+    channel = RecordingChannel()
+    report = run_lane(run, shard=None, channels={"sms": lambda: channel})
+    assert (report.paused, len(channel.sent)) == (left, 1 - left)
+
+
 def test_whoever_has_left_the_stage_is_not_treated_by_it(at_noon: Portfolio, outbox: Outbox) -> None:
     run, borrower = outbox.run(stage="mid"), at_noon.borrower(days_past_due=5)
     attempt = outbox.plan(run, borrower)
     assert send(run).sent == []
     assert "not_in_stage" in outbox.attempt(attempt)["permit"]["blocked_by"]
+
+
+@pytest.mark.parametrize(("purpose", "sent"), [("confirmation", 1), ("collection", 0)])
+def test_what_serves_a_person_needs_no_stage_and_nothing_due(at_noon: Portfolio, outbox: Outbox, purpose: str, sent: int) -> None:
+    borrower = at_noon.borrower(days_past_due=5)
+    run = outbox.run(stage="correction", scope="incident-1")
+    attempt = outbox.plan(run, borrower, message="opt_out_confirmation")
+    with connection() as tx:
+        tx.execute(text("UPDATE attempt SET purpose = :purpose WHERE id = :id"), {"purpose": purpose, "id": attempt})
+    at_noon.payment(borrower.loan_id, 21_000)
+    assert len(send(run).sent) == sent
 
 
 def test_the_amount_is_what_is_owed_now_and_not_what_was_planned(at_noon: Portfolio, outbox: Outbox) -> None:
@@ -222,14 +285,15 @@ def test_I5_caps_hold_across_campaigns_that_send_at_once(at_noon: Portfolio, out
     start = threading.Barrier(2)
     received: list[tuple[date, str]] = []
 
-    def lane(run: int, day: date) -> None:
+    def lane(run: int, day: date, *, wait: bool = True) -> None:
         def answer(message: Message, permit: Permit) -> Receipt:
             del permit
             received.append((day, message.to))
             return taken(message)
 
         channel = RecordingChannel(answer=answer)
-        start.wait(10)
+        if wait:
+            start.wait(10)
         for _ in range(3):
             run_lane(run, shard=None, channels={"sms": lambda: channel})
 
@@ -238,5 +302,8 @@ def test_I5_caps_hold_across_campaigns_that_send_at_once(at_noon: Portfolio, out
         one.start()
     for one in lanes:
         one.join(60)
+    # Whom the other lane held was passed over; a later look finds them, as `dispatch` has one every few minutes.
+    for run, day in zip(runs, (TODAY - timedelta(days=1), TODAY), strict=True):
+        lane(run, day, wait=False)
     assert len(received) == len({to for _, to in received}) == 25
     assert sorted(set(outbox.states())) == ["accepted", "withheld"]

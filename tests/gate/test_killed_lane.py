@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from gate.lane import run_lane
+from gate.late import NEVER_CALLED
 from ledger.engine import connection
 from tests.plugins.portfolio import Portfolio, noon
 from tests.plugins.sending import Outbox, RecordingChannel
@@ -40,9 +41,15 @@ def test_I2_a_lane_killed_while_a_provider_has_the_message_contacts_nobody_twice
         tx.execute(text("UPDATE attempt SET call_deadline = clock_timestamp() - interval '1 millisecond'"))
     late = RecordingChannel()
     report = run_lane(run, shard=None, channels={"sms": lambda: late})
-    assert report.unknown_found == 3
-    assert late.sent == []
-    assert outbox.states() == ["unknown"] * 3
-    # All of them go on counting: the one that the provider has, and those of which nobody can know.
-    assert [outbox.events(attempt) for attempt in attempts] == [[("sent", True, False)]] * 3
-    assert called in {str(outbox.token(attempt)) for attempt in attempts}
+    # The one that the provider has is marked, and nobody knows what becomes of it; the others were surely never called, and are now.
+    assert (report.unknown_found, report.never_called_found) == (1, 2)
+    tokens = {str(outbox.token(attempt)): attempt for attempt in attempts}
+    assert {message.token for message in late.sent} == tokens.keys() - {called}
+    assert sorted(outbox.states()) == ["accepted", "accepted", "unknown"]
+    for token, attempt in tokens.items():
+        once = [("sent", True, False)]
+        assert outbox.events(attempt) == (
+            once if token == called else [("sent", True, False), ("failed", False, True), ("sent", True, False)]
+        )
+        planned_again = ("submitting", "planned", NEVER_CALLED) in outbox.causes(attempt)
+        assert planned_again == (token != called)

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
-from channels import AccountHalted, BadAddress, FateUnknown, Message, NeverWorks, OptedOut, Permit, PermitExpired, Receipt, TryLater
+from channels import (
+    AccountHalted,
+    BadAddress,
+    FateUnknown,
+    Message,
+    NeverWorks,
+    OptedOut,
+    Permit,
+    PermitExpired,
+    Receipt,
+    TryLater,
+    Unreachable,
+    WindowClosed,
+)
 from config.message_files import message_texts
 from config.rule_files import rule_packs
 from config.settings import STATE_FOLDER, settings
 from gate.claim import Door, take_chunk
 from gate.lane import LaneHalted, LaneReport, run_lane
 from gate.permit import Rulebook
-from ledger import evidence
+from ledger import evidence, pauses
 from ledger.campaigns import read_run
 from ledger.engine import connection, engine
 from ledger.outbox import EVERY_PARTY
@@ -77,10 +92,10 @@ def test_what_is_due_is_sent_once_with_words_permit_and_proof(at_noon: Portfolio
     assert row["permit"]["clock"] == NOON.isoformat()
     assert outbox.events(attempt) == [("sent", True, False)]
     (event,) = outbox.rows("SELECT * FROM contact_event")
-    assert event.commitment == evidence.commitment(token, row["text_hash"], row["permit"])
+    assert event.commitment == evidence.commitment(token, row["text_hash"], evidence.permit_line(row["permit"]))
     with connection() as tx:
-        assert evidence.broken_batches(tx, run) == []
-    assert f'"campaign_run_id": {run}' in (STATE_FOLDER / "evidence-head").read_text().splitlines()[-1]
+        assert [found.what for found in evidence.mismatches(tx, run)] == []
+    assert f'"campaign_run_id": {run}' in (STATE_FOLDER / "evidence" / "heads-2026-03-17.jsonl").read_text().splitlines()[-1]
 
 
 def test_a_second_lane_of_the_same_run_sends_nothing_twice(at_noon: Portfolio, outbox: Outbox) -> None:
@@ -133,12 +148,18 @@ def test_I2_a_bug_in_a_channel_leaves_the_fate_unknown_and_halts_the_lane(at_noo
     assert outbox.attempt(attempt)["state"] == "unknown"
 
 
-def test_what_was_surely_not_processed_is_tried_again_under_the_same_permit(at_noon: Portfolio, outbox: Outbox) -> None:
+def test_what_was_surely_not_processed_is_tried_again_under_the_same_permit_with_a_mark_of_its_own(
+    at_noon: Portfolio, outbox: Outbox
+) -> None:
     run = outbox.run()
     attempt = outbox.plan(run, at_noon.borrower())
     channel = RecordingChannel(answer=once(lambda: TryLater(code="429", retry_after_seconds=0.05)))
     assert send(run, channel).accepted == 1
-    assert channel.permits[0] is channel.permits[1]
+    first, second = channel.permits
+    assert replace(first, called_at=None) == replace(second, called_at=None)
+    assert first.called_at is not None
+    assert second.called_at is not None
+    assert first.called_at < second.called_at == outbox.attempt(attempt)["called_at"]
     assert outbox.events(attempt) == [("sent", True, False)]
 
 
@@ -151,7 +172,7 @@ def test_what_is_refused_for_long_goes_back_to_planned_and_does_not_count(at_noo
     assert (report.became["planned"], report.later) == (1, 1)
     assert outbox.events(attempt) == [("sent", True, False), ("failed", False, True)]
     with connection() as tx:
-        assert evidence.broken_batches(tx, run) == []
+        assert [found.what for found in evidence.mismatches(tx, run)] == []
 
 
 def test_a_permit_that_was_too_old_takes_the_message_through_the_gate_again(at_noon: Portfolio, outbox: Outbox) -> None:
@@ -312,3 +333,84 @@ def test_nothing_personal_is_shown_by_what_the_gate_hands_around(at_noon: Portfo
     assert len(chunk.letters) == 1
     assert "5550100" not in repr(chunk.letters)
     assert "Lantern" not in repr(chunk.letters)
+
+
+def test_a_provider_that_takes_few_at_once_gets_few_at_once_and_everything_goes_out(
+    at_noon: Portfolio, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twilio's 20429: too many requests at once; never processed."""
+    monkeypatch.setenv("TIDEOVER_SMS_CONCURRENCY", "32")
+    monkeypatch.setenv("TIDEOVER_SMS_PER_SECOND", "1000")
+    settings.cache_clear()
+    run = outbox.run()
+    for _ in range(120):
+        outbox.plan(run, at_noon.borrower())
+    channel = Crowded(most=6)
+    report = send(run, channel)
+    assert report.accepted == len({message.token for message in channel.sent}) == 120
+    assert channel.refused < 120
+    # At first it is asked for as much as the settings say; what it is asked for later, it can take.
+    assert channel.refused_late <= channel.refused / 2
+
+
+class Crowded(RecordingChannel):
+    """A provider that refuses whatever comes while it has its hands full."""
+
+    def __init__(self, *, most: int) -> None:
+        super().__init__()
+        self._most, self._inside = most, 0
+        self.refused = self.refused_late = 0
+
+    async def send(self, message: Message, permit: Permit) -> Receipt:
+        """Take the message if there is a hand free."""
+        if self._inside >= self._most:
+            self.refused += 1
+            self.refused_late += len(self.sent) > 60
+            raise TryLater(code="20429", retry_after_seconds=0.05)
+        self._inside += 1
+        try:
+            await asyncio.sleep(0.02)
+            return await super().send(message, permit)
+        finally:
+            self._inside -= 1
+
+
+@pytest.mark.parametrize(
+    ("error", "scope"),
+    [(AccountHalted, {"channel": "sms"}), (NeverWorks, {"channel": "sms", "stage": "early"})],
+    ids=["account", "content"],
+)
+def test_what_cannot_work_is_paused_until_somebody_has_mended_it(
+    at_noon: Portfolio, outbox: Outbox, monkeypatch: pytest.MonkeyPatch, error: type[NeverWorks], scope: dict[str, str]
+) -> None:
+    monkeypatch.setenv("TIDEOVER_SMS_CONCURRENCY", "2")
+    settings.cache_clear()
+    run = outbox.run()
+    for _ in range(50):
+        outbox.plan(run, at_noon.borrower())
+    with pytest.raises(LaneHalted, match="tideover resume"):
+        send(run, RecordingChannel(answer=lambda *_: error(code="20003")))
+    left = outbox.states().count("planned")
+    assert left > 0
+    with connection() as tx:
+        (pause,) = pauses.in_force(tx, at=NOON)
+    assert (pause.scope, pause.by) == (pauses.Scope(**scope), "tideover")
+    # Whoever comes next loses nobody to the same trouble.
+    channel = RecordingChannel()
+    assert send(run, channel).paused == left
+    assert channel.sent == []
+    with connection() as tx:
+        pauses.lift(tx, None, by="anna", at=NOON)
+    assert send(run, channel).accepted == left
+
+
+def test_a_number_that_nothing_reaches_is_unreachable_and_a_closed_window_is_no_fault_of_it(at_noon: Portfolio, outbox: Outbox) -> None:
+    run = outbox.run()
+    landline, closed = at_noon.borrower(), at_noon.borrower()
+    outbox.plan(run, landline)
+    send(run, RecordingChannel(answer=lambda *_: Unreachable(code="30006")))
+    outbox.plan(run, closed)
+    send(run, RecordingChannel(answer=lambda *_: WindowClosed(code="63016")))
+    assert outbox.states() == ["rejected", "rejected"]
+    current = "SELECT status FROM contact_point_version WHERE contact_point_id = :id AND superseded_at IS NULL"
+    assert [outbox.rows(current, id=who.sms_id)[0][0] for who in (landline, closed)] == ["unreachable", "active"]

@@ -14,9 +14,9 @@ from gate.permit import Rulebook, record, refusal, write_permit
 def test_a_permit_names_the_rules_of_the_place_and_of_the_house_and_no_others() -> None:
     packs = rule_packs()
     permit = write_permit(Rulebook(packs), attempt_id=1, jurisdictions=("US", "US-NY"), issued_at=datetime.now(UTC))
-    expected = {rule.id for pack in packs.packs if pack.jurisdiction in {"US", "house"} for rule in pack.gating}
+    expected = {rule.id for pack in packs.packs if pack.jurisdiction in {"US", "US-NY", "house"} for rule in pack.gating}
     assert set(permit.rules) == expected
-    assert dict(permit.packs) == {name: packs.versions[name] for name in ("US", "house")}
+    assert dict(permit.packs) == {name: packs.versions[name] for name in ("US", "US-NY", "house")}
 
 
 def test_a_permit_is_refused_after_its_seconds() -> None:

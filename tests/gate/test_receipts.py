@@ -15,7 +15,7 @@ from gate.claim import Door, take_chunk
 from gate.lane import run_lane
 from gate.permit import Letter, Rulebook
 from gate.receipts import Result, write_results
-from ledger.attempts import StatusEvent, apply_provider_events
+from ledger.attempts import Move, StatusEvent, apply_provider_events, move
 from ledger.campaigns import read_run
 from ledger.engine import connection
 from ledger.outbox import EVERY_PARTY
@@ -83,6 +83,19 @@ def test_I2_what_was_called_unknown_meanwhile_never_goes_back_to_planned(letter:
 
 def test_a_late_answer_settles_what_was_called_unknown_meanwhile(letter: Letter, outbox: Outbox) -> None:
     write(letter, FateUnknown(code="deadline"))
+    assert write(letter, YES) == {"accepted": 1}
+    assert outbox.attempt(letter.attempt_id)["provider_id"] == "SM1"
+
+
+def test_a_late_answer_settles_what_was_parked_meanwhile(letter: Letter, outbox: Outbox) -> None:
+    write(letter, FateUnknown(code="deadline"))
+    with connection() as tx:
+        parked = Move(
+            business_date=letter.business_date, attempt_id=letter.attempt_id, from_state="unknown", to_state="parked", cause="not found"
+        )
+        assert move(tx, [parked], at=NOON) == {letter.attempt_id}
+    assert write(letter, TryLater(code="429", retry_after_seconds=0)) == {"known": 1}
+    assert outbox.attempt(letter.attempt_id)["state"] == "parked"
     assert write(letter, YES) == {"accepted": 1}
     assert outbox.attempt(letter.attempt_id)["provider_id"] == "SM1"
 

@@ -1,38 +1,42 @@
 """A whole day, end to end, and everything that was promised about it.
 
 A portfolio comes in, the early stage runs through Prefect's deployment and worker, the town answers.
-
-Everything real that can be: PostgreSQL, Prefect server and worker, the portal, the providers' own SDKs; the providers
-themselves and the people are the sandbox's.
 """
 
 from __future__ import annotations
 
 import base64
-import os
+import json
 import subprocess
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import time, timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
-from prefect.client.orchestration import get_client
-from prefect.context import refresh_global_settings_context
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.deployments import run_deployment
+from prefect.states import Cancelling
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from config.settings import settings
+from flows.audit import audit as audit_flow
 from flows.early import early
 from flows.import_portfolio import import_portfolio
 from ledger import embedded, vault
-from ledger.engine import connection, engine, engine_of
+from ledger.engine import connection
 from ledger.funnel import Funnel
-from local.demo import COUNTRY, FIRST_DAY, Town, audit, local, move_in, play_day, stage, step
+from local.demo import COUNTRY, FIRST_DAY, MORNING, Town, audit, local, play_day, step
 from local.services import Services
+from tests.plugins.installation import installed
 
 ACCOUNTS = 300
+SECONDS_FOR_EVENTS = 20
+SECONDS_MAX = 120
 
 
 @dataclass(frozen=True)
@@ -50,28 +54,14 @@ class Day:
 @pytest.fixture(scope="module")
 def day(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
     """Play one day, through the deployment; keep everything running for the tests."""
-    before = dict(os.environ)
-    os.environ["TIDEOVER_DATABASE_URL"] = server_url
     folder = tmp_path_factory.mktemp("day")
-    services = Services(folder / "state", database=f"tideover_journey_{os.getpid()}")
-    try:
-        with stage(services, lambda _: None):
-            town = Town(services.addresses["sandbox"])
-            move_in(town, ACCOUNTS, folder, lambda _: None)
-            funnel, _ = play_day(town, FIRST_DAY, folder, deployed=True)
-            received = len(town.received())
-            early(as_of=FIRST_DAY)
-            again = import_portfolio(mapping="taiwan", files=[folder / "uci_credit_card_part.csv"], as_of=FIRST_DAY)
-            yield Day(services, town, funnel, _personal_values(town), len(town.received()) - received, again)
-    finally:
-        engine().dispose()
-        services._configured = server_url  # noqa: SLF001  # the address that the databases were made under
-        services.drop_databases()
-        engine_of.cache_clear()
-        os.environ.clear()
-        os.environ.update(before)
-        settings.cache_clear()
-        refresh_global_settings_context()
+    with installed(server_url, folder, accounts=ACCOUNTS) as installation:
+        town = installation.town
+        funnel, _ = play_day(town, FIRST_DAY, folder, deployed=True)
+        received = len(town.received())
+        early(as_of=FIRST_DAY)
+        again = import_portfolio(mapping="taiwan", files=[folder / "uci_credit_card_part.csv"], as_of=FIRST_DAY)
+        yield Day(installation.services, town, funnel, _personal_values(town), len(town.received()) - received, again)
 
 
 def _personal_values(town: Town) -> frozenset[str]:
@@ -112,6 +102,46 @@ def test_the_auditor_finds_nothing_that_a_rule_forbade(day: Day) -> None:
     assert audit(day.town) == []
 
 
+def test_the_nightly_audit_holds_every_invariant_against_the_providers_own_lists(day: Day) -> None:
+    told = audit_flow(first=FIRST_DAY, last=FIRST_DAY)
+    assert told["found"] == {}
+    assert told["invariants"] == {f"I{number}": "held" for number in range(1, 13)}
+    assert (told["violations"], told["unknown"], told["parked"], told["warnings"]) == (0, 0, 0, [])
+    assert told["listed"]["sms"] + told["listed"]["push"] >= len(day.town.received()) > 0
+    with get_client(sync_client=True) as client:
+        assert {"audit-invariants", "audit-limits"} <= {artifact.key for artifact in client.read_artifacts()}
+
+
+def test_a_violation_fails_the_audits_run_and_is_an_event_and_a_row_of_an_artifact(day: Day) -> None:
+    del day
+    changed = text("UPDATE attempt_transition SET cause = cause || '!' WHERE id = (SELECT min(id) FROM attempt_transition)")
+    undone = text("UPDATE attempt_transition SET cause = rtrim(cause, '!') WHERE id = (SELECT min(id) FROM attempt_transition)")
+    with connection() as tx:
+        tx.execute(changed)
+    try:
+        state = audit_flow(first=FIRST_DAY, last=FIRST_DAY, return_state=True)
+    finally:
+        with connection() as tx:
+            tx.execute(undone)
+    assert state.is_failed()
+    assert "I8 broken" in str(state.message)
+    with get_client(sync_client=True) as client:
+        shown = [artifact for artifact in client.read_artifacts() if artifact.key == "audit-violations"]
+        assert "evidence_does_not_match" in str(shown[0].data)
+        assert _events(client, "tideover.audit.violation") >= 1
+
+
+def _events(client: SyncPrefectClient, name: str) -> int:
+    """How many events of a name Prefect has; they are stored a moment after they were sent."""
+    asked = {"filter": {"event": {"name": [name]}}, "limit": 10}
+    for _ in range(SECONDS_FOR_EVENTS):
+        found = int(client.request("POST", "/events/filter", json=asked).json()["total"])
+        if found:
+            return found
+        sleep(1)
+    return 0
+
+
 def test_a_second_run_for_the_same_date_contacts_nobody(day: Day) -> None:
     assert day.contacted_again == 0
     with connection() as tx:
@@ -122,7 +152,12 @@ def test_the_flow_run_went_through_deployment_and_worker(day: Day) -> None:
     del day
     with get_client(sync_client=True) as client:
         runs = client.read_flow_runs()
-        deployed = [run for run in runs if run.deployment_id is not None and run.state is not None and run.state.is_completed()]
+        # Others may have run beside it, by their own schedules.
+        deployed = [
+            run
+            for run in runs
+            if run.deployment_id is not None and "early" in run.tags and run.state is not None and run.state.is_completed()
+        ]
         assert [run.name for run in deployed] == [f"early {FIRST_DAY.isoformat()}"]
         names = {run.name.split()[0] for run in client.read_task_runs()}
     assert {"open", "pick", "choose", "send", "close"} <= names
@@ -198,6 +233,60 @@ def test_a_message_is_answered_and_the_answer_has_its_effect(day: Day) -> None:
             ).scalar_one()
             >= 1
         )
+
+
+def test_a_run_cancelled_in_mid_send_ends_soon_and_started_again_contacts_nobody_twice(day: Day, tmp_path: Path) -> None:
+    """What the UI's cancel does, on the real server and worker; the second start sends the rest."""
+    on = FIRST_DAY + timedelta(days=8)
+    step(day.town, local(on, MORNING))
+    feed = tmp_path / "payments.csv"
+    feed.write_bytes(day.town.get("/sandbox/payments.csv"))
+    import_portfolio(mapping="taiwan", files=[feed])
+    slowly = {f"TIDEOVER_{channel}_PER_SECOND": "2" for channel in ("SMS", "PUSH")}
+    run = run_deployment("early/daily", parameters={"as_of": on.isoformat()}, job_variables={"env": slowly}, timeout=0, as_subflow=False)
+    assert isinstance(run, FlowRun)
+    _until(lambda: _attempts(on)["sent"] >= 3)
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(run.id, Cancelling())
+        _until(lambda: _is_final(client, run))
+        ended = client.read_flow_run(run.id).state
+    left = _attempts(on)
+    assert ended is not None
+    assert ended.is_cancelled(), ended
+    assert left["planned"] > 0, "it was not cancelled in mid-send"
+    assert left["submitting"] == 0, "what was in flight did not end by itself"
+
+    early(as_of=on)
+    step(day.town, local(on, time(22, 30)))
+    assert _attempts(on)["planned"] == 0
+    told = audit_flow(first=on, last=on)
+    assert (told["violations"], told["unknown"], told["parked"]) == (0, 0, 0), told["found"]
+    words = [row["body"] + json.dumps(row.get("data") or {}) for row in map(json.loads, day.town.get("/sandbox/received").splitlines())]
+    with connection() as tx:
+        tokens = tx.execute(text("SELECT token FROM attempt WHERE business_date = :on AND provider_id IS NOT NULL"), {"on": on}).scalars()
+        times = Counter(sum(str(token) in said for said in words) for token in tokens)
+    assert times[1] > left["sent"]
+    assert set(times) <= {0, 1}
+
+
+def _is_final(client: SyncPrefectClient, run: FlowRun) -> bool:
+    state = client.read_flow_run(run.id).state
+    return state is not None and state.is_final()
+
+
+def _attempts(on: date) -> Counter[str]:
+    """State → attempts of a date; `sent` = with a provider's id."""
+    with connection() as tx:
+        rows = tx.execute(text("SELECT state, provider_id IS NOT NULL FROM attempt WHERE business_date = :on"), {"on": on}).all()
+    return Counter({"sent": sum(taken for _, taken in rows)}) + Counter(state for state, taken in rows if not taken)
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    for _ in range(4 * SECONDS_MAX):
+        if holds():
+            return
+        sleep(0.25)
+    raise AssertionError("it did not come to pass")
 
 
 def _sender() -> str:

@@ -239,6 +239,22 @@ def test_a_second_message_under_one_token_is_impossible_and_counted(outbox: Outb
     assert outbox.attempt(attempt)["state"] == "sent"
 
 
+def test_I5_a_second_message_under_one_token_is_a_further_contact_counted_once(outbox: Outbox, attempt: int) -> None:
+    token = outbox.token(attempt)
+    portfolio_event(outbox, attempt)
+    to(outbox, attempt, "submitting", "accepted")
+    tell(event("sent", token=token, provider_id="SM1"), event("sent", token=token, provider_id="SM2"))
+    tell(event("delivered", token=token, provider_id="SM2"), event("delivered", token=token, provider_id="SM1"))
+    rows = outbox.rows("SELECT id, about_event_id, external_id, result, counts FROM contact_event ORDER BY id")
+    first, second = rows[0].id, rows[1].id
+    assert [tuple(row)[1:] for row in rows] == [
+        (None, None, "sent", True),
+        (None, "SM2", "sent", True),
+        (first, None, "delivered", False),
+        (second, None, "delivered", False),
+    ]
+
+
 def test_undelivered_that_was_delivered_after_all_is_corrected_and_logged(outbox: Outbox, portfolio: Portfolio, attempt: int) -> None:
     row = outbox.attempt(attempt)
     portfolio_event(outbox, attempt)

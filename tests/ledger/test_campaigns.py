@@ -20,7 +20,9 @@ from ledger.campaigns import (
     close_run,
     cut_shards,
     finish_shard,
+    note_flow_run,
     open_run,
+    read_flow_runs,
     read_run,
     read_shard,
     read_shards,
@@ -88,6 +90,16 @@ def test_a_second_run_for_the_same_date_finds_the_first(ledger_url: str) -> None
     assert opened(on=TODAY + timedelta(days=1)) != first
     assert opened(stage="mid") != first
     assert opened(scope="TW") != first
+
+
+def test_a_run_knows_every_run_of_a_flow_that_treated_it_once_and_in_order(ledger_url: str) -> None:
+    del ledger_url
+    run, first, second = opened(), uuid4(), uuid4()
+    for flow_run in (first, second, first):
+        with connection() as tx:
+            note_flow_run(tx, run, flow_run)
+    with connection() as tx:
+        assert read_flow_runs(tx, run) == [first, second]
 
 
 def test_a_run_keeps_the_text_of_what_was_in_force(ledger_url: str) -> None:

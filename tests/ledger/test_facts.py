@@ -17,7 +17,8 @@ from ledger.aging_facts import age_portfolio
 from ledger.engine import arrow, connection
 from ledger.facts import read_facts
 from ledger.frames import Ids
-from tests.plugins.portfolio import SINCE, TODAY, Portfolio, noon
+from tests.plugins.portfolio import SINCE, TODAY, BorrowerIds, Portfolio, noon
+from tests.plugins.sending import Outbox
 
 NOON = noon("US")
 SCHEMAS = {
@@ -31,6 +32,9 @@ SCHEMAS = {
     "agreements": facts.AGREEMENTS,
     "notices": facts.NOTICES,
     "history": facts.HISTORY,
+    "treatments": facts.TREATMENTS,
+    "failures": facts.FAILURES,
+    "senders": facts.SENDERS,
 }
 
 
@@ -45,10 +49,13 @@ def frames_of(read: Facts) -> dict[str, pl.DataFrame]:
 
 
 @pytest.fixture
-def full(portfolio: Portfolio) -> list[int]:
+def full(portfolio: Portfolio, outbox: Outbox) -> list[int]:
     """Borrowers with something in every frame."""
     people = [portfolio.borrower(country=country) for country in ("US", "TW", "CN", "MX")]
+    run = outbox.run()
     for who in people:
+        _tried(attempt := outbox.plan(run, who), who, at=NOON - timedelta(days=3), result="delivered")
+        _moved(attempt, "undelivered", NOON - timedelta(days=3))
         portfolio.payment(who.loan_id, 4_000)
         portfolio.hold(who.party_id, "dispute", loan_id=who.loan_id, until=NOON)
         portfolio.opt_out(who.party_id, channel="sms", contact_point_id=who.sms_id)
@@ -76,8 +83,8 @@ def test_planning_and_the_gate_read_the_same_facts(full: list[int], loans: Liter
     ids: list[Ids] = [full, range(min(full), max(full) + 1)]
     for parties in ids:
         with arrow() as tx:
-            planned = read_facts(tx, parties=parties, at=NOON, business_date=TODAY, loans=loans)
-        gated = facts_of(*full)
+            planned = read_facts(tx, parties=parties, at=NOON, business_date=TODAY, loans=loans, treated_by=("early",), falls_back=True)
+        gated = facts_of(*full, treated_by=("early",), falls_back=True)
         for name, frame in frames_of(planned).items():
             assert dict(frame.schema) == SCHEMAS[name], name
             assert frame.height >= len(full), name
@@ -97,6 +104,7 @@ def test_a_borrower_reads_as_the_ledger_has_them(portfolio: Portfolio) -> None:
         "known_zone": None,
         "zones": ["America/New_York", "America/Chicago"],
         "facts": ["military"],
+        "home_zones": ["America/New_York"],
         "jurisdictions": ["US", "US-NY"],
         "payments_fresh_until": datetime(2026, 3, 19, 23, tzinfo=UTC),
         "paused": False,
@@ -111,6 +119,28 @@ def test_a_borrower_reads_as_the_ledger_has_them(portfolio: Portfolio) -> None:
 def test_a_region_adds_its_jurisdiction_to_the_countrys(portfolio: Portfolio, region: str, jurisdictions: list[str]) -> None:
     who = portfolio.borrower(region=region)
     assert facts_of(who.party_id).borrowers["jurisdictions"].to_list() == [jurisdictions]
+
+
+def test_the_law_of_residence_postal_code_and_location_all_attach(portfolio: Portfolio) -> None:
+    city = portfolio.borrower(postal_code="10001")
+    moved = portfolio.borrower(region="NJ", postal_code="10001-1234")
+    abroad = portfolio.borrower(postal_code="12201", known_zone="Europe/Berlin")
+    taipei = portfolio.borrower(country="TW", postal_code="10001")
+    read = facts_of(city.party_id, moved.party_id, abroad.party_id, taipei.party_id).borrowers
+    assert read["jurisdictions"].to_list() == [
+        ["US", "US-NY", "US-NY-NYC"],
+        ["US", "US-NJ", "US-NY", "US-NY-NYC"],
+        ["US", "US-NY", "EU", "DE"],
+        ["TW"],
+    ]
+
+
+def test_a_home_is_where_region_and_postal_code_say(portfolio: Portfolio) -> None:
+    agreed, torn = portfolio.borrower(region="CA", postal_code="90210"), portfolio.borrower(region="CA", postal_code="10001")
+    assert facts_of(agreed.party_id, torn.party_id).borrowers["home_zones"].to_list() == [
+        ["America/Los_Angeles"],
+        ["America/Los_Angeles", "America/New_York"],
+    ]
 
 
 def test_nothing_known_of_a_person_is_no_jurisdiction_no_zone_and_no_fresh_feed(portfolio: Portfolio) -> None:
@@ -371,3 +401,118 @@ def _wall_clock() -> datetime:
     with connection() as tx:
         moment: datetime = tx.execute(text("SELECT clock_timestamp()")).scalar_one()
     return moment
+
+
+@pytest.mark.parametrize(("days_past_due", "next_due_in"), [(-2, 2), (0, 0), (5, 25), (40, None)])
+def test_planning_and_gate_know_the_next_due_date(portfolio: Portfolio, days_past_due: int, next_due_in: int | None) -> None:
+    who = portfolio.borrower(days_past_due=days_past_due)
+    age_portfolio(TODAY)
+    due_on = None if next_due_in is None else TODAY + timedelta(days=next_due_in)
+    for loans in ("planned", "now"):
+        assert facts_of(who.party_id, loans=loans).loans["next_due_on"].to_list() == [due_on]
+
+
+def test_tries_of_the_stages_asked_for_are_read_with_their_latest_result_however_long_ago(portfolio: Portfolio, outbox: Outbox) -> None:
+    who, other = portfolio.borrower(), portfolio.borrower()
+    long_ago = NOON - timedelta(days=300)
+    for stage, result in (("early", "delivered"), ("mid", "undelivered"), ("late", "delivered")):
+        attempt = outbox.plan(outbox.run(stage=stage), who)
+        event = _tried(attempt, who, at=long_ago, result="sent")
+        _tried(attempt, who, at=long_ago, result=result, about=event)
+    # An agency's contact is no stage's try.
+    portfolio.contact(who.party_id, NOON)
+    read = facts_of(who.party_id, other.party_id, treated_by=("early", "mid")).treatments
+    assert read.rows() == [
+        (who.party_id, stage, "early_reminder", long_ago, [who.loan_id], who.sms_id, result)
+        for stage, result in (("early", "delivered"), ("mid", "undelivered"))
+    ]
+    assert facts_of(who.party_id).treatments.is_empty()
+
+
+def test_a_try_that_was_taken_back_is_none_and_a_replay_knows_only_what_was_known(portfolio: Portfolio, outbox: Outbox) -> None:
+    who = portfolio.borrower()
+    attempt = outbox.plan(outbox.run(), who)
+    event = _tried(attempt, who, at=NOON, result="sent")
+    then = _wall_clock()
+    _tried(attempt, who, at=NOON, result="delivered", about=event)
+    results = [facts_of(who.party_id, treated_by=("early",), known_at=known).treatments["result"].to_list() for known in (then, None)]
+    assert results == [["sent"], ["delivered"]]
+    _tried(attempt, who, at=NOON, result="failed", about=event, uncounts=True)
+    assert facts_of(who.party_id, treated_by=("early",)).treatments.is_empty()
+
+
+def test_tries_of_a_stage_that_does_not_exist_are_refused(portfolio: Portfolio) -> None:
+    who = portfolio.borrower()
+    with pytest.raises(ValueError, match="unknown stage 'never'"):
+        facts_of(who.party_id, treated_by=("early", "never"))
+
+
+def _tried(attempt: int, who: BorrowerIds, *, at: datetime, result: str, about: int | None = None, uncounts: bool = False) -> int:
+    """What the gate writes when it lets an attempt through, and what becomes of it."""
+    with connection() as tx:
+        written: int = tx.execute(
+            text("""
+                INSERT INTO contact_event (business_date, party_id, at, channel, direction, loans, contact_point_id, counterparty, purpose, result,
+                                           attempt_business_date, attempt_id, about_event_id, counts, uncounts, source)
+                SELECT :day, a.party_id, :at, a.channel, 'outbound', :loans, a.contact_point_id, 'borrower', a.purpose, :result,
+                       a.business_date, a.id, CAST(:about AS bigint), CAST(:about AS bigint) IS NULL, :uncounts, 'gate'
+                FROM attempt a WHERE a.id = :attempt RETURNING id"""),
+            {
+                "day": at.date(),
+                "at": at,
+                "loans": [who.loan_id],
+                "result": result,
+                "attempt": attempt,
+                "about": about,
+                "uncounts": uncounts,
+            },
+        ).scalar_one()
+    return written
+
+
+def _moved(attempt_id: int, to_state: str, at: datetime) -> None:
+    """A move of an attempt as the ledger keeps it."""
+    with connection() as tx:
+        tx.execute(
+            text("""INSERT INTO attempt_transition (business_date, attempt_id, from_state, to_state, cause, at)
+                    SELECT business_date, id, 'sent', :to_state, 'a test', :at FROM attempt WHERE id = :id"""),
+            {"id": attempt_id, "to_state": to_state, "at": at},
+        )
+
+
+@pytest.mark.parametrize(
+    ("moves", "failed"),
+    [
+        (("undelivered",), True),
+        (("rejected",), True),
+        (("delivered",), False),
+        # A late correction takes it back.
+        (("undelivered", "delivered"), False),
+        (("delivered", "undelivered"), True),
+    ],
+    ids=str,
+)
+def test_a_way_has_failed_where_its_last_word_says_so(portfolio: Portfolio, outbox: Outbox, moves: tuple[str, ...], failed: bool) -> None:
+    who = portfolio.borrower()
+    attempt = outbox.plan(outbox.run(), who)
+    before = _wall_clock()
+    for number, state in enumerate(moves):
+        _moved(attempt, state, NOON - timedelta(hours=3 - number))
+    rows = facts_of(who.party_id, falls_back=True).failures.select("party_id", "contact_point_id", "channel").rows()
+    assert rows == ([(who.party_id, who.sms_id, "sms")] if failed else [])
+    assert facts_of(who.party_id).failures.is_empty()
+    assert facts_of(who.party_id, falls_back=True, known_at=before).failures.is_empty()
+
+
+def test_senders_are_read_by_channel_and_purpose(portfolio: Portfolio) -> None:
+    who, other = portfolio.borrower(), portfolio.borrower(country="TW")
+    with connection() as tx:
+        tx.execute(
+            text(
+                """UPDATE creditor SET senders = '{"sms": "+1", "sms/receipt": "+2"}' WHERE id = (SELECT creditor_id FROM party WHERE id = :id)"""
+            ),
+            {"id": who.party_id},
+        )
+    assert facts_of(who.party_id, falls_back=True).senders.select("channel", "purpose").rows() == [("sms", None), ("sms", "receipt")]
+    assert set(facts_of(other.party_id, falls_back=True).senders["channel"]) == {"sms", "push"}
+    assert facts_of(who.party_id).senders.is_empty()

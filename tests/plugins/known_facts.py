@@ -26,13 +26,14 @@ class Known:
 
     Attributes:
         party_id: Her id; contact points and loans of one's own making are numbered from it.
-        days: Days since the due date of her one loan; None = she has the `loans` given instead.
+        days: Days since the due date of her one loan, negative while it is still to come; None = she has the `loans` given instead.
         person: Columns of BORROWERS that differ.
         points: Rows of CONTACT_POINTS; None = a mobile phone (id 10 × party + 1) and a push token (10 × party + 2).
         loans: Rows of LOANS, in place of the one loan.
         history: Rows of HISTORY.
         holds: Rows of HOLDS.
         opt_outs: Rows of OPT_OUTS.
+        treatments: Rows of TREATMENTS; columns that they leave out are those of `TRY`, about her one loan.
     """
 
     party_id: int = 1
@@ -43,6 +44,7 @@ class Known:
     history: Sequence[Row] = ()
     holds: Sequence[Row] = ()
     opt_outs: Sequence[Row] = ()
+    treatments: Sequence[Row] = ()
 
 
 def facts_of(*people: Known) -> Facts:
@@ -58,11 +60,19 @@ def facts_of(*people: Known) -> Facts:
         agreements=facts.empty(facts.AGREEMENTS),
         notices=facts.empty(facts.NOTICES),
         history=_frame(facts.HISTORY, [{"event_id": number, **row} for number, row in enumerate(_of(people, "history", CONTACT), start=1)]),
+        treatments=_frame(
+            facts.TREATMENTS,
+            [{"loans": [100 * one.party_id], **TRY, "party_id": one.party_id, **row} for one in people for row in one.treatments],
+        ),
     )
 
 
 def loan(days: int, **columns: Any) -> Row:
-    """A loan that is `days` days late, of 100.00."""
+    """A loan that is `days` days late, of 100.00; of which nothing is late yet where `days` is not above 0."""
+    due_on = TODAY - timedelta(days=days)
+    if days <= 0:
+        still_to_come = {"past_due_minor": 0, "days_past_due": 0, "delinquent_days": 0, "oldest_unpaid_due_on": None, "next_due_on": due_on}
+        columns = {**still_to_come, "bucket": "current", "stage": "pre_due", **columns}
     return {
         "loan_id": 100,
         "role": "borrower",
@@ -72,9 +82,9 @@ def loan(days: int, **columns: Any) -> Row:
         "outstanding_minor": 10_000,
         "days_past_due": days,
         "delinquent_days": days,
-        "oldest_unpaid_due_on": TODAY - timedelta(days=days),
+        "oldest_unpaid_due_on": due_on,
         "bucket": "M1",
-        "stage": "early" if days <= 30 else "mid",
+        "stage": next((stage for stage, last in (("early", 30), ("mid", 60), ("late", 90)) if days <= last), "recovery"),
         "disputed_minor": 0,
         "charged_off": False,
         "time_barred": False,
@@ -100,6 +110,13 @@ def point(contact_point_id: int, kind: str = "mobile", **columns: Any) -> Row:
 
 
 LONG_AGO = datetime(2026, 1, 16, 12, tzinfo=UTC)
+TRY: Row = {
+    "stage": "early",
+    "message": "early_reminder",
+    "at": NOON_IN_NEW_YORK - timedelta(days=10),
+    "contact_point_id": 11,
+    "result": "delivered",
+}
 PERSON: Row = {
     "creditor_id": 1,
     "creditor_role": "first_party",
@@ -109,6 +126,7 @@ PERSON: Row = {
     "zones": ["America/New_York"],
     "facts": [],
     "jurisdictions": ["US", "US-NY"],
+    "home_zones": ["America/New_York"],
     "payments_fresh_until": datetime(2026, 3, 18, 23, tzinfo=UTC),
     "paused": False,
     "paused_channels": [],

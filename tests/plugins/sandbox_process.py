@@ -32,11 +32,14 @@ class Sandbox:
     """A running sandbox: its address, its credentials, and what a test may do with it."""
 
     url: str
+    smtp_url: str
     account_sid: str
     auth_token: str
     app_secret: str
     project_id: str
     service_account_file: str
+    gateway_url: str
+    gateway_keys: str
 
     def control(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> str:
         """One call of the control API; the answer's text.
@@ -75,9 +78,12 @@ class Sandbox:
         """Counts of everything."""
         return dict(json.loads(self.control("GET", "summary")))
 
-    def webhooks(self, *, inbound_url: str | None = None, acknowledgement_url: str | None = None) -> None:
-        """Where residents' texts and the app's acknowledgements are posted."""
-        self.control("POST", "webhooks", {"inbound_url": inbound_url, "acknowledgement_url": acknowledgement_url})
+    def webhooks(
+        self, *, inbound_url: str | None = None, acknowledgement_url: str | None = None, gateway_inbound_url: str | None = None
+    ) -> None:
+        """Where residents' texts and the app's acknowledgements are posted, and what they write through the lender's gateway."""
+        urls = {"inbound_url": inbound_url, "acknowledgement_url": acknowledgement_url, "gateway_inbound_url": gateway_inbound_url}
+        self.control("POST", "webhooks", urls)
 
     def reset(self, *, at: str = START, **changes: Any) -> None:
         """Begin anew at `at`: nobody lives here, nothing was sent, no faults, no webhooks, no latency, default world."""

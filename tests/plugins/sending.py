@@ -37,6 +37,8 @@ class RecordingChannel:
 
     async def send(self, message: Message, permit: Permit) -> Receipt:
         """Record the call and answer it."""
+        permit.refuse_if_foreign(message)
+        permit.refuse_if_not_marked()
         permit.refuse_if_late()
         if message.valid_seconds < 1:
             raise PermitExpired(attempt_id=permit.attempt_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -20,6 +21,7 @@ from sqlalchemy import text
 from config.settings import settings
 from ledger import inbox
 from ledger.engine import connection
+from portal import webhooks
 from tests.plugins.portfolio import BorrowerIds, Portfolio, made_up_number, noon
 from tests.plugins.sending import Outbox
 from tests.plugins.sent import Known, Sent
@@ -214,7 +216,47 @@ def test_one_that_the_ledger_refuses_takes_no_other_along(client: Client, borrow
 
 
 def test_health_says_the_mode_and_how_much_waits(client: Client) -> None:
-    assert client.get("/health").json() == {"status": "ok", "mode": "sandbox", "inbox_waiting": 0}
+    told = client.get("/health").json()
+    assert {name: told[name] for name in ("status", "mode", "inbox_waiting")} == {"status": "ok", "mode": "sandbox", "inbox_waiting": 0}
+
+
+HOSTILE = {
+    "not signed by Twilio": (403, INBOUND, b"From=%2B1&Body=STOP", {"X-Twilio-Signature": "nonsense"}),
+    "no form": (400, INBOUND, b"\xff\xfe=&&&", {}),
+    "too large": (413, INBOUND, b"a=" + b"x" * 70_000, {}),
+    "not signed by the app": (403, ACKNOWLEDGEMENT, b"{}", {"X-Tideover-App-Signature": "nonsense"}),
+    "no JSON object": (400, ACKNOWLEDGEMENT, b"[" * 60_000, None),
+}
+
+
+@pytest.mark.parametrize("reason", sorted(HOSTILE))
+def test_what_is_refused_is_counted_and_said_in_one_line_and_changes_nothing(
+    client: Client, caplog: pytest.LogCaptureFixture, reason: str
+) -> None:
+    code, path, body, headers = HOSTILE[reason]
+    signed_by_the_app = {"X-Tideover-App-Signature": hmac.digest(APP_SECRET.encode(), body, sha256).hex()}
+    webhooks.refused.clear()
+    with caplog.at_level(logging.DEBUG, "portal"):
+        answers = [client.post(path, content=body, headers=signed_by_the_app if headers is None else headers) for _ in range(3)]
+    assert [(answer.status_code, answer.content) for answer in answers] == [(code, b"")] * 3
+    assert client.get("/health").json()["refused"] == {reason: 3}
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("portal")]
+    assert len(lines) <= 3
+    assert "Traceback" not in caplog.text
+    assert kept() == 0
+
+
+@pytest.mark.parametrize("token", ["x", "..%2f..", "%00", "0" * 32 + "'--", ""])
+def test_an_address_that_names_no_token_is_none_of_ours(client: Client, token: str) -> None:
+    path = f"/webhooks/twilio/status/{token}"
+    answer = post(client, path, status_form("delivered"))
+    assert answer.status_code == 404
+    assert token not in answer.text or not token
+    assert kept() == 0
+
+
+def test_only_a_post_is_heard(client: Client) -> None:
+    assert client.get(INBOUND).status_code == client.put(INBOUND, content=b"a=1").status_code == 405
 
 
 def test_what_a_crash_left_waiting_is_applied_when_the_portal_starts(borrower: BorrowerIds, known: Known, serve_portal: Serve) -> None:
@@ -233,4 +275,4 @@ def test_what_a_crash_left_waiting_is_applied_when_the_portal_starts(borrower: B
         for _ in range(100):
             if client.get("/health").json()["inbox_waiting"] == 0:
                 break
-    assert known.opt_outs(borrower) == [("sms", True)]
+    assert known.opt_outs(borrower) == [("all", True)]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
+import psutil
 import pytest
 import requests
 from firebase_admin import exceptions, messaging
-from twilio.base.exceptions import TwilioRestException  # type: ignore[import-untyped]  # twilio ships no py.typed
+from twilio.base.exceptions import TwilioException, TwilioRestException  # type: ignore[import-untyped]  # twilio ships no py.typed
 from twilio.http.http_client import TwilioHttpClient  # type: ignore[import-untyped]  # twilio ships no py.typed
 from twilio.rest import Client  # type: ignore[import-untyped]  # twilio ships no py.typed
 
@@ -108,6 +111,49 @@ def test_callbacks_are_lost_doubled_or_turned_around(
     _send(client, status_callback=f"{webhooks.url}/status")
     sandbox.step(LATER)
     assert webhooks.statuses() == reported
+
+
+def test_a_late_callback_comes_after_those_that_came_meanwhile(sandbox: Sandbox, client: Client, webhooks: Webhooks) -> None:
+    sandbox.faults({"fault": "callback_late", "count": 1, "seconds": 0.3})
+    _send(client, status_callback=f"{webhooks.url}/status")
+    sandbox.step(LATER)
+    assert webhooks.statuses() == ["delivered"]
+    time.sleep(0.6)
+    assert webhooks.statuses() == ["delivered", "sent"]
+
+
+def test_a_message_may_be_received_and_never_reported(sandbox: Sandbox, client: Client, webhooks: Webhooks) -> None:
+    sandbox.faults({"fault": "never_reported", "count": 1})
+    sid = _send(client, status_callback=f"{webhooks.url}/status")
+    sandbox.step(LATER)
+    assert webhooks.statuses() == []
+    assert [row["provider_id"] for row in sandbox.received()] == [sid]
+    assert client.messages(sid).fetch().status == "delivered"
+
+
+@pytest.mark.parametrize(("fault", "error"), [("list_unavailable", TwilioException), ("list_dropped", requests.ConnectionError)])
+def test_the_list_may_be_away_while_messages_are_taken(sandbox: Sandbox, client: Client, fault: str, error: type[Exception]) -> None:
+    sandbox.faults({"fault": fault, "count": 1})
+    sid = _send(client)
+    with pytest.raises(error):
+        client.messages.list(to=TO)
+    assert [message.sid for message in client.messages.list(to=TO)] == [sid]
+
+
+def test_it_is_known_who_waits_for_an_answer(sandbox: Sandbox, client: Client) -> None:
+    assert json.loads(sandbox.control("GET", "open")) == {"calls": [], "posts": 0}
+    sandbox.faults({"fault": "delayed_answer", "count": 1, "seconds": 0.6})
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(_send, client)
+        time.sleep(0.3)
+        waiting = json.loads(sandbox.control("GET", "open"))["calls"]
+        assert len(waiting) == 1
+        ours = [
+            link.laddr.port for link in psutil.Process().net_connections() if link.raddr and link.raddr.port == urlsplit(sandbox.url).port
+        ]
+        assert set(waiting) <= set(ours)
+        call.result()
+    assert json.loads(sandbox.control("GET", "open"))["calls"] == []
 
 
 def test_a_push_may_be_taken_and_the_connection_dropped(sandbox: Sandbox, firebase: Send) -> None:

@@ -38,6 +38,8 @@ def test_it_listens_on_loopback_and_nowhere_else(host: str) -> None:
     [
         ("--inbound-url", "http://192.0.2.1/inbound"),
         ("--acknowledgement-url", "https://example.com/ack"),
+        ("--gateway-inbound-url", "https://example.com/in"),
+        ("--gateway-keys", "nothing"),
         ("--at", "tomorrow"),
         ("--at", "2026-03-17T09:00:00"),
         ("--set", "no_such=1"),

@@ -80,7 +80,7 @@ def test_a_wrong_token_is_turned_away(sandbox: Sandbox) -> None:
 
 
 def test_another_account_and_another_resource_are_not_found(sandbox: Sandbox, client: Client) -> None:
-    for path in (f"AC{'0' * 32}/Messages.json", f"{sandbox.account_sid}/Calls.json"):
+    for path in (f"AC{'0' * 32}/Messages.json", f"{sandbox.account_sid}/Conferences.json"):
         answer = client.request("GET", f"{sandbox.url}/2010-04-01/Accounts/{path}")
         assert (answer.status_code, '"code":20404' in answer.text) == (404, True)
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import date, timedelta
+from uuid import uuid4
 
 import pytest
 from prefect.logging import disable_run_logger
 from sqlalchemy import text
 from typer.testing import CliRunner
 
-from config.policies import policies
+from config.policies import Policy, policies
+from config.settings import settings
 from decisions.explain import log_words, words
-from ledger.campaigns import open_run
+from ledger.campaigns import note_flow_run, open_run, write_policies
 from ledger.decisions_log import UnknownBorrowerError
 from ledger.engine import connection
+from ledger.in_force import policy_key
 from tasks.choose import choose
 from tasks.explain import explain_borrower
 from tasks.pick import pick
@@ -54,6 +57,17 @@ def test_a_decision_replays_and_its_attempts_are_told(portfolio: Portfolio) -> N
     assert told["decision"] == told["stored"] | {"propensities": None}
     assert [(attempt["state"], attempt["contact_point_id"]) for attempt in told["attempts"]] == [("planned", who.sms_id)]
     assert "is the same" in told_words(who)
+
+
+def test_the_run_that_decided_is_shown_where_people_open_prefect(portfolio: Portfolio, monkeypatch: pytest.MonkeyPatch) -> None:
+    who, flow_run = portfolio.borrower(), uuid4()
+    run = decided(portfolio)
+    with connection() as tx:
+        note_flow_run(tx, run, flow_run)
+    monkeypatch.setenv("PREFECT_UI_URL", "https://prefect.lender.example/")
+    settings.cache_clear()
+    assert f"Its run in Prefect: https://prefect.lender.example/runs/flow-run/{flow_run}" in told_words(who)
+    assert explain_borrower(f"#{who.party_id}", TODAY)["flow_runs"] == [f"https://prefect.lender.example/runs/flow-run/{flow_run}"]
 
 
 @pytest.mark.parametrize("what", ["payment", "hold", "opt_out", "contact", "contact point retired"])
@@ -120,8 +134,68 @@ def test_a_policy_that_changed_since_is_named(portfolio: Portfolio) -> None:
     decided(portfolio)
     with connection() as tx:
         tx.execute(text("""UPDATE campaign_run SET policy_hashes = policy_hashes || '{"rules/us": "another"}'"""))
-    assert explain_borrower(f"#{who.party_id}", TODAY)["policies_changed"] == ["rules/us"]
-    assert "rules/us" in told_words(who)
+    told = explain_borrower(f"#{who.party_id}", TODAY)
+    # Of a hash that nobody kept there is no text: today's stands in, and that is said.
+    assert (told["policies_changed"], told["policies_not_kept"], told["replays"]) == (["rules/us"], ["rules/us"], True)
+    assert "today's stand in: rules/us" in told_words(who)
+
+
+THEN = {
+    "strategy/static-ladder/early": ("strategy", "static-ladder/early", "channel: sms,", "channel: push,"),
+    "message/early_reminder/en": ("message", "early_reminder/en", "approved: true", "approved: false"),
+    "ageing/ageing": ("ageing", "ageing", "early: 1", "early: 9"),
+}
+
+
+@pytest.mark.parametrize("kind", THEN)
+def test_I8_a_decision_is_made_again_by_what_was_in_force_then(portfolio: Portfolio, kind: str) -> None:
+    who = portfolio.borrower(days_past_due=5, push=False)
+    decided(portfolio)
+    assert explain_borrower(f"#{who.party_id}", TODAY)["decision"]["action"] == "contact"
+    name, of, now, then = THEN[kind]
+    body = next(policy.body for policy in policies("early") if policy_key(policy) == kind)
+    assert now in body
+    was_in_force(Policy(name, of, body.replace(now, then)))
+    told = explain_borrower(f"#{who.party_id}", TODAY)
+    assert (told["policies_changed"], told["policies_not_kept"]) == ([kind], [])
+    # What was written down under today's is not what that would have decided.
+    assert (told["decision"]["action"], told["replays"]) == ("no_contact", False)
+
+
+def test_I8_a_holiday_of_then_counts_though_today_it_is_none(portfolio: Portfolio) -> None:
+    who = portfolio.borrower(country="MX", push=False)
+    decided(portfolio)
+    was_in_force(Policy("calendar", "mx", f"calendar: MX\nadds: {{{TODAY.isoformat()}: A decreed day}}\n"))
+    told = explain_borrower(f"#{who.party_id}", TODAY)
+    assert told["policies_changed"] == ["calendar/mx"]
+    assert [rule for rule in told["decision"]["reasons"] if rule.startswith("MX-")]
+    assert told["replays"] is False
+
+
+def test_I8_a_providers_word_that_came_later_cleared_nothing_then(portfolio: Portfolio) -> None:
+    who = portfolio.borrower(creditor_role="third_party", consent_to="collector", push=False)
+    decided(portfolio)
+    assert cleared(who) is True
+    body = next(policy.body for policy in policies("early") if policy.kind == "clearance")
+    was_in_force(Policy("clearance", "clearances", body.replace("until: 2030-12-31", "until: 2020-12-31")))
+    assert cleared(who) is False
+
+
+def was_in_force(policy: Policy) -> None:
+    """Say that the run decided by another version."""
+    with connection() as tx:
+        hashes = write_policies(tx, [policy])
+        tx.execute(text("UPDATE campaign_run SET policy_hashes = policy_hashes || CAST(:one AS jsonb)"), {"one": json.dumps(hashes)})
+
+
+def cleared(who: BorrowerIds) -> bool:
+    (verdict,) = (
+        verdict
+        for candidate in explain_borrower(f"#{who.party_id}", TODAY)["candidates"]
+        for verdict in candidate["verdicts"]
+        if verdict["rule"] == "US-PROVIDER-TWILIO"
+    )
+    return bool(verdict["allows"])
 
 
 def test_without_a_date_today_is_told(portfolio: Portfolio) -> None:

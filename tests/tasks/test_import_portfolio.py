@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import threading
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -18,10 +19,12 @@ from sqlalchemy import func, select, text
 from config.import_mapping import FOLDER
 from ledger import clock
 from ledger.engine import connection
+from ledger.locks import lock_borrowers
 from ledger.tables import Party
 from ledger.vault import decrypt
 from tasks.import_portfolio import ImportReport, Step, import_by_name, import_files
 from tasks.portfolio_files import ImportRefused
+from tests.plugins.locks import waiting_for
 
 WALLET = FOLDER / "wallet.yaml"
 PARTIES = "external_id,name,locale,country,region\nA,Ana Ñandú,es,MX,CMX\nB,Bob Nobody,en,US,NY\n"
@@ -98,11 +101,50 @@ def test_names_and_numbers_stand_in_the_ledger_encrypted_only(importer: Importer
     assert b"525500000001" not in bytes(value)
 
 
+def test_an_address_keeps_its_lines_under_lock_and_its_country_in_the_clear(importer: Importer) -> None:
+    points = 'party,kind,value,country\nA,address,"1 Calle  Falsa\n 06000 CDMX",MX\nB,address,1 Example Street; New York NY 10001,\nB,mobile,+12125550100,FR\n'
+    importer({**ALL, "contact_points.csv": points})
+    kept = rows(
+        "SELECT kind, value_encrypted, key_id, country FROM contact_point_version v JOIN contact_point k ON k.id = contact_point_id ORDER BY k.id"
+    )
+    assert [(row[0], decrypt(bytes(row[1]), row[2]), row[3]) for row in kept] == [
+        ("address", "1 Calle Falsa\n06000 CDMX", "MX"),
+        ("address", "1 Example Street\nNew York NY 10001", None),
+        ("mobile", "+12125550100", "US"),
+    ]
+
+
+def test_what_fits_no_envelope_is_no_address(importer: Importer) -> None:
+    long = ";".join("12345678")
+    report = importer({**ALL, "contact_points.csv": f"party,kind,value\nA,address,{long}\nA,address,{'x' * 61}\nA,address,;\n"})
+    assert {row[4] for row in rejected(report)} == {"not an address of 1 to 6 lines, each of 60 characters at most"}
+    assert report.rows["contact_points"]["rejected"] == 3
+
+
 def test_a_party_may_be_in_every_zone_of_its_place_and_its_numbers(importer: Importer) -> None:
     importer({**ALL, "contact_points.csv": POINTS + "A,mobile,+13125550100,sms\n"})
     assert rows("SELECT p.external_id, v.zones FROM party_version v JOIN party p ON p.id = v.party_id ORDER BY 1") == [
         ("A", ["America/Chicago", "America/Mexico_City"]),
         ("B", ["America/New_York"]),
+    ]
+
+
+def test_a_postal_code_says_where_a_party_is_as_its_region_does(importer: Importer) -> None:
+    importer({"parties.csv": "external_id,locale,country,region,postal_code\n"
+        "A,en,US,,90210\nB,en,US,NY,90210\nC,en,US,NY,10001\nD,zh-Hant,TW,,10001\nE,en,US,NY,\n"})  # fmt: skip
+    assert rows("SELECT p.external_id, v.zones FROM party_version v JOIN party p ON p.id = v.party_id ORDER BY 1") == [
+        ("A", ["America/Los_Angeles"]),
+        ("B", ["America/Los_Angeles", "America/New_York"]),
+        ("C", ["America/New_York"]),
+        ("D", ["Asia/Taipei"]),
+        ("E", ["America/New_York"]),
+    ]
+    importer({"contact_points.csv": "party,kind,value\nA,mobile,+13125550100\n"})
+    assert scalar(
+        "SELECT zones FROM party_version v JOIN party p ON p.id = v.party_id WHERE external_id = 'A' AND superseded_at IS NULL"
+    ) == [
+        "America/Chicago",
+        "America/Los_Angeles",
     ]
 
 
@@ -135,6 +177,27 @@ def test_one_number_of_two_people_is_shared_and_stays_so(importer: Importer) -> 
         ("claimed",),
         ("shared",),
     ]
+
+
+def test_I4_an_import_that_makes_a_number_shared_waits_for_whoever_holds_its_other_owner(importer: Importer) -> None:
+    """The gate judges under that lock: from its commit on, nobody writes to the shared number."""
+    importer(ALL)
+    done = threading.Event()
+
+    def bring_it_again() -> None:
+        importer({"contact_points.csv": "party,kind,value\nA,whatsapp,+12125550100\n"})
+        done.set()
+
+    worker = threading.Thread(target=bring_it_again)
+    with connection() as tx:
+        pid = tx.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        lock_borrowers(tx, [scalar("SELECT id FROM party WHERE external_id = 'B'")])
+        worker.start()
+        assert "FROM party" in waiting_for(pid)[1]
+        assert rows("SELECT DISTINCT ownership FROM contact_value WHERE superseded_at IS NULL") == [("claimed",)]
+    worker.join(20)
+    assert done.is_set()
+    assert ("shared",) in rows("SELECT ownership FROM contact_value WHERE superseded_at IS NULL")
 
 
 def test_one_number_twice_at_one_person_is_not_shared(importer: Importer) -> None:

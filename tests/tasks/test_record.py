@@ -10,7 +10,8 @@ import pytest
 from ledger import clock
 from ledger.engine import connection
 from ledger.funnel import STEPS, Funnel
-from tasks.record import ShardsUnfinished, business_date, picture
+from tasks.pictures import funnel_picture
+from tasks.record import ShardsUnfinished, business_date
 
 # 17:30 on the second in UTC is half past one on the third in Taipei.
 LATE = datetime(2026, 3, 2, 17, 30, tzinfo=UTC)
@@ -47,7 +48,7 @@ def test_a_run_that_starts_late_treats_the_day_on_which_it_was_due(ledger_url: s
 
 @pytest.mark.parametrize(("channels", "reasons"), [(0, 0), (1, 0), (2, 3), (2, 40)])
 def test_the_picture_is_drawn_whatever_there_is_to_show(channels: int, reasons: int) -> None:
-    assert picture(_funnel(channels, reasons), title="early 2026-03-02").startswith(b"\x89PNG\r\n")
+    assert funnel_picture(_funnel(channels, reasons), title="early 2026-03-02").startswith(b"\x89PNG\r\n")
 
 
 def test_an_unfinished_run_says_what_is_left_and_what_to_do() -> None:

@@ -15,12 +15,15 @@ from polars.testing import assert_frame_equal
 from config.rule_files import rule_packs
 from decisions import facts
 from decisions.facts import CANDIDATES
-from decisions.packs import Packs, jurisdictions_expr, jurisdictions_of
+from decisions.packs import Packs
 from decisions.rules import SEARCH_DAYS, judge
 from tests.plugins.known_facts import NOON_IN_NEW_YORK, Known, facts_of, loan
-from tests.plugins.rule_cases import ZONES, frames, history, holds, judged, rule_cases, wishes
+from tests.plugins.packs import pack
+from tests.plugins.rule_cases import EVERY_FORM, LAWS, LONG_AGO, PACKS, ZONES, frames, history, holds, judged, rule_cases, wishes
 
-RULES = [rule.id for _, rule in rule_packs().gating()]
+RULES = [rule.id for _, rule in PACKS.gating()]
+# What the person herself writes may stand for a consent, and an order is about the first contact alone.
+OPENED_BY_CONTACT = [rule.id for _, rule in PACKS.gating() if rule.kind in {"consent", "order"}]
 FEW = settings(max_examples=20, deadline=None)
 
 
@@ -33,7 +36,16 @@ def allowed(case: tuple[dict[str, Any], list[str]]) -> bool:
 @FEW
 def test_every_rule_answers_and_what_forbids_is_named(cases: list[tuple[dict[str, Any], list[str]]]) -> None:
     verdicts = judged(frames(*cases))
-    assert verdicts.columns == ["candidate", *RULES, "allowed", "blocked_by", "blocked_for_good", "next_allowed_at", "allowed_until"]
+    assert verdicts.columns == [
+        "candidate",
+        *RULES,
+        "allowed",
+        "blocked_by",
+        "asked_by",
+        "blocked_for_good",
+        "next_allowed_at",
+        "allowed_until",
+    ]
     assert verdicts.select(*RULES, "allowed", "blocked_by", "blocked_for_good").null_count().sum_horizontal().item() == 0
     for row in verdicts.iter_rows(named=True):
         assert row["blocked_by"] == [rule for rule in RULES if not row[rule]]
@@ -73,11 +85,31 @@ def test_at_the_next_instant_it_is_allowed_and_before_it_is_not(
         assert not (early & ~verdicts["allowed"] & pl.Series([one < end for one, end in zip(between, then, strict=True)])).any()
 
 
-@given(case=rule_cases())
+@pytest.mark.parametrize("rule", EVERY_FORM, ids=lambda rule: rule["id"])
+@given(cases=st.lists(rule_cases(), min_size=1, max_size=6), share=st.floats(0, 1))
+@FEW
+def test_each_form_of_rule_alone_names_the_very_instant_at_which_it_frees(
+    rule: dict[str, Any], cases: list[tuple[dict[str, Any], list[str]]], share: float
+) -> None:
+    alone = Packs(packs=(pack("XA", rule), pack("house")))
+    read = frames(*(({**row, "jurisdictions": ["XA"]}, zones) for row, zones in cases))
+    now = read.candidates["at"].to_list()
+    verdicts = judged(read, at=now, packs=alone)
+    then = [found or at + timedelta(days=SEARCH_DAYS) for at, found in zip(now, verdicts["next_allowed_at"], strict=True)]
+    assert judged(read, at=then, packs=alone)["allowed"].filter(verdicts["next_allowed_at"].is_not_null()).all()
+    for between in (
+        [max(at, end - timedelta(microseconds=1)) for at, end in zip(now, then, strict=True)],
+        [at + (end - at) * share for at, end in zip(now, then, strict=True)],
+    ):
+        early = pl.Series([one < end for one, end in zip(between, then, strict=True)])
+        assert not (judged(read, at=between, packs=alone)["allowed"] & ~verdicts["allowed"] & early).any()
+
+
+@given(case=rule_cases(LAWS))
 @FEW
 def test_an_allowance_lasts_until_it_ends_by_the_clock(case: tuple[dict[str, Any], list[str]]) -> None:
     row, zones = case
-    read = frames(({**row, "holds": [], "wishes": []}, zones))
+    read = frames(({**row, "holds": [], "wishes": [], "consents": LONG_AGO}, zones))
     now = read.candidates["at"].item()
     verdict = judged(read, at=[now]).row(0, named=True)
     assume(verdict["allowed"] and row["proposed"]["purpose"] != "reply")
@@ -114,7 +146,9 @@ def test_more_past_contacts_never_allow_more(case: tuple[dict[str, Any], list[st
     row, zones = case
     assume(row["proposed"]["purpose"] != "reply")  # whoever writes first may be answered
     more = [*row["history"], *data.draw(history(datetime.fromisoformat(row["proposed"]["at"])))]
-    assert allowed(case) or not allowed(({**row, "history": more}, zones))
+    before, after = judged(frames(case)), judged(frames(({**row, "history": more}, zones)))
+    for rule in set(RULES) - set(OPENED_BY_CONTACT):
+        assert before[rule].item() or not after[rule].item(), rule
 
 
 @given(cases=st.lists(rule_cases(), min_size=2, max_size=5), seed=st.integers(0, 1000))
@@ -122,7 +156,7 @@ def test_more_past_contacts_never_allow_more(case: tuple[dict[str, Any], list[st
 def test_the_order_of_facts_does_not_matter(cases: list[tuple[dict[str, Any], list[str]]], seed: int) -> None:
     read = frames(*cases)
     mixed = {name: getattr(read.facts, name).sample(fraction=1, shuffle=True, seed=seed) for name in read.facts.__slots__}
-    assert_frame_equal(judged(read), judge(type(read.facts)(**mixed), read.candidates, rule_packs()))
+    assert_frame_equal(judged(read), judge(type(read.facts)(**mixed), read.candidates, PACKS))
 
 
 def candidate(known: Known, **columns: Any) -> pl.DataFrame:
@@ -235,21 +269,4 @@ def test_what_the_law_says_can_be_told_from_what_the_house_adds() -> None:
     late = candidate(known, at=datetime(2026, 3, 18, 2, tzinfo=UTC))
     everything = judge(facts_of(known), late, rule_packs())["blocked_by"].item().to_list()
     the_law = judge(facts_of(known), late, rule_packs(), bases={"law", "presumption"})["blocked_by"].item().to_list()
-    assert (everything, the_law) == (["US-REGF-HOURS", "HOUSE-HOURS"], ["US-REGF-HOURS"])
-
-
-@pytest.mark.parametrize(
-    ("country", "region", "attached"),
-    [
-        ("US", "NY", ["US", "US-NY"]),
-        ("US", "US-NY", ["US", "US-NY"]),
-        ("TW", None, ["TW"]),
-        ("TW", "", ["TW"]),
-        (None, "NY", []),
-        ("", None, []),
-    ],
-)
-def test_a_place_has_its_jurisdictions_as_values_and_as_columns(country: str | None, region: str | None, attached: list[str]) -> None:
-    assert jurisdictions_of(country, region) == attached
-    frame = pl.DataFrame({"country": [country], "region": [region]}, schema={"country": pl.String, "region": pl.String})
-    assert frame.select(jurisdictions_expr().alias("attached"))["attached"].to_list() == [attached]
+    assert (everything, the_law) == (["US-REGF-HOURS", "US-REGF-SMS60", "HOUSE-HOURS"], ["US-REGF-HOURS", "US-REGF-SMS60"])

@@ -1,0 +1,147 @@
+"""What people see before they say yes to a run: counts, and sample messages that nobody can be recognised by.
+
+In:   groups of planned contacts, texts as they would be sent.
+Out:  the values below; masked texts; segments and their cost, as far as both are known.
+Pure: no I/O, no clock.
+Source: ARCHITECTURE.md I6. A text names no person; its link opens one person's page, and an amount to the cent can be looked up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from math import ceil
+from typing import Final
+
+from decisions.prices import Cost, Price, Usage, cost_of
+
+# What stands where a link to a person's own page would.
+MASKED_LINK: Final = "[link to the borrower's own page]"
+DIGITS_SHOWN: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Planned contacts that are alike.
+
+    Attributes:
+        channel: sms, push, ….
+        country: Of the person, or None where it is not known.
+        message: Folder in config/messages.
+        locale: Of the text.
+        offer: What it offers, or None.
+        contacts: How many.
+    """
+
+    channel: str
+    country: str | None
+    message: str
+    locale: str
+    offer: str | None
+    contacts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One message as it would be sent, masked.
+
+    Attributes:
+        channel: sms, push, ….
+        message: Folder in config/messages.
+        locale: Of the text.
+        text: Heading and words, with rounded amount and without the link.
+        segments: Of the words as they are; 1 for a channel without segments.
+    """
+
+    channel: str
+    message: str
+    locale: str
+    text: str = field(repr=False)
+    segments: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """The last run of the same stage and part of the portfolio, in counts of what it had decided.
+
+    Attributes:
+        business_date: Its date.
+        borrowers: Looked at.
+        by_channel: Channel → contacts.
+        by_message: Message → contacts.
+        by_reason: Reason → borrowers left in peace.
+    """
+
+    business_date: date
+    borrowers: int
+    by_channel: Mapping[str, int]
+    by_message: Mapping[str, int]
+    by_reason: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """A run before it sends.
+
+    Attributes:
+        name: Stage and date.
+        borrowers: Looked at.
+        groups: What is planned.
+        by_reason: Reason → borrowers left in peace; one with several stands under each.
+        withheld: Borrowers left in peace.
+        samples: Masked messages.
+        segments: (channel, message, locale) → segments of a message, on average.
+        first_at: Business instant from which on the first one may be sent.
+        last_until: Business instant by which the last one must have been.
+        changed_policies: `kind/name` of every policy that is another one than in the last run.
+        before: The last run; None = this is the first one.
+    """
+
+    name: str
+    borrowers: int
+    groups: Sequence[Group]
+    by_reason: Mapping[str, int]
+    withheld: int
+    samples: Sequence[Sample]
+    segments: Mapping[tuple[str, str, str], float]
+    first_at: datetime | None
+    last_until: datetime | None
+    changed_policies: Sequence[str]
+    before: Before | None
+
+    @property
+    def contacts(self) -> int:
+        """How many would be contacted."""
+        return sum(group.contacts for group in self.groups)
+
+    def added(self, attribute: str) -> dict[str, int]:
+        """Contacts by one attribute of their groups, most first."""
+        found: dict[str, int] = {}
+        for group in self.groups:
+            name = getattr(group, attribute) or "-"
+            found[name] = found.get(name, 0) + group.contacts
+        return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
+
+    def usage(self, on: date) -> list[Usage]:
+        """Segments that would go out; whole numbers, rounded up for each group."""
+        return [
+            Usage(channel=group.channel, country=group.country, on=on, segments=ceil(group.contacts * self.segments_of(group)))
+            for group in self.groups
+        ]
+
+    def segments_of(self, group: Group) -> float:
+        """Segments of one message of a group; 1 where no sample of it could be written."""
+        return self.segments.get((group.channel, group.message, group.locale), 1.0)
+
+    def cost(self, prices: Sequence[Price], on: date) -> Cost:
+        """What it would cost, as far as prices are known."""
+        return cost_of(self.usage(on), prices)
+
+
+def shown_amount(amount_minor: int | None) -> int | None:
+    """An amount rounded to its first two digits, so that it looks like itself and belongs to many: 10,523 → 11,000."""
+    if amount_minor is None:
+        return None
+    step: int = 10 ** max(0, len(str(amount_minor)) - DIGITS_SHOWN)
+    return (amount_minor + step // 2) // step * step

@@ -1,0 +1,54 @@
+"""What every stage's flow is to Prefect: its name, its runs' names, its patience, and how many shards go at once.
+
+In:   the stage's name as operations read it ("pre-due").
+Out:  the decorator of its flow; the types of its parameters.
+Pure: values only; Prefect reads them when it loads a flow.
+Source: PREFECT.md: a run name by `{as_of}` alone would print "None".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Literal, ParamSpec, TypeAlias, TypeVar
+
+from prefect import Flow, flow
+from prefect.runtime import flow_run
+from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import AfterValidator, Field
+
+from flows.run_names import local_day
+from tasks.record import business_zone
+
+SECONDS_MAX = 4 * 3600
+SHARDS_AT_ONCE = 2
+
+
+def _has_a_clock(country: str) -> str:
+    business_zone(country)
+    return country
+
+
+# A country without a clock of its own fails the run before it has a name, which is a date.
+Country: TypeAlias = Annotated[str, Field(pattern="^[A-Z]{2}$", examples=["TW"]), AfterValidator(_has_a_clock)] | None
+Limit: TypeAlias = Annotated[int, Field(ge=1)] | None
+AskPeople: TypeAlias = Literal["as the strategy says", "required"]
+RequestCode: TypeAlias = Annotated[str, Field(max_length=64)]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def stage_flow(name: str) -> Callable[[Callable[P, R]], Flow[P, R]]:
+    """Make a function the flow of a stage, whose runs are named by their date, so that the list in the UI reads as a calendar."""
+
+    def run_name() -> str:
+        asked = flow_run.parameters
+        country = asked.get("country")
+        day = asked.get("as_of") or local_day(country)
+        return " ".join([name, *([country] if country else []), str(day)])
+
+    return flow(
+        name=name,
+        flow_run_name=run_name,
+        timeout_seconds=SECONDS_MAX,
+        task_runner=ThreadPoolTaskRunner(max_workers=SHARDS_AT_ONCE),  # type: ignore[arg-type]  # Prefect's stub wants a runner of a narrower future type
+    )

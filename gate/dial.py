@@ -1,0 +1,387 @@
+"""A person dials: the gate is asked before the number is shown, and a colleague says what came of it.
+
+The number of a borrower is nobody's to see until the rules, read again under her lock, say that she may be called now. Then the
+attempt is `submitting`, counted and marked like any other call, with time for a talk; what is never written down becomes unknown, and
+parked: it is not dialled again by itself. What the colleague says afterwards goes through the inbox, as a provider's word and a
+borrower's reply do.
+
+In:   a task of the queue (ledger/call_queue.py), who dials; afterwards a result, and what the person said.
+Out:  a `Dial` with the number; attempts, results, outcomes.
+Pure: no.
+Source: docs/adr/0031; DOMAIN.md "What the borrower's answer does".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import polars as pl
+from sqlalchemy import Connection
+
+from channels import TryLater, codes
+from config.call_queue import CallPolicy, call_policy_in_force
+from config.message_files import message_texts
+from config.policies import STRATEGY, service_policies
+from config.replies import reply_policy_in_force
+from config.strategy_files import strategy
+from decisions.business_days import day_ends_at
+from decisions.choose import DECISIONS
+from decisions.gate_verdict import LATER
+from decisions.personal import looks_personal
+from gate.claim import Door, take_chunk
+from gate.marks import LEARNED_SINCE, write_marks
+from gate.permit import Letter, Rulebook
+from gate.receipts import REST_SECONDS_MAX, Result, write_results
+from ledger import call_queue, call_words, campaigns, clock, inbox, outbox, vault
+from ledger.call_queue import Callee, CallTask, CallWindow
+from ledger.decisions_log import write_decisions
+from ledger.engine import connection
+from ledger.inbox import Said, Vocabulary
+from ledger.law import law_in_force, texts_in_force
+from ledger.locks import lock_borrowers
+from ledger.replies import PRESSED, Pressed
+from ledger.tables import STAGES
+
+CALL: Final = "call"
+PROVIDER: Final = "phone_team"
+# Kind of run by reason; what a strategy planned is of its own stage's run.
+RUNS: Final = {"callback": "callback", "unreached": "call"}
+PURPOSES: Final = {"callback": "callback", "unreached": "collection"}
+# What a colleague may say came of a call, in the words of CASES.md. A talk is one with the person herself; with anybody else nothing
+# is said, and the call was dropped.
+RESULTS: Final = (
+    "conversation",
+    "no_answer",
+    "busy",
+    "voicemail",
+    "limited_content_voicemail",
+    "dropped",
+    "not_in_service",
+    "wrong_number",
+)
+NOBODY_THERE: Final = frozenset({"no_answer", "busy", "voicemail", "limited_content_voicemail", "dropped"})
+# What a person may have said to a colleague; the date and the amount belong to the promise.
+SAID: Final = ("paid", "promise", "cannot_pay", "dispute", "stop", "call_me", "danger")
+NO_NUMBER: Final = "no_number"
+NO_TEXT: Final = "no_text"
+CALLED_TODAY: Final = "called_today"
+# What is planned for a dial that follows at once may be taken for this long.
+FRESH: Final = timedelta(minutes=30)
+AWAITS_OUTCOME: Final = frozenset({"submitting", "unknown", "parked"})
+
+
+class DialRefused(RuntimeError):
+    """It cannot be done like this; the message says why, without anything personal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dial:
+    """Leave to dial, now.
+
+    Attributes:
+        task: Of the queue.
+        attempt_id: That is counted.
+        number: To be dialled; for the eyes of whoever dials.
+        name: Whom to ask for; as above. None = it is not known.
+        says: What the colleague says first.
+        until: The outcome is written down by then, or somebody is asked about it.
+    """
+
+    task: CallTask
+    attempt_id: int
+    number: str = field(repr=False)
+    name: str | None = field(repr=False)
+    says: str = field(repr=False)
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotNow:
+    """The gate said no.
+
+    Attributes:
+        task: Of the queue.
+        reasons: Rule ids, and what it lacks.
+        at: From when on it waits again; None = it waits no more.
+    """
+
+    task: CallTask
+    reasons: tuple[str, ...]
+    at: datetime | None
+
+
+def refresh() -> list[CallTask]:
+    """Put in the queue who belongs there, and take out what is over.
+
+    Returns:
+        Call-backs that are missed since the last time: whoever owns them has to be told.
+    """
+    policy = call_policy_in_force()
+    with connection() as tx:
+        at = clock.now(tx)
+        call_queue.give_back_left(tx, at=at, seconds=policy.dial_within.total_seconds())
+        call_queue.enqueue_planned(tx, at=at)
+        call_queue.enqueue_unreached(
+            tx, at=at, window=policy.waits, tries_min=policy.tries_failed_min, within_days=policy.within_days, stages=policy.stages
+        )
+        return call_queue.note_missed(tx, at=at)
+
+
+def take_call(task_id: int | None, *, by: str) -> Dial | NotNow | None:
+    """Ask the gate whether a person may be called now, and if so show her number.
+
+    Args:
+        task_id: Which task; None = the first that is due.
+        by: Who dials.
+
+    Returns:
+        Leave to dial; or that the gate says no; None where nobody is to be called.
+
+    Raises:
+        DialRefused: No such task, somebody else has it, or no name of who dials.
+        ConfigError: Texts or rule packs cannot be read.
+    """
+    name = _who(by)
+    policy = call_policy_in_force()
+    with connection() as tx:
+        at = clock.now(tx)
+        task = call_queue.next_due(tx, at=at) if task_id is None else call_queue.read(tx, task_id)
+        if task is None and task_id is None:
+            return None
+        if task is None or task.state != "waiting":
+            raise DialRefused(f"task {task_id} does not wait: `tideover calls queue` lists what does")
+        locked = lock_borrowers(tx, [task.party_id])
+        assert locked, "a task has a borrower"  # noqa: S101  # a foreign key
+        callee = call_queue.callee(tx, task, at=at)
+        planned = _plan(tx, task, callee, policy, at)
+        if planned == CALLED_TODAY and task.reason in RUNS:
+            # A message was left with a machine, or she was talked to: not again on the same day.
+            tomorrow = day_ends_at(callee.business_date, zones=(callee.zone,))
+            call_queue.postpone(tx, task.id, opens_at=tomorrow)
+            return NotNow(task=task, reasons=(CALLED_TODAY,), at=tomorrow)
+        if isinstance(planned, str):
+            call_queue.close(tx, task.id, state="withdrawn", result=None, at=at)
+            return NotNow(task=task, reasons=(planned,), at=None)
+        run, attempt = planned
+        if not call_queue.take(tx, task.id, attempt=attempt, by=name, at=at):
+            raise DialRefused(f"task {task.id} was taken by somebody else just now")
+    letter, reasons, later = _through_the_gate(run, task.party_id)
+    return _refused(task, reasons, later) if letter is None else _shown(task, letter, policy)
+
+
+def record_outcome(
+    task_id: int,
+    *,
+    by: str,
+    result: str,
+    said: Sequence[str] = (),
+    on: date | None = None,
+    amount_minor: int | None = None,
+    again: CallWindow | None = None,
+) -> str:
+    """Write down what came of a dial: its result, what the person said, and when to call again.
+
+    Writing the same twice changes nothing.
+
+    Args:
+        task_id: That was taken.
+        by: Who dialled.
+        result: One of `RESULTS`.
+        said: What the person said, of `SAID`; only in a conversation.
+        on: Date that she named, local.
+        amount_minor: Amount that she named, in minor units of the debt's currency.
+        again: When she wants to be called again.
+
+    Returns:
+        What the task is now: `done`, or `waiting` for another try.
+
+    Raises:
+        DialRefused: It was not dialled, or what is said does not fit together.
+    """
+    name = _who(by)
+    _fits(result, said, on, amount_minor, again)
+    with connection() as tx:
+        at = clock.now(tx)
+        task = call_queue.read(tx, task_id)
+        standing = None if task is None else call_queue.dialled(tx, task)
+        if task is None or task.state != "taken" or standing is None:
+            raise DialRefused(f"task {task_id} is not being dialled: `tideover calls take` comes first")
+        number = call_queue.number_of(tx, task)
+    state, token = standing
+    if state in AWAITS_OUTCOME:
+        _tell(task, token, number, result, _said(task, result, said, on, amount_minor), name)
+    with connection() as tx:
+        lock_borrowers(tx, [task.party_id])
+        if result == "not_in_service" and number is not None:
+            outbox.retire_contact_points(tx, [number[2]], at=at, source=f"phone_team:{name}")
+        return _close(tx, task, result, again, at)
+
+
+def _plan(tx: Connection, task: CallTask, callee: Callee, policy: CallPolicy, at: datetime) -> tuple[int, tuple[date, int]] | str:
+    """The planned attempt of a task: (run, attempt); or a word for why there can be none."""
+    if task.reason not in RUNS:
+        still = None if task.attempt_id is None else call_queue.planned_attempt(tx, task)
+        return CALLED_TODAY if still is None else still
+    stage, day = RUNS[task.reason], callee.business_date
+    message = policy.says[task.reason]
+    locale = texts_in_force(tx, message_texts()).as_of(at).locale_for(callee.locale, message, CALL, callee.creditor_role)
+    if callee.contact_point_id is None or locale is None:
+        return NO_NUMBER if callee.contact_point_id is None else NO_TEXT
+    known_at = outbox.wall_clock(tx)
+    run = campaigns.open_run(
+        tx,
+        stage=stage,
+        business_date=day,
+        scope=f"task-{task.id}",
+        preview=False,
+        borrowers_max=None,
+        policies=service_policies(message, law_in_force(tx).bodies),
+        at=at,
+    )
+    campaigns.cut_whole(tx, run, [task.party_id])
+    row = {
+        "party_id": task.party_id,
+        "action": "contact",
+        "channel": CALL,
+        "contact_point_id": callee.contact_point_id,
+        "purpose": PURPOSES[task.reason],
+        "message": message,
+        "locale": locale,
+        "offer": None,
+        "send_after": at,
+        "expires_at": at + FRESH,
+        "step": 1,
+        "score": 0,
+        "probability": 1.0,
+        "propensities": None,
+        "reasons": [],
+    }
+    write_decisions(tx, run, 1, pl.DataFrame([row], schema=DECISIONS, orient="row"), at=at, facts_known_at=known_at)
+    campaigns.close_run(tx, run, at=at)
+    found = call_queue.planned_of_day(tx, task.party_id, stage=stage, business_date=day)
+    if found is None and call_queue.plan_another_try(tx, task.party_id, stage=stage, business_date=day, after=at, until=at + FRESH):
+        found = call_queue.planned_of_day(tx, task.party_id, stage=stage, business_date=day)
+    return CALLED_TODAY if found is None else (found[0], (day, found[1]))
+
+
+def _through_the_gate(run_id: int, party_id: int) -> tuple[Letter | None, tuple[str, ...], datetime | None]:
+    """The marked letter of one person's planned call; or the reasons why there is none, and from when on there may be."""
+    with connection() as tx:
+        run, law, texts = campaigns.read_run(tx, run_id), law_in_force(tx), texts_in_force(tx, message_texts())
+    treatment = strategy(STRATEGY, run.stage) if run.stage in STAGES else None
+    door = Door(run=run, parties=(party_id, party_id), book=Rulebook(law.packs), texts=texts, treatment=treatment)
+    chunk = take_chunk(door, at_most={CALL: 1}, after={CALL: -1})
+    if not chunk.letters:
+        with connection() as tx:
+            reasons, later = call_queue.held_back(tx, run_id, party_id)
+        return None, reasons, later if chunk.actions[LATER] else None
+    (letter,) = chunk.letters
+    mark = write_marks([letter]).get(letter.attempt_id)
+    if not isinstance(mark, datetime):
+        # Something was learned since it was judged: nobody dials, and it is judged again.
+        error = TryLater(code=LEARNED_SINCE, retry_after_seconds=REST_SECONDS_MAX, attempt_id=letter.attempt_id)
+        write_results([Result(letter=letter, provider=PROVIDER, outcome=error)], campaign_run_id=run_id)
+        return None, (LEARNED_SINCE,), letter.at
+    return letter, (), None
+
+
+def _refused(task: CallTask, reasons: tuple[str, ...], later: datetime | None) -> NotNow:
+    with connection() as tx:
+        if later is None:
+            call_queue.close(tx, task.id, state="withdrawn", result=None, at=clock.now(tx))
+        else:
+            call_queue.give_back(tx, task.id, opens_at=later)
+    return NotNow(task=task, reasons=reasons, at=later)
+
+
+def _shown(task: CallTask, letter: Letter, policy: CallPolicy) -> Dial:
+    with connection() as tx:
+        call_queue.give_time(tx, (letter.business_date, letter.attempt_id), seconds=policy.dial_within.total_seconds())
+        name = call_words.names(tx, [letter.party_id]).get(letter.party_id)
+        until = clock.now(tx) + policy.dial_within
+    message = letter.message
+    return Dial(task=task, attempt_id=letter.attempt_id, number=message.to, name=name, says=message.body, until=until)
+
+
+def _said(task: CallTask, result: str, said: Sequence[str], on: date | None, amount_minor: int | None) -> list[Pressed]:
+    told = ["wrong_person"] if result == "wrong_number" else list(said)
+    return [
+        Pressed(
+            intent=intent,
+            scope=("voice", "call") if intent == "stop" else (),
+            on=on if intent == "promise" else None,
+            amount_minor=amount_minor if intent == "promise" else None,
+            party_id=task.party_id,
+        )
+        for intent in told
+    ]
+
+
+def _tell(task: CallTask, token: UUID, number: tuple[bytes, str, int] | None, result: str, said: Sequence[Pressed], by: str) -> None:
+    """Hand a colleague's words to the inbox, as a provider's and a borrower's are."""
+    call = f"call-{task.attempt_id}"
+    told = [_inbox_row(call, "status", result, token, {"by": by})]
+    if number is not None:
+        sender = f"{CALL}:{vault.decrypt(number[0], number[1])}"
+        told += [
+            _inbox_row(f"{call}/{one.intent}", "inbound", "received", token, {"by": by, "From": sender, PRESSED: one.field}) for one in said
+        ]
+    vocabulary = Vocabulary(
+        state_of=codes.state_of,
+        meaning_of=codes.meaning_of_callback,
+        intent_of=codes.intent_of,
+        replies=reply_policy_in_force(),
+        result_of=codes.result_of,
+    )
+    inbox.receive(told, vocabulary)
+
+
+def _inbox_row(provider_id: str, kind: str, status: str, token: UUID, fields: dict[str, Any]) -> Said:
+    return Said(provider=PROVIDER, provider_id=provider_id, kind=kind, status=status, token=token, error_code=None, fields=fields)
+
+
+def _close(tx: Connection, task: CallTask, result: str, again: CallWindow | None, at: datetime) -> str:
+    """End a task, or let it wait for another try."""
+    policy = call_policy_in_force()
+    if again is not None:
+        call_queue.close(tx, task.id, state="done", result=result, at=at)
+        call_queue.enqueue_callback(tx, party_id=task.party_id, because="call: call_me", window=again, at=at, owner=task.owner)
+        return "waiting"
+    if result in NOBODY_THERE and task.tries < policy.tries_max:
+        window = CallWindow(at + policy.rest, at + max(policy.again_within, policy.rest + timedelta(hours=1)))
+        return "waiting" if call_queue.try_again(tx, task, result=result, window=window, at=at) else "done"
+    call_queue.close(tx, task.id, state="done", result=result, at=at)
+    if result == "conversation":
+        call_queue.handled(tx, task.party_id, at=at)
+    return "done"
+
+
+def _fits(result: str, said: Sequence[str], on: date | None, amount_minor: int | None, again: CallWindow | None) -> None:
+    """Refuse what does not fit together.
+
+    Raises:
+        DialRefused: It does not.
+    """
+    if result not in RESULTS:
+        raise DialRefused(f"no result {result!r}; there are {', '.join(RESULTS)}")
+    if unknown := sorted(set(said) - set(SAID)):
+        raise DialRefused(f"nothing that a person says is {unknown[0]!r}; there are {', '.join(SAID)}")
+    if result != "conversation" and (said or again is not None):
+        raise DialRefused("only in a conversation does the person herself say something")
+    if ("promise" in said) != (on is not None) or (amount_minor is not None and "promise" not in said):
+        raise DialRefused("a promise names its day (--on), and may name an amount; nothing else does")
+    if amount_minor is not None and amount_minor <= 0:
+        raise DialRefused("an amount is above zero, in minor units")
+    if again is not None and again.closes_at <= again.opens_at:
+        raise DialRefused("a window ends after it begins")
+
+
+def _who(by: str) -> str:
+    name = " ".join(by.split())
+    if not name or looks_personal(name):
+        raise DialRefused("say who dials (--by): a colleague's name, no number and no address")
+    return name

@@ -1,0 +1,23 @@
+"""Addresses as providers (or tasks/returned.py) write them: the channel before the number or id.
+
+In:   an address such as `whatsapp:+15005550006`.
+Out:  the channel's name and the bare address. A plain number is a text message's.
+Pure: yes.
+Source: PROVIDERS.md E.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# The last four only the portal writes: for what came through a lender's own gateway, for a key that was pressed in a call, and for
+# what was said to a colleague.
+PREFIXES: Final = ("whatsapp", "rcs", "messenger", "email", "push", "in_app", "voice", "call")
+# Written without a prefix.
+PLAIN: Final = "sms"
+
+
+def split(address: str) -> tuple[str, str]:
+    """The channel that an address belongs to, and the bare number or id."""
+    prefix, separator, bare = address.partition(":")
+    return (prefix, bare) if separator and prefix in PREFIXES else (PLAIN, address)

@@ -1,0 +1,198 @@
+"""Four eyes: one person asks, another one approves or rejects; every step is a row of its own, and none is changed.
+
+What is approved is a text, named by its hash: one more blank in a rule pack is another pack.
+
+In:   a connection inside a transaction; what is to be approved, who, when.
+Out:  rows of `approval`; which versions are approved at an instant.
+Pure: no.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from sqlalchemy import Connection, text
+
+RULE_PACK: Final = "rule pack"
+MESSAGE: Final = "message"
+
+Verdict = Literal["asked", "approved", "rejected"]
+
+
+class ApprovalRefused(RuntimeError):
+    """It was not written down; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """One step.
+
+    Attributes:
+        subject_hash: What it is about.
+        asked_by: Who asked.
+        approved_by: Who approved or rejected; None where it was only asked for.
+        verdict: What came of it.
+        reason: In their words.
+        at: Business instant.
+        until: An approval ends there; None = it does not end by itself.
+    """
+
+    subject_hash: str
+    asked_by: str
+    approved_by: str | None
+    verdict: Verdict
+    reason: str | None
+    at: datetime
+    until: datetime | None
+
+
+def ask_or_approve(
+    connection: Connection,
+    subject_hash: str,
+    *,
+    by: str,
+    at: datetime,
+    reject: bool = False,
+    reason: str | None = None,
+    until: datetime | None = None,
+    kind: str = RULE_PACK,
+) -> Approval:
+    """The first person asks for approval; the same call by another one gives it.
+
+    Args:
+        connection: Inside a transaction; the version is locked until its end.
+        subject_hash: Of a text in `policy_version`.
+        by: Who.
+        at: Business instant.
+        reject: Refuse what was asked for, or take back what was approved (which either of the two may do alone).
+        reason: In their words.
+        until: Where an approval ends; the earlier one where both give it.
+        kind: Of what is approved.
+
+    Returns:
+        The step that was written down.
+
+    Raises:
+        ApprovalRefused: The same person twice; nothing to reject; an end that has passed; no name.
+    """
+    who = " ".join(by.split())
+    if not who:
+        raise ApprovalRefused("say who: --by NAME")
+    if until is not None and until <= at:
+        raise ApprovalRefused("an approval that has ended already approves nothing: give a later --until")
+    connection.execute(_LOCK, {"hash": subject_hash})
+    steps = read_steps(connection, subject_hash, kind=kind)
+    waiting = steps[-1] if steps and steps[-1].verdict == "asked" else None
+    standing = next((step for step in reversed(steps) if step.verdict != "asked"), None)
+    approved = standing is not None and standing.verdict == "approved" and (standing.until is None or standing.until > at)
+    if reject and waiting is None:
+        if standing is None or not approved:
+            raise ApprovalRefused("there is nothing to reject: nobody has asked for this version")
+        return _write(connection, kind, _taken_back(standing, subject_hash, who, reason, at))
+    if waiting is None:
+        if standing is not None and approved and standing.until == until:
+            raise ApprovalRefused(f"this version is approved already, by {standing.approved_by} (asked for by {standing.asked_by})")
+        asked = Approval(subject_hash=subject_hash, asked_by=who, approved_by=None, verdict="asked", reason=reason, at=at, until=until)
+        return _write(connection, kind, asked)
+    if same_person(waiting.asked_by, who):
+        raise ApprovalRefused(f"{waiting.asked_by} asked for this version: somebody else approves or rejects it (four eyes)")
+    ends = [end for end in (waiting.until, until) if end is not None]
+    if not reject and ends and min(ends) <= at:
+        raise ApprovalRefused("what was asked for has ended already: let it be rejected with --reject, and ask again")
+    answered = Approval(
+        subject_hash=subject_hash,
+        asked_by=waiting.asked_by,
+        approved_by=who,
+        verdict="rejected" if reject else "approved",
+        reason=reason or (None if reject else waiting.reason),
+        at=at,
+        until=None if reject else min(ends, default=None),
+    )
+    return _write(connection, kind, answered)
+
+
+def _taken_back(standing: Approval, subject_hash: str, who: str, reason: str | None, at: datetime) -> Approval:
+    """Leave may be withdrawn by one person: the other name of the row is one of the two who gave it."""
+    other = standing.approved_by if same_person(standing.asked_by, who) and standing.approved_by else standing.asked_by
+    return Approval(subject_hash=subject_hash, asked_by=other, approved_by=who, verdict="rejected", reason=reason, at=at, until=None)
+
+
+def same_person(name: str, other: str) -> bool:
+    """Whether two names are one person's: however they are spaced or capitalised."""
+    return " ".join(name.split()).casefold() == " ".join(other.split()).casefold()
+
+
+def approved_packs(connection: Connection, at: datetime) -> frozenset[str]:
+    """Versions of rule packs that are approved at an instant: by two people, not rejected since, not ended."""
+    return frozenset(connection.execute(_APPROVED, {"kind": RULE_PACK, "at": at}).scalars())
+
+
+def approved_messages(connection: Connection, at: datetime) -> frozenset[str]:
+    """Versions of texts that are approved at an instant, as above."""
+    return frozenset(connection.execute(_APPROVED, {"kind": MESSAGE, "at": at}).scalars())
+
+
+def last_approved(connection: Connection, name: str, *, but: str) -> str | None:
+    """The version of a rule pack that was approved last, whatever became of it since; None = none was.
+
+    Args:
+        connection: Any.
+        name: Of the policy: the jurisdiction in small letters.
+        but: A version that does not count.
+    """
+    found: str | None = connection.execute(_LAST_APPROVED, {"kind": RULE_PACK, "name": name, "but": but}).scalar()
+    return found
+
+
+def names_of(connection: Connection, versions: Sequence[str]) -> dict[str, str]:
+    """Names of rule packs by version, by name."""
+    return {row.hash: row.name for row in connection.execute(_NAMES, {"hashes": list(versions)})}
+
+
+def read_steps(connection: Connection, subject_hash: str | None = None, *, kind: str = RULE_PACK) -> list[Approval]:
+    """Every step about one version, or about all of a kind, oldest first."""
+    rows = connection.execute(_STEPS, {"hash": subject_hash, "kind": kind}).mappings()
+    return [Approval(**row) for row in rows]
+
+
+def _write(connection: Connection, kind: str, step: Approval) -> Approval:
+    connection.execute(
+        _INSERT,
+        {
+            "kind": kind,
+            "hash": step.subject_hash,
+            "asked_by": step.asked_by,
+            "approved_by": step.approved_by,
+            "verdict": step.verdict,
+            "reason": step.reason,
+            "at": step.at,
+            "until": step.until,
+        },
+    )
+    return step
+
+
+_LOCK = text("SELECT hash FROM policy_version WHERE hash = :hash FOR UPDATE")
+_INSERT = text("""
+    INSERT INTO approval (subject_kind, subject_hash, asked_by, approved_by, verdict, reason, at, until)
+    VALUES (:kind, :hash, :asked_by, :approved_by, :verdict, :reason, :at, :until)
+""")
+_LAST_APPROVED = text("""
+    SELECT a.subject_hash FROM approval a JOIN policy_version v ON v.hash = a.subject_hash
+    WHERE a.subject_kind = :kind AND a.verdict = 'approved' AND v.kind = 'rules' AND v.name = :name AND v.hash <> :but
+    ORDER BY a.id DESC LIMIT 1
+""")
+_NAMES = text("SELECT hash, name FROM policy_version WHERE kind = 'rules' AND hash = ANY(:hashes) ORDER BY name, recorded_at")
+_STEPS = text("""
+    SELECT subject_hash, asked_by, approved_by, verdict, reason, at, until FROM approval
+    WHERE subject_kind = :kind AND (CAST(:hash AS text) IS NULL OR subject_hash = :hash) ORDER BY id
+""")
+_APPROVED = text("""
+    SELECT subject_hash FROM (
+        SELECT DISTINCT ON (subject_hash) subject_hash, verdict, until FROM approval
+        WHERE subject_kind = :kind AND verdict <> 'asked' AND at <= :at ORDER BY subject_hash, id DESC) last
+    WHERE verdict = 'approved' AND (until IS NULL OR until > :at)
+""")

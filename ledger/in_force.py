@@ -1,0 +1,137 @@
+"""What was in force: every policy by which a run decided, read again from the texts that the ledger keeps.
+
+In:   a connection; the hashes that a run named, or some of them replaced; a stage.
+Out:  an `InForce`: the stage's strategy, the law with its calendars and clearances, the texts, the order of ageing.
+Pure: no; reads.
+Source: ARCHITECTURE.md I8: a decision is made again by the same versions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from config.aging import aging_policy
+from config.message_files import texts_of
+from config.policies import Policy
+from config.prices import prices
+from config.rule_files import BesideThen, packs_of
+from config.settings import settings
+from config.strategy_files import strategy_of
+from decisions.aging import AgingPolicy
+from decisions.messages import Texts
+from decisions.packs import Packs
+from decisions.strategy import Strategy
+from ledger.approvals import approved_messages, approved_packs
+from ledger.law import KEPT
+from ledger.policies import jurisdiction_of
+
+SEVERAL: Final = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """The policies by which a stage decides.
+
+    Attributes:
+        treatment: The stage's strategy.
+        packs: In live mode held to what was approved at that instant.
+        texts: Messages, in live mode held to approvals as well; those of which the run named none are not among them.
+        ageing: Schemes of buckets and stages.
+        hashes: `kind/name` → hash of each.
+        not_kept: Of those asked for, which the ledger does not keep: today's stands in for each.
+    """
+
+    treatment: Strategy
+    packs: Packs
+    texts: Texts
+    ageing: AgingPolicy
+    hashes: Mapping[str, str]
+    not_kept: tuple[str, ...]
+
+
+def in_force(connection: Connection, hashes: Mapping[str, str], today: Iterable[Policy], *, stage: str, at: datetime) -> InForce:
+    """Read policies by their hashes.
+
+    Args:
+        connection: Any.
+        hashes: `kind/name` → hash, as a run names them.
+        today: Those in force today: they stand in for what is not kept, or is of a kind of which the run names none.
+        stage: Whose strategy.
+        at: Business instant, for approvals in live mode.
+
+    Raises:
+        ConfigError: A text cannot be read any more, which its form may have outgrown.
+        LookupError: There is no strategy for the stage.
+    """
+    kept = {row.hash: row.body for row in connection.execute(_BODIES, {"hashes": list(hashes.values())})}
+    bodies = {name: kept[version] for name, version in hashes.items() if version in kept}
+    kinds = {_kind(name) for name in hashes}
+    # A run that names its clearances was opened when calendars were kept too: where it names none, there was none.
+    kinds |= {"calendar"} if "clearance" in kinds else set()
+    standing_in = {
+        policy_key(policy): policy
+        for policy in today
+        if policy_key(policy) not in bodies and (policy.kind not in kinds or policy_key(policy) in hashes)
+    }
+    bodies |= {name: policy.body for name, policy in standing_in.items()}
+    used = {name: version for name, version in hashes.items() if version in kept}
+    used |= {name: policy.hash for name, policy in standing_in.items()}
+    named = next((name for name in bodies if _kind(name) == "strategy" and name.endswith(f"/{stage}")), None)
+    if named is None:
+        raise LookupError(f"no strategy for the stage {stage} among these policies")
+    texts = _texts(tuple(_of_kind(bodies, "message").items()))
+    treatment = strategy_of(named.split("/")[1], stage, bodies[named], KEPT)
+    if treatment.weighs_cost and "prices/prices" in bodies:
+        treatment = replace(treatment, prices=prices(KEPT / "prices.yaml", bodies["prices/prices"]))
+    packs = _packs(*(tuple(_of_kind(bodies, kind).items()) for kind in ("rules", "calendar", "clearance")))
+    return InForce(
+        treatment=treatment,
+        packs=packs.in_live_mode(approved_packs(connection, at)) if settings().is_real else packs,
+        texts=texts.in_live_mode(approved_messages(connection, at)) if settings().is_real else texts,
+        ageing=_ageing(next(iter(_of_kind(bodies, "ageing").values()))),
+        hashes=used,
+        not_kept=tuple(sorted(name for name, version in hashes.items() if used.get(name) != version)),
+    )
+
+
+def policy_key(policy: Policy) -> str:
+    """How a run names a policy: kind/name."""
+    return f"{policy.kind}/{policy.name}"
+
+
+def _kind(name: str) -> str:
+    return name.partition("/")[0]
+
+
+def _of_kind(bodies: Mapping[str, str], kind: str) -> dict[str, str]:
+    return {name.removeprefix(f"{kind}/"): body for name, body in sorted(bodies.items()) if _kind(name) == kind}
+
+
+Bodies = tuple[tuple[str, str], ...]
+
+
+# A backfill asks for the same law for every one of its dates; reading it takes a second.
+@lru_cache(maxsize=SEVERAL)
+def _packs(rules: Bodies, calendars: Bodies, clearances: Bodies) -> Packs:
+    beside = BesideThen(calendars=dict(calendars), clearances=dict(clearances).get("clearances"), where=KEPT)
+    return packs_of({jurisdiction_of(name): body for name, body in rules}, KEPT, beside=beside)
+
+
+@lru_cache(maxsize=SEVERAL)
+def _texts(messages: Bodies) -> Texts:
+    return texts_of(dict(messages), KEPT)
+
+
+@lru_cache(maxsize=SEVERAL)
+def _ageing(body: str) -> AgingPolicy:
+    return aging_policy(Path(KEPT / "aging.yaml"), body)
+
+
+_BODIES = text("SELECT hash, body FROM policy_version WHERE hash = ANY(:hashes)")

@@ -1,0 +1,179 @@
+"""`tideover calls`: the phone team's queue on a terminal: who is to be called, leave to dial, what came of it.
+
+In:   the ledger; who dials; afterwards a result and what the person said.
+Out:  lines, or JSON lines: ids, times and reasons. A number and a name are shown to whoever takes the call, and nowhere else.
+Pure: no. Rooms are imported inside commands, so that the others start without them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import typer
+
+REFUSED: Final = 2
+NOBODY: Final = 3
+INSTANTS: Final = ["%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S%z"]
+
+calls = typer.Typer(no_args_is_help=True, help="The phone team: who is to be called, leave to dial, what came of it.")
+
+By = Annotated[str, typer.Option(help="Who dials; a colleague's name.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object in place of words.")]
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What is refused, and a ledger that is away, are said in words."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from config.load import ConfigError
+    from gate.dial import DialRefused
+    from ledger.embedded import EmbeddedDatabaseError
+
+    try:
+        yield
+    except (DialRefused, ConfigError) as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(REFUSED) from None
+    except (SQLAlchemyError, EmbeddedDatabaseError) as error:
+        # What the database says may hold its address; what kind of trouble it is does not.
+        typer.echo(f"the ledger cannot be reached ({type(error).__name__}): call nobody, and try again", err=True)
+        raise typer.Exit(REFUSED) from None
+
+
+@calls.command()
+def queue(*, at_most: Annotated[int, typer.Option(min=1, max=10_000, help="So many.")] = 50, as_json: AsJson = False) -> None:
+    """List who is to be called: first who asked for it, then whom no message reached, then whom a strategy says. Nothing personal."""
+    from gate.dial import refresh
+    from ledger import call_queue, clock
+    from ledger.engine import connection
+
+    with _refusals():
+        refresh()
+        with connection() as tx:
+            at = clock.now(tx)
+            waiting = call_queue.waiting(tx, at=at, at_most=at_most)
+    for task in waiting:
+        row = _row(task, at)
+        typer.echo(json.dumps(row) if as_json else _words(row))
+    if not as_json:
+        typer.echo(f"{len(waiting)} to call" if waiting else "nobody is to be called")
+
+
+@calls.command()
+def take(
+    task: Annotated[
+        int | None, typer.Argument(help="The task's id, as `tideover calls queue` shows it; left out = the first that is due.")
+    ] = None,
+    *,
+    by: By,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the gate whether a person may be called now; if she may, show whom to ask for, at which number, and what to say first."""
+    from gate.dial import NotNow, refresh, take_call
+
+    with _refusals():
+        refresh()
+        taken = take_call(task, by=by)
+    if taken is None:
+        typer.echo(json.dumps({"task": None}) if as_json else "nobody is to be called now")
+        raise typer.Exit(NOBODY)
+    if isinstance(taken, NotNow):
+        later = None if taken.at is None else taken.at.isoformat()
+        told = {"task": taken.task.id, "may_call": False, "reasons": list(taken.reasons), "again_from": later}
+        said = f"task {taken.task.id}: not now ({', '.join(taken.reasons) or 'paused'}); " + (
+            f"again from {later}" if later else "it waits no more"
+        )
+        typer.echo(json.dumps(told) if as_json else said)
+        raise typer.Exit(NOBODY)
+    shown = {
+        "task": taken.task.id,
+        "may_call": True,
+        "reason": taken.task.reason,
+        "number": taken.number,
+        "ask_for": taken.name,
+        "say": taken.says,
+        "outcome_by": taken.until.isoformat(),
+    }
+    if as_json:
+        typer.echo(json.dumps(shown, ensure_ascii=False))
+        return
+    typer.echo(f"task {taken.task.id} ({taken.task.reason}): call {taken.number} now, ask for {taken.name or 'the person'}")
+    typer.echo(taken.says)
+    typer.echo(f"then: tideover calls outcome {taken.task.id} --by … --result … (by {taken.until.isoformat()})")
+
+
+@calls.command()
+def outcome(
+    task: Annotated[int, typer.Argument(help="The task that was taken.")],
+    *,
+    by: By,
+    result: Annotated[
+        str,
+        typer.Option(
+            help="conversation (with the person herself), no_answer, busy, voicemail, limited_content_voicemail, "
+            "dropped (also: somebody else answered), not_in_service, wrong_number."
+        ),
+    ],
+    said: Annotated[
+        list[str] | None, typer.Option(help="What she said: paid, promise, cannot_pay, dispute, stop, call_me, danger. Can be repeated.")
+    ] = None,
+    on: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day that a promise names.")] = None,
+    amount_minor: Annotated[
+        int | None, typer.Option(help="The amount that a promise names, in minor units of the debt's currency.")
+    ] = None,
+    again_from: Annotated[datetime | None, typer.Option(formats=INSTANTS, help="She wants to be called again, from then on.")] = None,
+    again_until: Annotated[datetime | None, typer.Option(formats=INSTANTS, help="And until then.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write down what came of a call: how it ended, what the person said, when to call again."""
+    from gate.dial import DialRefused, record_outcome
+    from ledger.call_queue import CallWindow
+
+    with _refusals():
+        if (again_from is None) != (again_until is None):
+            raise DialRefused("another call has a beginning and an end: --again-from and --again-until")
+        window = None if again_from is None or again_until is None else CallWindow(again_from, again_until)
+        state = record_outcome(
+            task, by=by, result=result, said=said or (), on=None if on is None else on.date(), amount_minor=amount_minor, again=window
+        )
+    told = {"task": task, "state": state, "result": result}
+    typer.echo(json.dumps(told) if as_json else f"task {task}: {result}; " + ("another call waits" if state == "waiting" else "done"))
+
+
+def _row(task: Any, at: datetime) -> dict[str, Any]:
+    """A task without anything personal."""
+    return {
+        "task": task.id,
+        "reason": task.reason,
+        "because": task.because,
+        "borrower": task.party_id,
+        "state": task.state,
+        "due": task.opens_at <= at,
+        "from": task.opens_at.isoformat(),
+        "until": task.closes_at.isoformat(),
+        "missed": task.missed_at is not None,
+        "owner": task.owner,
+        "taken_by": task.taken_by,
+        "tries": task.tries,
+    }
+
+
+def _words(row: dict[str, Any]) -> str:
+    state = (
+        f"being dialled by {row['taken_by']}"
+        if row["state"] == "taken"
+        else "MISSED"
+        if row["missed"]
+        else "due"
+        if row["due"]
+        else "later"
+    )
+    return (
+        f"task {row['task']}  {row['reason']} ({row['because']})  borrower #{row['borrower']}  {state}  "
+        f"{row['from']} to {row['until']}  {row['owner']}  tries {row['tries']}"
+    )

@@ -1,0 +1,88 @@
+"""`tideover person …`: what somebody says by letter or phone, written down at once: a hold, a stop, "not my number".
+
+In:   ids, who says so and why; the ledger.
+Out:  one line on standard output; complaints on standard error.
+Pure: no. Rooms are imported inside commands, so that the others start without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated, Final
+
+import typer
+
+REFUSED: Final = 2
+
+person = typer.Typer(no_args_is_help=True, help='What a person says by letter or phone: leave in peace, stop, "not my number".')
+
+Borrower = Annotated[str, typer.Argument(help="The lender's id of the borrower, or ours as #123.")]
+By = Annotated[str, typer.Option(help="Who says so.")]
+Because = Annotated[str, typer.Option(help="How it is known, such as `letter of 2026-11-20`; no number, no address.")]
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What is refused, and a ledger that is away, are said in words."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from ledger.decisions_log import UnknownBorrowerError
+    from ledger.embedded import EmbeddedDatabaseError
+    from tasks.person import PersonRefused
+
+    try:
+        yield
+    except (PersonRefused, UnknownBorrowerError) as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(REFUSED) from None
+    except (SQLAlchemyError, EmbeddedDatabaseError) as error:
+        # What the database says may hold its address; what kind of trouble it is does not.
+        typer.echo(f"the ledger cannot be reached ({type(error).__name__}): nothing is written; pause, or try again", err=True)
+        raise typer.Exit(REFUSED) from None
+
+
+@person.command()
+def hold(
+    borrower: Borrower,
+    *,
+    kind: Annotated[str, typer.Option(help="Such as mental_health_crisis, bereavement, illness, dispute, complaint, attorney.")],
+    by: By,
+    because: Because,
+    until: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S%z"], help="When it ends by itself; left out = not by itself."),
+    ] = None,
+) -> None:
+    """Leave a person in peace at once; only what the hold itself calls for still reaches them."""
+    from tasks.person import hold_person
+
+    with _refusals():
+        new = hold_person(borrower, kind=kind, by=by, because=because, until=until)
+    typer.echo(f"held ({kind})" if new else f"held already ({kind})")
+
+
+@person.command()
+def stop(borrower: Borrower, *, channel: Annotated[str, typer.Option(help="Such as sms; or all.")], by: By, because: Because) -> None:
+    """Write to a person no more, by one channel or by all."""
+    from tasks.person import stop_person
+
+    with _refusals():
+        stop_person(borrower, channel=channel, by=by, because=because)
+    typer.echo(f"stopped ({channel})")
+
+
+@person.command(name="not-theirs")
+def not_theirs(
+    attempt: Annotated[int, typer.Argument(help="An attempt that went to the number, as `tideover explain` lists it.")],
+    *,
+    by: By,
+    because: Because,
+) -> None:
+    """Say that a number belongs to none of our borrowers: nobody is contacted there any more."""
+    from tasks.person import disown_number
+
+    with _refusals():
+        owners = disown_number(attempt, by=by, because=because)
+    typer.echo(f"blocked for every borrower; {owners} of them had it")

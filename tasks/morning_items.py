@@ -1,0 +1,320 @@
+"""What somebody has to see to this morning, each with the command to do it.
+
+In:   a connection; the business date and instant; the files of config/.
+Out:  `Item` values, in no order.
+Pure: no; reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import IntEnum
+from typing import Final
+
+from sqlalchemy import Connection
+
+from config.clearances import clearances
+from config.load import ConfigError
+from config.message_files import message_texts
+from config.policies import STRATEGY
+from config.settings import settings
+from config.strategy_files import stages_of, strategy
+from decisions.choose import NO_TEXT
+from ledger import audit_results, campaigns, canaries, incidents, overview, run_standings
+from ledger.law import law_in_force
+from ledger.overview import FeedAge
+from tasks.approve_pack import standings
+from tasks.approve_text import text_standings
+from tasks.markdown import counted, local
+from tasks.pause import standing_pauses
+
+# So long before something ends it is said; a text needs a writer and an approval, a clearance needs a provider.
+SOON: Final = timedelta(days=14)
+CLEARANCE_SOON: Final = timedelta(days=30)
+ONE_DAY: Final = timedelta(days=1)
+DANGER: Final = "danger"
+# Of the words for a run of which few go first: those that end only when people decide.
+ASKS_PEOPLE: Final = ("stopped", "untried")
+
+
+class Urgency(IntEnum):
+    """How soon somebody has to act; worst first."""
+
+    NOW = 1
+    BEFORE_TODAYS_RUNS = 2
+    TODAY = 3
+    SOON = 4
+    KNOW = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One thing.
+
+    Attributes:
+        urgency: How soon.
+        what: What is the matter.
+        do: The command, or what to do.
+    """
+
+    urgency: Urgency
+    what: str
+    do: str
+
+
+def find(tx: Connection, *, day: date, at: datetime) -> Iterator[Item]:
+    """Look for everything that needs a person; a file that cannot be read is an item and hides no other one."""
+    yield from _audit(tx, day)
+    yield from _unfinished(tx, day)
+    yield from _asked(tx)
+    yield from _canaries(tx)
+    yield from _feeds(tx, at)
+    yield from _people(tx)
+    yield from _incidents(tx)
+    yield from _fates(tx)
+    yield from _promises(tx, day)
+    yield from _pauses()
+    yield from _untranslated(tx, day)
+    for look in (_law(tx), _texts(day), _packs(at), _clearances(day)):
+        try:
+            yield from look
+        except ConfigError as error:
+            yield Item(urgency=Urgency.NOW, what=f"a file cannot be read, and nobody is contacted by it: {error}", do="mend the file")
+
+
+def _audit(tx: Connection, day: date) -> Iterator[Item]:
+    kept = audit_results.last_kept(tx)
+    if kept is None:
+        yield Item(urgency=Urgency.TODAY, what="nothing was audited yet", do="`tideover audit`")
+        return
+    period = f"{kept.first.isoformat()} to {kept.last.isoformat()}"
+    if kept.violations:
+        found = ", ".join(f"{name} {count}" for name, count in kept.found.items())
+        yield Item(
+            urgency=Urgency.NOW,
+            what=f"the last audit ({period}) found {kept.violations} violations: {found}",
+            do="`tideover pause --because … --by …`, then `tideover audit` and `tideover evidence --attempt …`",
+        )
+    if kept.last < day - ONE_DAY:
+        yield Item(
+            urgency=Urgency.BEFORE_TODAYS_RUNS, what=f"yesterday was not audited; the last audit is of {period}", do="`tideover audit`"
+        )
+    if kept.warnings:
+        yield Item(
+            urgency=Urgency.TODAY,
+            what=f"the last audit ({period}) could not look at all: {'; '.join(kept.warnings)}",
+            do="`tideover audit`",
+        )
+
+
+def _unfinished(tx: Connection, day: date) -> Iterator[Item]:
+    """Runs of the last date that were never closed; what they had planned has expired or still waits."""
+    last = overview.last_run_date(tx, before=day)
+    for run_id in [] if last is None else campaigns.runs_of(tx, last):
+        run = campaigns.read_run(tx, run_id)
+        left = campaigns.unfinished(tx, run_id)
+        if run.state == "open" and run.may_send:
+            name = run.stage.replace("_", "-")
+            part = "" if run.scope == campaigns.ALL else f" --param country={run.scope}"
+            said = ", ".join(f"{count} {what}" for what, count in left.items()) or "it did not come to its end"
+            yield Item(
+                urgency=Urgency.BEFORE_TODAYS_RUNS,
+                what=f"{run.stage} of {run.business_date.isoformat()} is unfinished: {said}",
+                do=f"`prefect deployment run {name}/daily --param as_of={run.business_date.isoformat()}{part}`",
+            )
+
+
+def _asked(tx: Connection) -> Iterator[Item]:
+    for one in run_standings.waiting(tx):
+        yield Item(
+            urgency=Urgency.BEFORE_TODAYS_RUNS,
+            what=f"waits until people say yes: {one}",
+            do=f"`tideover approve run {one.campaign_run_id}`, or its form in the Prefect UI",
+        )
+
+
+def _canaries(tx: Connection) -> Iterator[Item]:
+    for one in canaries.stands(tx):
+        decides = one.canary in ASKS_PEOPLE
+        yield Item(
+            urgency=Urgency.BEFORE_TODAYS_RUNS if decides else Urgency.KNOW,
+            what=f"few went first: {one}",
+            do=f"`tideover canary decide {one.campaign_run_id} --go-on|--reject --because …`" if decides else "`tideover canary list`",
+        )
+
+
+def _feeds(tx: Connection, at: datetime) -> Iterator[Item]:
+    for feed in overview.feeds(tx, at=at):
+        name = f"feed {feed.kind} of {feed.creditor}, which reaches to {local(feed.covers_until)}"
+        if feed.is_late:
+            yield Item(
+                urgency=Urgency.BEFORE_TODAYS_RUNS,
+                what=f"late: {name}. Nobody is contacted on its word",
+                do="`tideover import --mapping … FILE`",
+            )
+        elif _late_within(feed, ONE_DAY):
+            yield Item(urgency=Urgency.TODAY, what=f"will be late before tomorrow: {name}", do="`tideover import --mapping … FILE`")
+
+
+def _late_within(feed: FeedAge, span: timedelta) -> bool:
+    return feed.age_seconds + span.total_seconds() > feed.age_seconds_max
+
+
+def _people(tx: Connection) -> Iterator[Item]:
+    for one in overview.waiting_for_a_person(tx):
+        urgency = Urgency.NOW if one.intent == DANGER else Urgency.TODAY
+        yield Item(
+            urgency=urgency,
+            what=f"{counted(one.people, 'person waits', 'people wait')} for somebody: {one.intent}, the oldest since {local(one.since)}",
+            do=f"`tideover waiting --intent {one.intent}`",
+        )
+
+
+def _incidents(tx: Connection) -> Iterator[Item]:
+    for one in incidents.read_all(tx, closed_too=False):
+        yield Item(
+            urgency=Urgency.TODAY,
+            what=f"incident {one.id} ({one.kind.replace('_', ' ')}) is open, {local(one.opened_at)}",
+            do=f"`tideover incident show {one.id}`, then `correct` or `close`",
+        )
+
+
+def _fates(tx: Connection) -> Iterator[Item]:
+    fates = overview.fates(tx)
+    if fates["parked"]:
+        yield Item(
+            urgency=Urgency.TODAY,
+            what=f"{counted(fates['parked'], 'attempt is', 'attempts are')} parked: nobody could find out whether it was sent",
+            do="`tideover parked`, then `tideover parked settle ATTEMPT --sent|--not-sent --by … --because …`",
+        )
+    if fates["unknown"]:
+        yield Item(
+            urgency=Urgency.KNOW,
+            what=f"the fate of {counted(fates['unknown'], 'attempt', 'attempts')} is unknown; reconcile asks every five minutes",
+            do="look at `reconcile/settle-unknown` if this does not go down",
+        )
+
+
+def _promises(tx: Connection, day: date) -> Iterator[Item]:
+    past = overview.promises_past(tx, on=day)
+    if past:
+        yield Item(
+            urgency=Urgency.KNOW,
+            what=f"{counted(past, 'promise', 'promises')} whose day has passed: not judged yet (settling, or the feed is late)",
+            do="`promises/daily` judges them; a late feed needs `tideover import`",
+        )
+
+
+def _pauses() -> Iterator[Item]:
+    for one in standing_pauses():
+        by = one.pause.by if one.pause else None
+        ours = by == "tideover"
+        yield Item(
+            urgency=Urgency.BEFORE_TODAYS_RUNS if ours else Urgency.KNOW,
+            what=str(one),
+            do=f"`tideover resume {one.pause.id if one.pause else ''} --by …`" + (", when what it names is mended" if ours else ""),
+        )
+
+
+def _untranslated(tx: Connection, day: date) -> Iterator[Item]:
+    last = overview.last_run_date(tx, before=day + ONE_DAY)
+    people = 0 if last is None else overview.left_in_peace_for(tx, NO_TEXT, on=last)
+    if last is not None and people:
+        yield Item(
+            urgency=Urgency.TODAY,
+            what=f"{counted(people, 'person was', 'people were')} left in peace on {last.isoformat()} without a text in their language",
+            do="write it in config/messages/, and have it approved",
+        )
+
+
+def _law(tx: Connection) -> Iterator[Item]:
+    fault = law_in_force(tx).fault
+    if fault is not None:
+        yield Item(urgency=Urgency.NOW, what=fault, do="mend the file, then `tideover rules list`")
+
+
+def _texts(day: date) -> Iterator[Item]:
+    used = {step.message for stage in stages_of(STRATEGY) for step in strategy(STRATEGY, stage).steps}
+    for text in message_texts().by_key.values():
+        name, urgent = f"text {text.message}/{text.locale}", text.message in used
+        file = f"config/messages/{text.message}/{text.locale}.yaml"
+        if not text.approved:
+            yield Item(
+                urgency=Urgency.BEFORE_TODAYS_RUNS if urgent else Urgency.SOON,
+                what=f"{name} is not approved: nobody receives it{'' if urgent else ' (no strategy uses it)'}",
+                do=f"have it read and approved, then say so in {file}",
+            )
+        elif text.approved_until is not None and text.approved_until <= day + SOON:
+            over = text.approved_until <= day
+            yield Item(
+                urgency=Urgency.BEFORE_TODAYS_RUNS if over and urgent else Urgency.SOON,
+                what=f"the approval of {name} {'ended' if over else 'ends'} on {text.approved_until.isoformat()}",
+                do=f"have it read again, then set `approved_until` in {file}",
+            )
+    yield from _four_eyes_on_texts(used)
+
+
+def _four_eyes_on_texts(used: Collection[str]) -> Iterator[Item]:
+    """Texts that live mode does not use, or not for long; a language whose drafts nobody has read is one item."""
+    found = text_standings()
+    drafts = sorted({one.text.locale for one in found if one.text.approved and one.text.draft})
+    if drafts:
+        yield Item(
+            urgency=Urgency.KNOW,
+            what=f"texts that nobody who reads the language has approved, used in sandbox mode only: {', '.join(drafts)}",
+            do="have somebody read them (`tideover message preview MESSAGE`), then write `approved: true` into the file",
+        )
+    for one in found:
+        if one.last is not None and one.last.verdict == "asked":
+            yield Item(
+                urgency=Urgency.TODAY,
+                what=f"the text {one.text.message}/{one.text.locale} waits for a second person; {one.last.asked_by} asked",
+                do=f"`tideover message approve {one.text.message}/{one.text.locale} --by …`",
+            )
+    lacking = [one.text for one in found if one.text.message in used and one.text.approved and not one.text.draft and not one.approved]
+    if lacking:
+        yield Item(
+            urgency=Urgency.BEFORE_TODAYS_RUNS if settings().is_real else Urgency.KNOW,
+            what=f"{len(lacking)} texts that a strategy uses are not approved as they stand, so live mode sends none of them",
+            do="`tideover message list`, `tideover message approve early_reminder/en --by …`, by two people",
+        )
+
+
+def _packs(at: datetime) -> Iterator[Item]:
+    live = settings().is_real
+    without = []
+    for one in standings():
+        if one.status == "other":
+            continue
+        if one.approved and one.last is not None and one.last.until is not None and one.last.until <= at + SOON:
+            yield Item(
+                urgency=Urgency.SOON,
+                what=f"the approval of the rule pack {one.jurisdiction} ends at {local(one.last.until)}",
+                do=f"`tideover approve pack {one.jurisdiction} --by …`, by two people",
+            )
+        elif one.last is not None and one.last.verdict == "asked":
+            yield Item(
+                urgency=Urgency.TODAY,
+                what=f"the rule pack {one.jurisdiction} waits for a second person; {one.last.asked_by} asked",
+                do=f"`tideover approve pack {one.jurisdiction} --by …`",
+            )
+        elif not one.approved:
+            without.append(one.jurisdiction)
+    if without:
+        yield Item(
+            urgency=Urgency.BEFORE_TODAYS_RUNS if live else Urgency.KNOW,
+            what=f"{len(without)} rule packs are not approved, so live mode contacts nobody under them: {', '.join(without)}",
+            do="`tideover approve list`, `tideover approve pack US --by …`",
+        )
+
+
+def _clearances(day: date) -> Iterator[Item]:
+    for one in clearances():
+        if one.mode == ("live" if settings().is_real else "sandbox") and one.until <= day + CLEARANCE_SOON:
+            yield Item(
+                urgency=Urgency.SOON,
+                what=f"the clearance of {one.provider} for {one.channel} in {one.country} ({one.role}) ends on {one.until.isoformat()}",
+                do="ask the provider, then write its answer into config/clearances.yaml",
+            )

@@ -1,0 +1,79 @@
+"""`tideover person`: what comes by letter or phone protects at once, as a reply would."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from gate.lane import run_lane
+from ledger import vault
+from tests.plugins.portfolio import BorrowerIds, Portfolio, noon
+from tests.plugins.sending import Outbox, RecordingChannel
+from tests.plugins.sent import Known
+from tideover import app
+
+NUMBER = "+12125550142"
+SAID = ("--by", "anna", "--because", "letter of 2026-03-10")
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(app, ["person", *words])
+
+
+@pytest.fixture
+def planned(portfolio: Portfolio, outbox: Outbox) -> tuple[int, BorrowerIds]:
+    portfolio.clock(noon("US"))
+    borrower = portfolio.borrower(number=NUMBER)
+    run_id = outbox.run()
+    outbox.plan(run_id, borrower)
+    return run_id, borrower
+
+
+@pytest.mark.parametrize(
+    ("words", "by"),
+    [
+        (("hold", "#1", "--kind", "mental_health_crisis"), "HOUSE-HOLD"),
+        (("hold", "party-1", "--kind", "dispute", "--until", "2026-04-01T00:00+00:00"), "HOUSE-HOLD"),
+        (("stop", "#1", "--channel", "sms"), "HOUSE-OPTOUT"),
+        (("stop", "#1", "--channel", "all"), "HOUSE-OPTOUT"),
+        (("not-theirs", "1"), "HOUSE-OWNERSHIP"),
+    ],
+)
+def test_whatever_is_said_stops_what_is_planned(planned: tuple[int, BorrowerIds], outbox: Outbox, words: tuple[str, ...], by: str) -> None:
+    assert run(*words, *SAID).exit_code == 0
+    assert run(*words, *SAID).exit_code == 0
+    channel = RecordingChannel()
+    run_lane(planned[0], shard=None, channels={"sms": lambda: channel})
+    assert channel.sent == []
+    (attempt,) = outbox.rows("SELECT state, permit FROM attempt")
+    assert (attempt.state, by in attempt.permit["blocked_by"]) == ("withheld", True)
+
+
+def test_it_is_written_once_and_says_who_and_how_it_is_known(planned: tuple[int, BorrowerIds], known: Known, outbox: Outbox) -> None:
+    borrower = planned[1]
+    assert "held (bereavement)" in run("hold", "#1", "--kind", "bereavement", *SAID).stdout
+    assert "held already" in run("hold", "#1", "--kind", "bereavement", *SAID).stdout
+    assert known.holds(borrower) == [("bereavement", None)]
+    assert [row.source for row in outbox.rows("SELECT source FROM hold")] == ["anna: letter of 2026-03-10"]
+    said = run("not-theirs", "1", *SAID).stdout
+    assert "1 of them had it" in said
+    assert NUMBER[2:] not in said
+    assert known.ownership(vault.blind_index(NUMBER)) == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("hold", "#1", "--kind", "sad"), "bereavement"),
+        (("hold", "#1", "--kind", "dispute", "--until", "2026-01-01T00:00+00:00"), "would be over"),
+        (("hold", "#99", "--kind", "dispute"), "no borrower"),
+        (("stop", "#1", "--channel", "pigeon"), "all, sms"),
+        (("not-theirs", "99"), "no attempt 99"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(planned: tuple[int, BorrowerIds], words: tuple[str, ...], says: str) -> None:
+    del planned
+    answer = run(*words, *SAID)
+    assert (answer.exit_code, says in answer.stderr, "Traceback" in answer.output) == (2, True, False)
+    personal = run(*words, "--by", "anna", "--because", f"called from {NUMBER}")
+    assert (personal.exit_code, NUMBER in personal.output) == (2, False)
