@@ -6,7 +6,6 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import timedelta
-from time import process_time
 from uuid import UUID, uuid4
 
 import pytest
@@ -397,12 +396,7 @@ def test_each_answer_has_its_effect_at_once_in_every_language(
 ) -> None:
     portfolio.clock(noon("US"))
     borrower = portfolio.borrower(number=NUMBER, locale=locale)
-    # The first text of a language puts its words together; the portal has read many.
-    VOCABULARY.replies.lexicons.of(locale)
-    began = process_time()
     say(reply(body))
-    # Of the processor: how long a busy machine lets it wait is not measured here.
-    assert process_time() - began < 0.5
     assert [kind for kind, _ in known.holds(borrower)] == holds
     assert known.outcomes(borrower) == outcomes
     assert {channel for channel, _ in known.opt_outs(borrower)} == stops
