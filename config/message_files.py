@@ -42,6 +42,8 @@ FIELDS: Final[Mapping[str, tuple[str, str]]] = {
     "letter_title": ("letter", "title"),
     "letter_body": ("letter", "body"),
 }
+# What opens a person's page stands in one kind of text, and in each of it.
+ONE_TIME_CODE: Final = "one_time_code"
 # A written collection text says who writes, what is owed, since when, where to act and how to stop.
 COLLECTION_GAPS: Final = frozenset({"creditor", "amount", "due_on", "link", "stop"})
 WHOLE_BY_THEMSELVES: Final = ("sms", "whatsapp", "messenger", "rcs", "email_body")
@@ -151,6 +153,8 @@ class TextForm(Strict):
             raise ValueError(f"{field}: {error}") from error
         if BREAKDOWN in found and (field not in SHOWS_ACCOUNTS or self.breakdown is None):
             raise ValueError(f"{field}: an account is shown in {' or '.join(SHOWS_ACCOUNTS)}, with the words of `breakdown`")
+        if getattr(self, field) is not None and ("code" in found) != (self.purpose == ONE_TIME_CODE):
+            raise ValueError(f"{field}: {{code}} is what a text of purpose {ONE_TIME_CODE} says, and no other does")
         if self.purpose != "collection" or getattr(self, field) is None:
             return
         if field in WHOLE_BY_THEMSELVES and (missing := sorted(COLLECTION_GAPS - found)):
@@ -227,6 +231,15 @@ def message_body(text: Text, folder: Path = MESSAGES) -> str:
 
 def _body(file: str, words: LocaleForm) -> str:
     return f"{file}# {words.model_dump_json(exclude_defaults=True)}\n"
+
+
+def locale_words(folder: Path = MESSAGES) -> Mapping[str, LocaleForm]:
+    """What all texts of a locale share, by locale.
+
+    Raises:
+        ConfigError: The file is not of that form.
+    """
+    return _locales(folder / LOCALES, text_of(folder / LOCALES))
 
 
 @lru_cache(maxsize=FILES_KEPT_MAX)

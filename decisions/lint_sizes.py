@@ -56,7 +56,7 @@ def filled(words: str, text: Text, longest: Longest, currency: str) -> str:
     """The words as a person may get them at their longest."""
     day = _longest_date(text.writes_like)
     amount = money_text(longest.amounts_minor[currency], currency, text.writes_like)
-    known = {"creditor": longest.creditor, "link": longest.link, "stop": text.stop}
+    known = {"creditor": longest.creditor, "link": longest.link, "stop": text.stop, "code": "000000"}
     return GAP.sub(lambda gap: known.get(gap[0][1:-1]) or (day if gap[0].endswith("_on}") else amount), words)
 
 

@@ -26,7 +26,7 @@ from decisions import money
 from decisions.segments import measure
 from decisions.statements import BREAKDOWN, Statement, breakdown_blocks
 
-GAPS: Final = ("creditor", "amount", "due_on", "link", "stop", "as_of", BREAKDOWN)
+GAPS: Final = ("creditor", "amount", "due_on", "link", "stop", "as_of", "code", BREAKDOWN)
 GAP: Final = re.compile(r"\{([^{}]*)\}")
 SCRIPT_LETTERS: Final = 4
 # What is left with a machine that answers a call: words of their own beside those that are spoken to the person.
@@ -222,6 +222,7 @@ def render(
     link: str | None = None,
     as_of: date | None = None,
     statements: Sequence[Statement] = (),
+    code: str | None = None,
 ) -> Rendered:
     """Fill a text's gaps.
 
@@ -235,6 +236,7 @@ def render(
         link: Where to pay or ask for more time.
         as_of: On which local date the account stands so.
         statements: Of the loans that are spoken of; together they ask for `amount_minor`, or nothing is written.
+        code: With which the person opens her page.
 
     Raises:
         NoTextError: The text has no words for that channel, or is not approved.
@@ -255,6 +257,7 @@ def render(
         "link": link,
         "stop": text.stop,
         "as_of": None if as_of is None else date_text(as_of, text.writes_like),
+        "code": code,
         BREAKDOWN: _account(text, statements, amount_minor),
     }
     return Rendered(
@@ -371,6 +374,11 @@ def known_locale(tag: str) -> Locale:
         return Locale.parse(tag, sep="-")
     except (UnknownLocaleError, ValueError) as error:
         raise NoTextError("*", tag, "unknown locale") from error
+
+
+def closest(tag: str | None, known: Collection[str]) -> str | None:
+    """The locale among some that a reader of a BCP 47 tag reads, as `Texts.locale_for` finds it; None = none of them."""
+    return next((one for one in _ancestors(tag) if one in known), None)
 
 
 @lru_cache(maxsize=1_024)

@@ -25,6 +25,7 @@ SAMPLE_CREDITOR: Final = "Lantern Wallet"
 SAMPLE_WHOLE: Final = 1_234
 SAMPLE_DUE_ON: Final = date(2026, 11, 23)
 SAMPLE_LINK: Final = "https://pay.lantern.example/b/7Kq2mW9xTd4Rz1"
+SAMPLE_CODE: Final = "123456"
 # Channels whose words are cut into segments.
 SEGMENTED: Final = frozenset({"sms"})
 NO_DECIMALS_TIMES: Final = 100
@@ -123,6 +124,7 @@ def shown(text: Text, filling: Filling, *, prices: Sequence[Price], on: date) ->
                 currency=filling.currency,
                 due_on=filling.due_on,
                 link=filling.link,
+                code=SAMPLE_CODE,
             )
             title, body, lacks = said.title, said.body, None
         except (GapError, UnknownCurrencyError) as error:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Final
 
-# The last four only the portal writes: for what came through a lender's own gateway, for a key that was pressed in a call, and for
-# what was said to a colleague.
-PREFIXES: Final = ("whatsapp", "rcs", "messenger", "email", "push", "in_app", "voice", "call")
+# The last five only the portal writes: for what came through a lender's own gateway, for a key that was pressed in a call, for what
+# was said to a colleague, and for what was said on the page to which a letter's link led.
+PREFIXES: Final = ("whatsapp", "rcs", "messenger", "email", "push", "in_app", "voice", "call", "letter")
 # Written without a prefix.
 PLAIN: Final = "sms"
 

@@ -113,7 +113,8 @@ CHECKS: Final = (
         WHERE {_A} AND t.from_state IN ('unknown', 'parked') AND t.to_state IN ('planned', 'submitting')
         """,
     ),
-    # Another try of the same borrower, day and stage left while this one's fate was not known.
+    # Another try of the same borrower, day and stage left while this one's fate was not known. A code that she asks for anew is
+    # another code.
     Check(
         name="another_try_though_the_fate_was_unknown",
         invariant="I2",
@@ -121,6 +122,7 @@ CHECKS: Final = (
         SELECT {_ROW}, 'attempt ' || b.id AS detail FROM attempt a
         JOIN attempt_transition u ON u.business_date = a.business_date AND u.attempt_id = a.id AND u.to_state = 'unknown'
         JOIN attempt b ON b.business_date = a.business_date AND b.party_id = a.party_id AND b.stage = a.stage AND b.id <> a.id
+         AND a.stage <> 'code'
         JOIN attempt_transition s ON s.business_date = b.business_date AND s.attempt_id = b.id AND s.to_state = 'submitting'
         WHERE {_A} AND s.recorded_at > u.recorded_at AND NOT EXISTS (
             SELECT 1 FROM attempt_transition v
@@ -133,7 +135,7 @@ CHECKS: Final = (
         invariant="I2",
         sql=f"""
         SELECT NULL AS provider_id, a.party_id, max(a.id) AS attempt_id, count(*)::text AS detail FROM attempt a
-        WHERE {_A} AND a.state IN {_LIVE} GROUP BY a.business_date, a.party_id, a.stage HAVING count(*) > 1
+        WHERE {_A} AND a.state IN {_LIVE} AND a.stage <> 'code' GROUP BY a.business_date, a.party_id, a.stage HAVING count(*) > 1
         """,
     ),
     Check(

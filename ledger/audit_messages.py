@@ -321,7 +321,7 @@ CHECKS: Final = (
         invariant="I4",
         sql=f"""
         SELECT DISTINCT {_ROW}, o.channel AS detail FROM message m JOIN opt_out o ON o.party_id = m.party_id
-        WHERE m.purpose <> 'confirmation'
+        WHERE m.purpose NOT IN ('confirmation', 'one_time_code')
           AND o.channel IN ('all', m.channel) AND (o.contact_point_id IS NULL OR o.contact_point_id = m.contact_point_id)
           AND (o.until IS NULL OR o.until > m.at) AND o.at <= m.at AND {_known("o")}
         """,

@@ -40,7 +40,7 @@ ANSWERS_NOBODY: Final = "no_party"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pressed:
-    """What somebody said without words of her own: by a key in a call, or to a colleague who took it down.
+    """What somebody said without words to be read: by a key in a call, on her page, or to a colleague who took it down.
 
     Attributes:
         intent: One of decisions/replies.py.
@@ -49,6 +49,7 @@ class Pressed:
         on: Local date that was named.
         amount_minor: Amount that was named, in minor units of the debt's currency.
         party_id: Who surely speaks; None = whoever holds the phone.
+        because: How that is known, in a word of ours.
     """
 
     intent: str
@@ -57,6 +58,7 @@ class Pressed:
     on: date | None = None
     amount_minor: int | None = None
     party_id: int | None = None
+    because: str = PRESSED.lower()
 
     @property
     def field(self) -> str:
@@ -67,7 +69,7 @@ class Pressed:
     def reading(self) -> Reading:
         """As a text with that meaning would be read."""
         return Reading(
-            intent=self.intent, also=self.also, scope=self.scope, because=PRESSED.lower(), on=self.on, amount_minor=self.amount_minor
+            intent=self.intent, also=self.also, scope=self.scope, because=self.because, on=self.on, amount_minor=self.amount_minor
         )
 
 
@@ -293,6 +295,13 @@ def _dispute(tx: Connection, heard: _Heard, person: Row[Any], policy: ReplyPolic
     return True
 
 
+def _complaint(tx: Connection, heard: _Heard, person: Row[Any], policy: ReplyPolicy) -> bool:
+    """Nobody is asked for anything while a person looks at how she was treated."""
+    del policy
+    answers.hold(tx, person.party_id, "complaint", starts_at=heard.message.at, until=None)
+    return True
+
+
 def _callback(tx: Connection, heard: _Heard, person: Row[Any], policy: ReplyPolicy) -> bool:
     """Nothing automatic until the call is made that is owed now: by the phone team, until the days for it are over."""
     at = heard.message.at
@@ -323,6 +332,7 @@ _OWN: Final[Mapping[str, Callable[[Connection, _Heard, Row[Any], ReplyPolicy], b
     "promise": _promise,
     "cannot_pay": _hardship,
     "dispute": _dispute,
+    "complaint": _complaint,
     "call_me": _callback,
     "help": _help,
 }

@@ -63,8 +63,9 @@ LIVE_ATTEMPT_STATES = ("planned", "submitting", "accepted", "sent", "delivered",
 
 STAGES = ("pre_due", "early", "mid", "late", "recovery")
 # Runs that treat nobody's lateness: their messages put right, remind of a promise, or answer, whatever stage a person is in.
+# `code` opens a person's page, each time she asks for one.
 # `callback` and `call` are dialled by a person (gate/dial.py): who asked for it, and whom no message reached.
-SERVICES = ("correction", "promise", "reply", "confirmation", "callback", "call")
+SERVICES = ("correction", "promise", "reply", "confirmation", "callback", "call", "code")
 # Whether people have said yes to a run (ledger/run_approvals.py). A run sends in the first two of them, and in no other.
 SENDING_APPROVALS = ("none", "approved")
 # Whether few go first, and how it stands with them (ledger/canaries.py). A run sends in the first three, in `trying` to the few alone.
@@ -1034,7 +1035,8 @@ class Attempt(SQLModel, table=True):
             "party_id",
             "stage",
             unique=True,
-            postgresql_where=text("state IN (" + ", ".join(f"'{state}'" for state in LIVE_ATTEMPT_STATES) + ")"),
+            # A code that is asked for anew is no second try of the one before it.
+            postgresql_where=text("state IN (" + ", ".join(f"'{state}'" for state in LIVE_ATTEMPT_STATES) + ") AND stage <> 'code'"),
         ),
         _one_of("state", ATTEMPT_STATES, "attempt_state"),
         _one_of("channel", CHANNELS, "attempt_channel"),
@@ -1231,7 +1233,20 @@ class Outcome(SQLModel, table=True):
     __table_args__ = (
         _one_of(
             "intent",
-            ("stop", "start", "paid", "promise", "cannot_pay", "dispute", "wrong_person", "call_me", "help", "danger", "unclear"),
+            (
+                "stop",
+                "start",
+                "paid",
+                "promise",
+                "cannot_pay",
+                "dispute",
+                "wrong_person",
+                "call_me",
+                "help",
+                "danger",
+                "unclear",
+                "complaint",
+            ),
             "outcome_intent",
         ),
         Index("outcome_of_party", "party_id"),
@@ -1323,6 +1338,67 @@ class CallWords(SQLModel, table=True):
     token: UUID
     words_encrypted: bytes
     key_id: str = Field(sa_type=Text)
+    recorded_at: datetime = _recorded()
+
+
+# --- the borrower's page --------------------------------------------------------------------------------------------
+
+
+class PageCode(SQLModel, table=True):
+    """A code that somebody with a link asked for. It is not kept: it follows from its attempt's token and a key (ledger/page_codes.py)."""
+
+    __tablename__: ClassVar[str] = "page_code"
+    __table_args__ = (
+        ForeignKeyConstraint(["business_date", "attempt_id"], ["attempt.business_date", "attempt.id"], name="page_code_attempt"),
+        CheckConstraint("wrong_tries >= 0", name="page_code_tries_not_negative"),
+        Index("page_code_of_party", "party_id", "asked_at"),
+    )
+
+    id: int | None = _identity()
+    party_id: int = _big(foreign_key="party.id")
+    # The attempt whose link was opened.
+    link_attempt_id: int = _big()
+    # The attempt that brings the code.
+    business_date: date
+    attempt_id: int = _big()
+    # Wall clock, as all that ends by itself.
+    asked_at: datetime = _recorded()
+    wrong_tries: int = Field(default=0, nullable=False, sa_column_kwargs={"server_default": text("0")})
+    used_at: datetime | None = _instant(nullable=True)
+
+
+class PageSession(SQLModel, table=True):
+    """A page that is open: for whom, since when, and the hash of what her browser shows. Wall clock."""
+
+    __tablename__: ClassVar[str] = "page_session"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["link_business_date", "link_attempt_id"], ["attempt.business_date", "attempt.id"], name="page_session_attempt"
+        ),
+        Index("page_session_secret", "secret_hash", unique=True),
+        Index("page_session_of_party", "party_id"),
+    )
+
+    id: int | None = _identity()
+    party_id: int = _big(foreign_key="party.id")
+    secret_hash: bytes
+    link_business_date: date
+    link_attempt_id: int = _big()
+    opened_at: datetime = _recorded()
+    seen_at: datetime = _recorded()
+    ended_at: datetime | None = _instant(nullable=True)
+
+
+class PageClosing(SQLModel, table=True):
+    """All links that were sent to a person up to an instant are closed."""
+
+    __tablename__: ClassVar[str] = "page_closing"
+    __table_args__ = (Index("page_closing_of_party", "party_id", "at"),)
+
+    id: int | None = _identity()
+    party_id: int = _big(foreign_key="party.id")
+    # The business instant; links of messages that left until then open nothing any more.
+    at: datetime = _instant()
     recorded_at: datetime = _recorded()
 
 

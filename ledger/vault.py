@@ -10,8 +10,10 @@ Source: NIST SP 800-38D (96-bit random nonce: far below 2^32 messages a key).
 from __future__ import annotations
 
 import base64
+import hmac
 import os
 from functools import lru_cache
+from hashlib import sha256
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -47,6 +49,16 @@ def decrypt(ciphertext: bytes, key_id: str) -> str:
 def blind_index(value: str) -> bytes:
     """Sixteen bytes that are equal exactly for equal values."""
     return blind_index_of(value, _index_key())
+
+
+def keyed(use: str, value: str) -> bytes:
+    """Thirty-two bytes that nobody can tell from chance who has not the index key; each use has its own.
+
+    Args:
+        use: A word of ours. It keeps what is made for one thing from being good for another.
+        value: What it is made of.
+    """
+    return hmac.digest(_index_key(), f"{use}\0{value}".encode(), sha256)
 
 
 @lru_cache(maxsize=1)

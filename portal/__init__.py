@@ -1,1 +1,1 @@
-"""Where people answer: provider webhooks today, pages and desks later (FastAPI)."""
+"""Where people answer: provider webhooks, the borrower's page; desks later (FastAPI)."""

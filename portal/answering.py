@@ -1,4 +1,4 @@
-"""Answering at once: the moment a person's message is heard, what is owed for it is sent, through the gate.
+"""Answering at once: the moment a person's message is heard, or a code is asked for, what is owed is sent, through the gate.
 
 In:   a word that somebody wrote.
 Out:  answers (gate/answers.py). What cannot be sent now is left to `dispatch`, and the log says why.
@@ -11,9 +11,16 @@ import asyncio
 import logging
 
 from channels.registry import ready_openers
+from gate import page_codes
 from gate.answers import answer_now
+from ledger.page_links import Link
 
 _log = logging.getLogger(__name__)
+
+
+def send_code(link: Link) -> page_codes.Asked:
+    """Send a code for the page of a link, now; somebody waits for it."""
+    return page_codes.send_code(link, ready_openers())
 
 
 class Answering:

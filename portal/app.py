@@ -1,4 +1,4 @@
-"""The portal: `uvicorn portal.app:app`. Webhooks today, pages and desks later.
+"""The portal: `uvicorn portal.app:app`. Webhooks and the borrower's page; desks later.
 
 In:   HTTP.
 Out:  HTTP; and, while it runs, every row that was kept in the inbox and not applied is applied (ledger/inbox.py).
@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from config.log_lines import use_json
 from config.settings import settings
 from ledger import inbox
-from portal import unsubscribe, watch, webhooks
+from portal import account, acts, door, unsubscribe, watch, webhooks
 from portal.answering import Answering
 from portal.receiver import Receiver
 
@@ -56,6 +56,6 @@ async def living(portal: FastAPI) -> AsyncIterator[None]:
 
 app = FastAPI(title="tideover portal", docs_url=None, redoc_url=None, openapi_url=None, lifespan=living)
 # First, so that nothing is tried before them.
-app.router.routes[:0] = [*webhooks.routes, *unsubscribe.routes]
+app.router.routes[:0] = [*webhooks.routes, *unsubscribe.routes, *account.routes, *acts.routes, *door.routes]
 
 app.include_router(watch.router)

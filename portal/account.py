@@ -1,0 +1,184 @@
+"""The page that a person opened: what she owes and why, what happens next, every contact made to her and what allowed it.
+
+In:   her session; the ledger.
+Out:  pages, in her language, to the minor unit.
+Pure: no; reads, but for ending sessions and links.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+from starlette.routing import Route
+
+from config.policies import STRATEGY
+from config.portal_files import PageWords, page_policy_in_force
+from config.strategy_files import strategy
+from decisions.strategy import STAGE_ORDER
+from gate.written_again import Explained, explained
+from ledger import clock, page_links, page_reads, page_sessions
+from ledger.engine import connection
+from ledger.page_reads import Debt, Standing
+from ledger.page_sessions import Session
+from portal.pages import BASE, Asked, Handler, check, day, forget, go, guard_of, last_day, local_day, money, page, show, stylesheet
+
+# What she can do, in the order of the page; portal/acts.py does it.
+DOES: Final = ("promise", "more_time", "cannot_pay", "paid", "dispute", "not_mine", "complaint", "call_me", "stop")
+# In force, they mean that a person is looking.
+LOOKED_AT: Final = frozenset({"dispute", "hardship", "complaint", "illness", "bereavement", "mental_health_crisis"})
+
+
+def inside(handler: Callable[[Asked, Session], Awaitable[Response]]) -> Handler:
+    """A page that only whoever opened it sees; everybody else is told that it is closed."""
+
+    async def answer(asked: Asked) -> Response:
+        session = await run_in_threadpool(_session, asked)
+        if session is None:
+            return _closed(asked)
+        if asked.request.method == "POST":
+            check(asked, asked.secret or "")
+        return await handler(asked, session)
+
+    return answer
+
+
+def guard(asked: Asked) -> str:
+    """Token of the forms on this session's pages."""
+    return guard_of(asked.secret or "")
+
+
+async def account(asked: Asked, session: Session) -> Response:
+    """What she owes and why, what happens next, what she can do."""
+    values = await run_in_threadpool(_account, asked.words, session)
+    return show(asked, "account", guard=guard(asked), does=DOES, **values)
+
+
+async def contacts(asked: Asked, session: Session) -> Response:
+    """Every contact made to her."""
+
+    def read() -> dict[str, Any]:
+        with connection(read_only=True) as tx:
+            return {"contacts": page_reads.contacts(tx, session.party_id), "zone": page_reads.zone_of(tx, session.party_id)}
+
+    return show(asked, "contacts", guard=guard(asked), **await run_in_threadpool(read))
+
+
+async def contact(asked: Asked, session: Session) -> Response:
+    """One of them: what was said, and which rules allowed it."""
+    attempt = asked.request.path_params["attempt"]
+
+    def read() -> Explained | None:
+        with connection() as tx:
+            return explained(tx, attempt) if page_reads.is_hers(tx, session.party_id, attempt) else None
+
+    found = await run_in_threadpool(read)
+    return go("contacts") if found is None else show(asked, "contact", guard=guard(asked), contact=found)
+
+
+async def out(asked: Asked, session: Session) -> Response:
+    """She closes her page."""
+
+    def end() -> None:
+        with connection() as tx:
+            page_sessions.end(tx, session.id)
+
+    await run_in_threadpool(end)
+    return _closed(asked)
+
+
+async def close_links(asked: Asked, session: Session) -> Response:
+    """She closes every link that was sent to her until now."""
+
+    def close() -> None:
+        with connection() as tx:
+            page_links.close_all(tx, session.party_id, at=clock.now(tx))
+
+    await run_in_threadpool(close)
+    return _closed(asked, said="links_closed")
+
+
+def _session(asked: Asked) -> Session | None:
+    if not asked.secret:
+        return None
+    with connection() as tx:
+        return page_sessions.find(tx, asked.secret, page_policy_in_force())
+
+
+def _closed(asked: Asked, *, said: str = "closed") -> Response:
+    response = show(asked, "message", heading=asked.words.say("title"), body=asked.words.say(said))
+    forget(response)
+    return response
+
+
+def _account(words: PageWords, session: Session) -> dict[str, Any]:
+    with connection(read_only=True) as tx:
+        at = clock.now(tx)
+        person = page_reads.person(tx, session.party_id)
+        debts = page_reads.debts(tx, session.party_id, on=local_day(at, person.zone))
+        standing = page_reads.standing(tx, session.party_id, at=at)
+    return {
+        "person": person,
+        "debts": debts,
+        "next": list(what_happens(debts, standing, words, person.zone)),
+        "all_ways": _named(_all_ways(), words),
+    }
+
+
+def what_happens(debts: Sequence[Debt], standing: Standing, words: PageWords, zone: str) -> list[str]:
+    """What happens next, in sentences: what was said and is waited for, what falls due, and by which ways we may write.
+
+    The ways are those of the strategies in force for the stages that her loans are in, without those that she stopped.
+    """
+    said = []
+    if any(kind in LOOKED_AT for kind, _ in standing.holds):
+        said.append(words.say("next_person"))
+    ends = [until for _, until in standing.holds if until is not None]
+    if ends and all(until is not None for _, until in standing.holds):
+        said.append(words.say("next_until", date=day(last_day(max(ends), zone), words)))
+    if standing.promised is not None:
+        on, minor, currency = standing.promised
+        if minor is not None and currency is not None:
+            said.append(words.say("next_promise_amount", amount=money(minor, currency, words), date=day(on, words)))
+        else:
+            said.append(words.say("next_promise", date=day(on, words)))
+    for debt in debts:
+        if debt.next_due_on is not None and debt.next_due_minor:
+            amount = money(debt.next_due_minor, debt.currency, words)
+            said.append(words.say("next_due", amount=amount, date=day(debt.next_due_on, words)))
+    if standing.stopped:
+        said.append(words.say("next_stopped", ways=_named(standing.stopped, words)))
+    left = [way for way in _ways(debts) if way not in standing.stopped]
+    if left and "all" not in standing.stopped and not standing.holds:
+        said.append(words.say("next_ways", ways=_named(left, words)))
+    return said
+
+
+def _named(ways: Iterable[str], words: PageWords) -> str:
+    return ", ".join(words.say("stop_all") if way == "all" else words.ways[way] for way in ways)
+
+
+def _ways(debts: Sequence[Debt]) -> list[str]:
+    staged = {debt.stage for debt in debts} & set(STAGE_ORDER)
+    return list(
+        dict.fromkeys(way for stage in STAGE_ORDER if stage in staged for step in strategy(STRATEGY, stage).steps for way in step.channels)
+    )
+
+
+def _all_ways() -> list[str]:
+    """Every way that a strategy in force may take, and the call that a person asks for."""
+    return list(
+        dict.fromkeys([*(way for stage in STAGE_ORDER for step in strategy(STRATEGY, stage).steps for way in step.channels), "call"])
+    )
+
+
+routes: Final = [
+    Route(f"{BASE}/page.css", stylesheet, methods=["GET"]),
+    Route(f"{BASE}/account", page(inside(account)), methods=["GET"]),
+    Route(f"{BASE}/contacts", page(inside(contacts)), methods=["GET"]),
+    Route(f"{BASE}/contacts/{{attempt:int}}", page(inside(contact)), methods=["GET"]),
+    Route(f"{BASE}/out", page(inside(out)), methods=["POST"]),
+    Route(f"{BASE}/close-links", page(inside(close_links)), methods=["POST"]),
+]

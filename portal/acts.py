@@ -1,0 +1,261 @@
+"""What a person does on her page: she says that she will pay, needs time, cannot, has paid, disputes, complains, wants a call or peace.
+
+Each is a plain form, and does exactly what a reply with that meaning does: it goes through the inbox to ledger/replies.py, as if it had
+come from where the message went. Said twice by a double click, it is heard once. What is shown afterwards is read from the ledger.
+
+In:   her session, forms.
+Out:  pages; things said to the inbox.
+Pure: no.
+Source: DOMAIN.md, "What the borrower's answer does"; docs/adr/0042.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+from uuid import uuid4
+
+from babel.numbers import NumberFormatError, parse_decimal
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+from starlette.routing import Route
+
+from config.portal_files import PageWords
+from decisions.messages import known_locale
+from decisions.money import NotAnAmountError, from_minor, to_minor
+from ledger import clock, page_links, page_reads, page_sessions
+from ledger.engine import connection
+from ledger.page_links import Link
+from ledger.page_reads import Heard
+from ledger.page_sessions import Session
+from ledger.replies import Pressed
+from portal.account import DOES, guard, inside
+from portal.door import said
+from portal.pages import BASE, Asked, day, forget, go, last_day, local_day, money, page, show
+from portal.receiver import Receiver
+
+# What she does → what a reply with that meaning is read as.
+MEANS: Final[Mapping[str, str]] = {
+    "promise": "promise",
+    "more_time": "cannot_pay",
+    "cannot_pay": "cannot_pay",
+    "paid": "paid",
+    "dispute": "dispute",
+    "not_mine": "dispute",
+    "complaint": "complaint",
+    "call_me": "call_me",
+    "stop": "stop",
+}
+# Where an amount, and where her own words, may be written.
+NAMES_AMOUNTS: Final = frozenset({"promise", "dispute"})
+TAKES_WORDS: Final = frozenset({"dispute", "not_mine", "complaint"})
+# Beyond it nobody means what she typed.
+AMOUNT_MINOR_MAX: Final = 10**13
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a form needs to know.
+
+    Attributes:
+        today: Where she is.
+        currency: Of all her loans; None where they have several: then no amount is asked for.
+        open_minor: What is due and not paid of them.
+    """
+
+    today: date
+    currency: str | None
+    open_minor: int
+
+
+class UnclearError(ValueError):
+    """A form that is filled in so that nothing can be done.
+
+    Attributes:
+        field: Which one: `day` or `amount`.
+    """
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field)
+        self.field = field
+
+
+async def form(asked: Asked, session: Session) -> Response:
+    """One form."""
+    act = asked.request.path_params["act"]
+    return _form(asked, session, act, await run_in_threadpool(_setting, session)) if act in DOES else go("account")
+
+
+async def do(asked: Asked, session: Session) -> Response:
+    """What she said takes effect."""
+    act = asked.request.path_params["act"]
+    if act not in DOES:
+        return go("account")
+    setting = await run_in_threadpool(_setting, session)
+    try:
+        pressed = meant(act, asked.fields, session, setting, asked.words)
+    except UnclearError as error:
+        return _form(asked, session, act, setting, trouble=error.field)
+    address = await run_in_threadpool(_address, session)
+    if address is None:
+        return go("account")
+    name = _name(asked.fields.get("once", ""))
+    receiver: Receiver = asked.request.app.state.receiver
+    told = said(session.token, address, pressed, name=f"{session.id}/{act}/{name}", words=asked.fields.get("reason", ""))
+    await receiver.receive(told)
+    if pressed.intent == "wrong_person":
+        return await _not_hers(asked, session)
+    return go(f"done/{act}/{name}")
+
+
+async def done(asked: Asked, session: Session) -> Response:
+    """What became of it, as the ledger has it."""
+    act, name = asked.request.path_params["act"], asked.request.path_params["name"]
+
+    def read() -> tuple[Heard | None, str]:
+        with connection(read_only=True) as tx:
+            return page_reads.heard(tx, session.party_id, f"{session.id}/{act}/{name.hex}"), page_reads.zone_of(tx, session.party_id)
+
+    heard, zone = await run_in_threadpool(read)
+    return show(asked, "done", guard=guard(asked), said=became(heard, asked.words, zone))
+
+
+def meant(act: str, fields: Mapping[str, str], session: Session, setting: Setting, words: PageWords) -> Pressed:
+    """What a form says.
+
+    Args:
+        act: One of `MEANS`.
+        fields: As typed.
+        session: Whose.
+        setting: Today, and which money.
+        words: How she writes amounts.
+
+    Raises:
+        UnclearError: A day that is none or is past, an amount that is none.
+    """
+    if act == "not_mine" and fields.get("which") == "other_person":
+        return Pressed(intent="wrong_person", because="page: other person")
+    amount = fields.get("amount", "").strip() if act in NAMES_AMOUNTS and setting.currency is not None else ""
+    return Pressed(
+        intent=MEANS[act],
+        scope=() if act != "stop" else ("all",) if fields.get("which") == "all" else (session.channel,),
+        on=_day_of(fields.get("day", ""), setting.today) if act == "promise" else None,
+        amount_minor=_minor_of(amount, setting.currency, words) if amount and setting.currency is not None else None,
+        party_id=session.party_id,
+        because=f"page: {act.replace('_', ' ')}",
+    )
+
+
+def became(heard: Heard | None, words: PageWords, zone: str) -> list[str]:
+    """What happens now, in sentences."""
+    if heard is None:
+        return [words.say("done_waits")]
+    if heard.intent == "promise" and not heard.gives_peace:
+        return [words.say("done_person")]
+    # Said again it is a thing that a person settles.
+    about = "dispute" if heard.intent == "paid" and heard.needs_person else heard.intent
+    sentences = [words.say(f"about_{about}")]
+    if heard.gives_peace and heard.until is not None and about != "dispute":
+        sentences.append(words.say("next_until", date=day(last_day(heard.until, zone), words)))
+    return sentences
+
+
+def _form(asked: Asked, session: Session, act: str, setting: Setting, *, trouble: str | None = None) -> Response:
+    return show(
+        asked,
+        "act",
+        guard=guard(asked),
+        act=act,
+        about=MEANS[act],
+        once=uuid4().hex,
+        today=setting.today.isoformat(),
+        asks_amount=act in NAMES_AMOUNTS and setting.currency is not None,
+        takes_words=act in TAKES_WORDS,
+        way=session.channel,
+        trouble=trouble,
+        example=_example(setting, asked.words),
+        typed=asked.fields,
+    )
+
+
+def _example(setting: Setting, words: PageWords) -> str:
+    """An amount as she writes it without its sign: what is open, or some other where nothing is."""
+    if setting.currency is None:
+        return ""
+    minor = setting.open_minor or to_minor("100", setting.currency)
+    decimals = max(0, -int(from_minor(minor, setting.currency).as_tuple().exponent))
+    return money(minor, setting.currency, words) if decimals else str(minor)
+
+
+def _setting(session: Session) -> Setting:
+    with connection(read_only=True) as tx:
+        today = local_day(clock.now(tx), page_reads.zone_of(tx, session.party_id))
+        debts = page_reads.debts(tx, session.party_id, on=today)
+    currencies = {debt.currency for debt in debts}
+    return Setting(
+        today=today,
+        currency=currencies.pop() if len(currencies) == 1 else None,
+        open_minor=sum(debt.past_due_minor for debt in debts),
+    )
+
+
+def _day_of(typed: str, today: date) -> date:
+    try:
+        on = date.fromisoformat(typed.strip())
+    except ValueError:
+        raise UnclearError("day") from None
+    if on < today:
+        raise UnclearError("day")
+    return on
+
+
+def _minor_of(typed: str, currency: str, words: PageWords) -> int:
+    """An amount as people of her region write it; of one that could be read in two ways nothing is guessed."""
+    try:
+        amount = parse_decimal(typed, locale=known_locale(words.writes_like), strict=True)
+        minor = to_minor(f"{amount:f}", currency)
+    except (NumberFormatError, NotAnAmountError):
+        raise UnclearError("amount") from None
+    if not 0 < minor <= AMOUNT_MINOR_MAX:
+        raise UnclearError("amount")
+    return minor
+
+
+def _address(session: Session) -> str | None:
+    link = Link(
+        token=session.token,
+        business_date=session.business_date,
+        attempt_id=session.attempt_id,
+        party_id=session.party_id,
+        contact_point_id=session.contact_point_id,
+        channel=session.channel,
+    )
+    with connection() as tx:
+        return page_links.address_of(tx, link)
+
+
+def _name(once: str) -> str:
+    """What the form names itself by; a new name where it has none."""
+    return once if len(once) == len(uuid4().hex) and once.isascii() and once.isalnum() else uuid4().hex
+
+
+async def _not_hers(asked: Asked, session: Session) -> Response:
+    """Whoever is somebody else sees no more of it."""
+
+    def end() -> None:
+        with connection() as tx:
+            page_sessions.end_all(tx, session.party_id)
+
+    await run_in_threadpool(end)
+    response = show(asked, "message", heading=asked.words.say("title"), body=asked.words.say("not_me_done"))
+    forget(response)
+    return response
+
+
+routes: Final = [
+    Route(f"{BASE}/do/{{act:str}}", page(inside(form)), methods=["GET"]),
+    Route(f"{BASE}/do/{{act:str}}", page(inside(do)), methods=["POST"]),
+    Route(f"{BASE}/done/{{act:str}}/{{name:uuid}}", page(inside(done)), methods=["GET"]),
+]

@@ -1,0 +1,157 @@
+"""The door of the borrower's page: what a link shows, a code, "this is not me".
+
+Looking at a link changes nothing and shows nothing of anybody: chat programs look at every link. Whatever is wrong with a link (no such
+one, too old, closed), the page is the same.
+
+In:   GET and POST below /b/TOKEN.
+Out:  pages; a code, sent through the gate; an open page; the answer "not me", which does what a reply with these words does.
+Pure: no.
+Source: docs/adr/0040, 0041.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from starlette import status
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+from starlette.routing import Route
+
+from config.portal_files import page_policy_in_force
+from ledger import clock, page_codes, page_links, page_sessions
+from ledger.engine import connection
+from ledger.inbox import Said
+from ledger.page_links import Link
+from ledger.replies import PRESSED, Pressed
+from portal.answering import send_code
+from portal.pages import BASE, Asked, check, go, guard_of, page, remember, show
+from portal.receiver import Receiver
+
+PROVIDER: Final = "page"
+# What became of asking for a code, or of entering one → what is said.
+ASKED: Final = {"too many": "code_wait", "not now": "code_not_now"}
+ENTERED: Final = {"wrong": "code_wrong", "over": "code_over", "too many": "code_wait"}
+
+
+async def look(asked: Asked) -> Response:
+    """What the link shows to anybody."""
+    link = await run_in_threadpool(_link, asked)
+    return _dead(asked) if link is None else _door(asked, link)
+
+
+async def ask(asked: Asked) -> Response:
+    """Send a code."""
+    link = await run_in_threadpool(_link, asked)
+    if link is None:
+        return _dead(asked)
+    check(asked, str(link.token))
+    became = await run_in_threadpool(send_code, link)
+    if became in ASKED:
+        return _door(asked, link, trouble=ASKED[became])
+    return go(f"{link.token}/code")
+
+
+async def code(asked: Asked) -> Response:
+    """Where a code is entered."""
+    link = await run_in_threadpool(_link, asked)
+    return _dead(asked) if link is None else _code(asked, link)
+
+
+async def enter(asked: Asked) -> Response:
+    """Open the page by a code."""
+    link = await run_in_threadpool(_link, asked)
+    if link is None:
+        return _dead(asked)
+    check(asked, str(link.token))
+    entered, secret = await run_in_threadpool(_enter, link, asked.fields.get("code", ""))
+    if secret is None:
+        return _code(asked, link, trouble=ENTERED[entered])
+    response = go("account")
+    remember(response, secret)
+    return response
+
+
+async def not_me(asked: Asked) -> Response:
+    """Whoever has the message is not whom it is for: nobody is written to there any more, and nothing is told."""
+    link = await run_in_threadpool(_link, asked)
+    if link is None:
+        return _dead(asked)
+    check(asked, str(link.token))
+    address = await run_in_threadpool(_address, link)
+    if address is not None:
+        receiver: Receiver = asked.request.app.state.receiver
+        await receiver.receive(said(link.token, address, Pressed(intent="wrong_person"), name=f"not-me/{link.attempt_id}"))
+    return show(asked, "message", heading=asked.words.say("title"), body=asked.words.say("not_me_done"))
+
+
+async def nothing(asked: Asked) -> Response:
+    """An address that is none."""
+    return _dead(asked)
+
+
+def said(token: UUID, address: str, pressed: Pressed, *, name: str, words: str = "") -> Said:
+    """What was said on a page, as the inbox takes a reply to that message.
+
+    Args:
+        token: Of the message.
+        address: Where it went: the reply comes from there.
+        pressed: What is meant.
+        name: Of this answer; the same one is heard once.
+        words: Her own, which a person reads; kept encrypted, and read by no machine.
+    """
+    return Said(
+        provider=PROVIDER,
+        provider_id=name,
+        kind="inbound",
+        status="received",
+        token=token,
+        error_code=None,
+        fields={"From": address, "Body": words, PRESSED: pressed.field},
+    )
+
+
+def _link(asked: Asked) -> Link | None:
+    with connection() as tx:
+        return page_links.read(tx, asked.request.path_params["token"], page_policy_in_force(), at=clock.now(tx))
+
+
+def _address(link: Link) -> str | None:
+    with connection() as tx:
+        return page_links.address_of(tx, link)
+
+
+def _enter(link: Link, typed: str) -> tuple[str, str | None]:
+    """What became of a code, and the secret of the page that it opened."""
+    with connection() as tx:
+        entered = page_codes.enter(tx, link, typed, page_policy_in_force())
+        if entered != "right":
+            return entered, None
+        return entered, page_sessions.begin(tx, link.party_id, link=(link.business_date, link.attempt_id))
+
+
+def _door(asked: Asked, link: Link, *, trouble: str | None = None) -> Response:
+    return show(asked, "door", path=f"{BASE}/{link.token}", guard=guard_of(str(link.token)), trouble=trouble)
+
+
+def _code(asked: Asked, link: Link, *, trouble: str | None = None) -> Response:
+    minutes = str(int(page_policy_in_force().code_valid.total_seconds() // 60))
+    path, guard = f"{BASE}/{link.token}", guard_of(str(link.token))
+    return show(asked, "code", path=path, guard=guard, trouble=trouble, minutes=minutes)
+
+
+def _dead(asked: Asked) -> Response:
+    heading, body = asked.words.say("dead_title"), asked.words.say("dead")
+    return show(asked, "message", code=status.HTTP_404_NOT_FOUND, heading=heading, body=body)
+
+
+routes: Final = [
+    Route(f"{BASE}/{{token:uuid}}", page(look), methods=["GET"]),
+    Route(f"{BASE}/{{token:uuid}}", page(ask), methods=["POST"]),
+    Route(f"{BASE}/{{token:uuid}}/code", page(code), methods=["GET"]),
+    Route(f"{BASE}/{{token:uuid}}/code", page(enter), methods=["POST"]),
+    Route(f"{BASE}/{{token:uuid}}/not-me", page(not_me), methods=["POST"]),
+    # Whatever else is below it: the same page as for a link that opens nothing.
+    Route(f"{BASE}/{{rest:path}}", page(nothing), methods=["GET", "POST"]),
+]
