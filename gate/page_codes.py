@@ -22,6 +22,7 @@ from sqlalchemy import Connection
 from config.message_files import message_texts
 from config.policies import service_policies
 from config.portal_files import PagePolicy, page_policy_in_force
+from decisions.choose import DECISIONS
 from decisions.service_messages import REACHED, plan_messages
 from gate.lane import ChannelFactory, LaneHalted, run_lane
 from ledger import campaigns, clock, outbox, page_codes, page_reads
@@ -76,7 +77,7 @@ def _plan_first(tx: Connection, link: Link, policy: PagePolicy, *, at: datetime,
     reached = pl.DataFrame([(link.party_id, link.contact_point_id)], schema=REACHED, orient="row")
     texts = texts_in_force(tx, message_texts())
     decided = plan_messages(facts, reached, MESSAGE, texts, law.packs, purpose=ONE_TIME_CODE, at=at, business_date=business_date)
-    due = decided.filter((pl.col("action") == "contact") & (pl.col("send_after") <= at))
+    due = decided.filter((pl.col("action") == "contact") & (pl.col("send_after") <= pl.lit(at, dtype=DECISIONS["send_after"])))
     if due.is_empty():
         return None
     run = campaigns.open_run(
@@ -90,7 +91,7 @@ def _plan_first(tx: Connection, link: Link, policy: PagePolicy, *, at: datetime,
         at=at,
     )
     campaigns.cut_whole(tx, run, [link.party_id])
-    soon = due.with_columns(expires_at=pl.min_horizontal("expires_at", pl.lit(at + policy.code_valid)))
+    soon = due.with_columns(expires_at=pl.min_horizontal("expires_at", pl.lit(at + policy.code_valid, dtype=DECISIONS["expires_at"])))
     write_decisions(tx, run, 1, soon, at=at, facts_known_at=known_at)
     campaigns.close_run(tx, run, at=at)
     return run, page_codes.planned(tx, link.party_id, business_date=business_date)

@@ -95,7 +95,7 @@ async def do(asked: Asked, session: Session) -> Response:
         return go("account")
     setting = await run_in_threadpool(_setting, session)
     try:
-        pressed = meant(act, asked.fields, session, setting, asked.words)
+        pressed = meant(act, asked.fields, session.party_id, session.channel, setting, asked.words)
     except UnclearError as error:
         return _form(asked, session, act, setting, trouble=error.field)
     address = await run_in_threadpool(_address, session)
@@ -122,13 +122,14 @@ async def done(asked: Asked, session: Session) -> Response:
     return show(asked, "done", guard=guard(asked), said=became(heard, asked.words, zone))
 
 
-def meant(act: str, fields: Mapping[str, str], session: Session, setting: Setting, words: PageWords) -> Pressed:
+def meant(act: str, fields: Mapping[str, str], party_id: int, channel: str, setting: Setting, words: PageWords) -> Pressed:
     """What a form says.
 
     Args:
         act: One of `MEANS`.
         fields: As typed.
-        session: Whose.
+        party_id: Whose page it is.
+        channel: By which her message came.
         setting: Today, and which money.
         words: How she writes amounts.
 
@@ -140,10 +141,10 @@ def meant(act: str, fields: Mapping[str, str], session: Session, setting: Settin
     amount = fields.get("amount", "").strip() if act in NAMES_AMOUNTS and setting.currency is not None else ""
     return Pressed(
         intent=MEANS[act],
-        scope=() if act != "stop" else ("all",) if fields.get("which") == "all" else (session.channel,),
+        scope=() if act != "stop" else ("all",) if fields.get("which") == "all" else (channel,),
         on=_day_of(fields.get("day", ""), setting.today) if act == "promise" else None,
         amount_minor=_minor_of(amount, setting.currency, words) if amount and setting.currency is not None else None,
-        party_id=session.party_id,
+        party_id=party_id,
         because=f"page: {act.replace('_', ' ')}",
     )
 

@@ -122,6 +122,7 @@ def example(text: Text, channel: str) -> str:
         link="https://pay.lantern.example/" + "x" * 22,
         as_of=date(2026, 11, 24),
         statements=[STATEMENT],
+        code="123456",
     )
     return f"{filled.title} {filled.body}".strip()
 

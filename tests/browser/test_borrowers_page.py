@@ -1,0 +1,110 @@
+"""A person opens her page on a small phone, in a real browser: link, code, what is open, a promise; in two languages.
+
+On a real ledger, portal and sandbox. Nothing is wider than the smallest phone, and nothing she taps is too small for a thumb.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+from playwright.sync_api import Page, expect
+from sqlalchemy import text
+
+from channels.registry import openers
+from config.settings import settings
+from gate.lane import run_lane
+from ledger.engine import connection
+from tests.plugins.portfolio import Portfolio, noon
+from tests.plugins.sandbox_process import Sandbox
+from tests.plugins.sending import Outbox
+from tests.plugins.sent import Known
+
+PHONE = {"width": 360, "height": 740}
+SMALLEST_WIDTH = 320
+THUMB_MIN = 44
+# Country → its page's words: ask for a code, its field, open, owe, promise, day, tell, noted.
+JOURNEYS = {
+    "US": (
+        "en",
+        "Send me a code",
+        "Code of 6 digits",
+        "Open my page",
+        "What is open, and why",
+        "I will pay on a day I choose",
+        "On which day?",
+        "Tell us",
+        "We leave you in peace until",
+    ),
+    "TW": (
+        "zh-Hant",
+        "傳送驗證碼",
+        "6位數驗證碼",
+        "打開我的頁面",
+        "還有哪些款項，為什麼",
+        "我會在我選的日子繳款",
+        "哪一天？",
+        "告訴我們",
+        "之前我們不打擾您",
+    ),
+}
+
+
+def test_a_person_opens_her_page_and_promises_on_a_small_phone_in_two_languages(
+    portfolio: Portfolio,
+    sandbox: Sandbox,
+    outbox: Outbox,
+    known: Known,
+    serve_portal: Callable[[], AbstractContextManager[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    page: Page,
+    picture: Callable[[str], None],
+) -> None:
+    given = {"TWILIO_BASE_URL": sandbox.url, "TWILIO_ACCOUNT_SID": sandbox.account_sid, "TWILIO_AUTH_TOKEN": sandbox.auth_token}
+    for name, value in given.items():
+        monkeypatch.setenv(f"TIDEOVER_{name}", value)
+    portfolio.clock(noon("US"))
+    sandbox.reset(at=noon("US").isoformat())
+    people = {country: portfolio.borrower(country=country) for country in JOURNEYS}
+    with connection() as tx:
+        tx.execute(text("""UPDATE creditor SET senders = senders || '{"sms/one_time_code": "+15005550007"}'"""))
+    page.set_viewport_size(PHONE)
+    with serve_portal() as url:
+        monkeypatch.setenv("TIDEOVER_PUBLIC_URL", url)
+        settings.cache_clear()
+        run = outbox.run(stage="early")
+        # At noon in New York it is night in Taipei: its reminder was sent before.
+        links = {country: outbox.token(outbox.plan(run, one, locale=JOURNEYS[country][0])) for country, one in people.items()}
+        run_lane(run, shard=None, channels=openers())
+        with connection() as tx:
+            tx.execute(text("UPDATE attempt SET submitted_at = :at, state = 'accepted' WHERE submitted_at IS NULL"), {"at": noon("US")})
+        for country, (language, send, label, enter, owe, promise, day, tell, noted) in JOURNEYS.items():
+            page.context.clear_cookies()
+            page.goto(f"{url}/b/{links[country]}?lang={language}")
+            _fits(page)
+            picture(f"borrower-{language}-link")
+            page.get_by_role("button", name=send).click()
+            page.get_by_label(label).fill(re.findall(r"\d{6}", sandbox.received("sms")[-1]["body"])[0])
+            page.get_by_role("button", name=enter).click()
+            expect(page.get_by_role("heading", level=1)).to_have_text(owe)
+            _fits(page)
+            picture(f"borrower-{language}-open")
+            page.get_by_role("link", name=promise).click()
+            page.get_by_label(day).fill("2026-03-20")
+            picture(f"borrower-{language}-promise")
+            page.get_by_role("button", name=tell).click()
+            expect(page.get_by_text(noted).first).to_be_visible()
+            _fits(page)
+            assert known.outcomes(people[country]) == [("promise", False)]
+            assert [kind for kind, _ in known.holds(people[country])] == ["promise"]
+
+
+def _fits(page: Page) -> None:
+    """Nothing reaches beyond the smallest phone, and what is tapped is large enough."""
+    page.set_viewport_size({**PHONE, "width": SMALLEST_WIDTH})
+    assert page.evaluate("document.documentElement.scrollWidth") <= SMALLEST_WIDTH
+    heights = page.evaluate("[...document.querySelectorAll('button, .button, input:not([type=hidden])')].map(one => one.offsetHeight)")
+    assert min(heights, default=THUMB_MIN) >= THUMB_MIN
+    page.set_viewport_size(PHONE)

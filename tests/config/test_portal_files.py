@@ -1,0 +1,110 @@
+"""What the borrower's page says: whole in every language, in plain words, and no page without its texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
+
+from config.lint_files import word_lists
+from config.load import ConfigError
+from config.portal_files import PAGES, TEXTS, PageWords, page_policy, page_words
+from decisions.lint_rules import LISTED
+from decisions.lint_words import found
+from portal.account import DOES
+from portal.acts import MEANS, Setting, UnclearError, meant
+from portal.door import ASKED, ENTERED
+from portal.pages import TEMPLATES
+from tests.plugins.portfolio import TODAY
+
+WORDS = page_words()
+LISTS = word_lists()
+LOCALES = ("en", "es", "fil", "hi", "id", "ja", "ko", "pt", "sw", "th", "vi", "zh-Hans", "zh-Hant")
+# Ways that others took and imports tell of: they are called what they are.
+OTHERS_WAYS = frozenset({"social_public", "visit"})
+
+
+def test_every_language_is_there_and_four_are_approved() -> None:
+    assert tuple(WORDS) == LOCALES
+    assert set(page_words(drafts=False)) == {"en", "es", "zh-Hans", "zh-Hant"}
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_no_text_threatens_shames_presses_or_speaks_the_trades_words(locale: str) -> None:
+    words, language = WORDS[locale], LISTS.languages[locale]
+    listed = [*(language.lists[rule] for rule in LISTED), *(term.listed for term in (*language.trade, *language.other_region))]
+    read = {**words.texts, **{way: name for way, name in words.ways.items() if way not in OTHERS_WAYS}}
+    assert {name: hits for name, said in read.items() for one in listed if (hits := found(said, one, language.writing))} == {}
+    assert [name for name, said in read.items() if "!" in said or "！" in said] == []
+
+
+def test_every_text_is_used_and_every_text_that_is_used_exists() -> None:
+    """Templates name texts plainly, or by a beginning to which an act or what came of it is added."""
+    named: set[str] = set()
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, autoescape=True)
+    for path in TEMPLATES.glob("*.html"):
+        for call in environment.parse(path.read_text("utf-8")).find_all(nodes.Call):
+            if isinstance(call.node, nodes.Name) and call.node.name == "t":
+                named |= {one.value for one in call.args[0].find_all(nodes.Const)} | (
+                    {call.args[0].value} if isinstance(call.args[0], nodes.Const) else set()
+                )
+    plain = {name for name in named if not name.endswith("_")}
+    assert plain <= TEXTS
+    code = "".join((TEMPLATES.parent / f"{name}.py").read_text("utf-8") for name in ("account", "acts", "door", "pages"))
+    built = {f"do_{act}" for act in DOES} | {f"about_{meaning}" for meaning in MEANS.values()} | {*ASKED.values(), *ENTERED.values()}
+    assert built <= TEXTS
+    assert {name for name in TEXTS - plain - built if f'"{name}"' not in code} == set()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (('  title: "Your page"\n', ""), "missing title"),
+        (("texts:\n", 'texts:\n  hurry: "now"\n'), "unknown hurry"),
+        (("{number}", "{name}"), "has exactly the gaps number"),
+        (("approved: true", "approved: draft"), ""),
+    ],
+)
+def test_a_file_that_is_not_whole_is_refused(tmp_path: Path, change: tuple[str, str], says: str) -> None:
+    (tmp_path / "en.yaml").write_text((PAGES / "en.yaml").read_text("utf-8").replace(*change, 1), "utf-8")
+    if says:
+        with pytest.raises(ConfigError, match=says):
+            page_words(tmp_path)
+    else:
+        with pytest.raises(ConfigError, match="nothing is approved in en"):
+            page_words(tmp_path, drafts=False)
+
+
+def test_the_guards_are_no_looser_than_what_is_written_down() -> None:
+    policy = page_policy()
+    assert (policy.code_valid.total_seconds(), policy.tries_max, policy.idle.total_seconds()) == (600, 5, 1800)
+
+
+@pytest.mark.parametrize(
+    ("locale", "currency", "typed", "minor"),
+    [
+        ("en", "USD", "1,234.50", 123_450),
+        ("en", "USD", "1234.5", 123_450),
+        ("pt", "BRL", "1.234,50", 123_450),
+        ("id", "IDR", "50.000", 5_000_000),
+        ("ja", "JPY", "5000", 5_000),
+        ("en", "USD", "1.234,50", None),
+        ("en", "USD", "12.345", None),
+        ("ja", "JPY", "50.5", None),
+        ("en", "USD", "0", None),
+        ("en", "USD", "-5", None),
+        ("en", "USD", "9" * 30, None),
+    ],
+)
+def test_an_amount_is_read_as_people_of_the_region_write_it_or_asked_for_again(
+    locale: str, currency: str, typed: str, minor: int | None
+) -> None:
+    setting = Setting(today=TODAY, currency=currency, open_minor=0)
+    fields = {"day": TODAY.isoformat(), "amount": typed}
+    words: PageWords = WORDS[locale]
+    if minor is None:
+        with pytest.raises(UnclearError):
+            meant("promise", fields, 1, "sms", setting, words)
+    else:
+        assert meant("promise", fields, 1, "sms", setting, words).amount_minor == minor
