@@ -27,6 +27,8 @@ from portal.pages import BASE, Asked, Handler, check, day, forget, go, guard_of,
 
 # What she can do, in the order of the page; portal/acts.py does it.
 DOES: Final = ("promise", "more_time", "cannot_pay", "paid", "dispute", "not_mine", "complaint", "call_me", "stop")
+# They end by themselves; until then nobody is asked.
+PEACE: Final = frozenset({"promise", "paid_claimed"})
 # In force, they mean that a person is looking.
 LOOKED_AT: Final = frozenset({"dispute", "hardship", "complaint", "illness", "bereavement", "mental_health_crisis"})
 
@@ -135,8 +137,10 @@ def what_happens(debts: Sequence[Debt], standing: Standing, words: PageWords, zo
     said = []
     if any(kind in LOOKED_AT for kind, _ in standing.holds):
         said.append(words.say("next_person"))
-    ends = [until for _, until in standing.holds if until is not None]
-    if ends and all(until is not None for _, until in standing.holds):
+    if any(kind == "callback" for kind, _ in standing.holds):
+        said.append(words.say("about_call_me"))
+    ends = [until for kind, until in standing.holds if kind in PEACE and until is not None]
+    if ends:
         said.append(words.say("next_until", date=day(last_day(max(ends), zone), words)))
     if standing.promised is not None:
         on, minor, currency = standing.promised
@@ -149,7 +153,7 @@ def what_happens(debts: Sequence[Debt], standing: Standing, words: PageWords, zo
             amount = money(debt.next_due_minor, debt.currency, words)
             said.append(words.say("next_due", amount=amount, date=day(debt.next_due_on, words)))
     if standing.stopped:
-        said.append(words.say("next_stopped", ways=_named(standing.stopped, words)))
+        said.append(words.say("next_stopped", ways=_named(_all_ways() if "all" in standing.stopped else standing.stopped, words)))
     left = [way for way in _ways(debts) if way not in standing.stopped]
     if left and "all" not in standing.stopped and not standing.holds:
         said.append(words.say("next_ways", ways=_named(left, words)))
@@ -157,7 +161,7 @@ def what_happens(debts: Sequence[Debt], standing: Standing, words: PageWords, zo
 
 
 def _named(ways: Iterable[str], words: PageWords) -> str:
-    return ", ".join(words.say("stop_all") if way == "all" else words.ways[way] for way in ways)
+    return ", ".join(words.ways[way] for way in ways)
 
 
 def _ways(debts: Sequence[Debt]) -> list[str]:

@@ -11,13 +11,14 @@ Source: DOMAIN.md, "What the borrower's answer does"; docs/adr/0042.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-from babel.numbers import NumberFormatError, parse_decimal
+from babel.numbers import NumberFormatError, format_decimal, parse_decimal
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
@@ -33,7 +34,7 @@ from ledger.page_sessions import Session
 from ledger.replies import Pressed
 from portal.account import DOES, guard, inside
 from portal.door import said
-from portal.pages import BASE, Asked, day, forget, go, last_day, local_day, money, page, show
+from portal.pages import BASE, Asked, day, forget, go, last_day, local_day, page, show
 from portal.receiver import Receiver
 
 # What she does → what a reply with that meaning is read as.
@@ -51,6 +52,8 @@ MEANS: Final[Mapping[str, str]] = {
 # Where an amount, and where her own words, may be written.
 NAMES_AMOUNTS: Final = frozenset({"promise", "dispute"})
 TAKES_WORDS: Final = frozenset({"dispute", "not_mine", "complaint"})
+# After which she is left in peace until a day.
+GIVES_PEACE: Final = frozenset({"promise", "paid"})
 # Beyond it nobody means what she typed.
 AMOUNT_MINOR_MAX: Final = 10**13
 
@@ -157,8 +160,8 @@ def became(heard: Heard | None, words: PageWords, zone: str) -> list[str]:
         return [words.say("done_person")]
     # Said again it is a thing that a person settles.
     about = "dispute" if heard.intent == "paid" and heard.needs_person else heard.intent
-    sentences = [words.say(f"about_{about}")]
-    if heard.gives_peace and heard.until is not None and about != "dispute":
+    sentences = [] if about == "promise" else [words.say(f"about_{about}")]
+    if about in GIVES_PEACE and heard.until is not None:
         sentences.append(words.say("next_until", date=day(last_day(heard.until, zone), words)))
     return sentences
 
@@ -182,12 +185,11 @@ def _form(asked: Asked, session: Session, act: str, setting: Setting, *, trouble
 
 
 def _example(setting: Setting, words: PageWords) -> str:
-    """An amount as she writes it without its sign: what is open, or some other where nothing is."""
+    """An amount as she writes it: what is open, or some other where nothing is."""
     if setting.currency is None:
         return ""
     minor = setting.open_minor or to_minor("100", setting.currency)
-    decimals = max(0, -int(from_minor(minor, setting.currency).as_tuple().exponent))
-    return money(minor, setting.currency, words) if decimals else str(minor)
+    return format_decimal(from_minor(minor, setting.currency), locale=known_locale(words.writes_like), decimal_quantization=False)
 
 
 def _setting(session: Session) -> Setting:
@@ -214,8 +216,9 @@ def _day_of(typed: str, today: date) -> date:
 
 def _minor_of(typed: str, currency: str, words: PageWords) -> int:
     """An amount as people of her region write it; of one that could be read in two ways nothing is guessed."""
+    bare = "".join(sign for sign in typed if unicodedata.category(sign) != "Sc" and not sign.isspace())
     try:
-        amount = parse_decimal(typed, locale=known_locale(words.writes_like), strict=True)
+        amount = parse_decimal(bare, locale=known_locale(words.writes_like), strict=True)
         minor = to_minor(f"{amount:f}", currency)
     except (NumberFormatError, NotAnAmountError):
         raise UnclearError("amount") from None
@@ -239,7 +242,10 @@ def _address(session: Session) -> str | None:
 
 def _name(once: str) -> str:
     """What the form names itself by; a new name where it has none."""
-    return once if len(once) == len(uuid4().hex) and once.isascii() and once.isalnum() else uuid4().hex
+    try:
+        return UUID(once).hex
+    except ValueError:
+        return uuid4().hex
 
 
 async def _not_hers(asked: Asked, session: Session) -> Response:
