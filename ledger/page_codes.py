@@ -41,7 +41,7 @@ def code_of(token: UUID) -> str:
 def may_ask(tx: Connection, party_id: int, policy: PagePolicy) -> bool:
     """Whether a person may be sent another code now; ask under her lock."""
     row = tx.execute(_ASKED, {"party": party_id}).one()
-    return row.an_hour < policy.an_hour_max and row.a_day < policy.a_day_max and row.wrong < policy.wrong_a_day_max
+    return bool(row.an_hour < policy.an_hour_max and row.a_day < policy.a_day_max and row.wrong < policy.wrong_a_day_max)
 
 
 def plan_another(tx: Connection, party_id: int, *, business_date: date, at: datetime, until: datetime) -> tuple[int, int] | None:

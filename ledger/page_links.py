@@ -67,7 +67,7 @@ def close_all(tx: Connection, party_id: int, *, at: datetime) -> None:
 
 
 def _link(row: Row[tuple[object, ...]]) -> Link:
-    return Link(**row._mapping)  # type: ignore[arg-type]  # noqa: SLF001  # SQLAlchemy's public name for a row as a mapping
+    return Link(**row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for a row as a mapping
 
 
 # The number as it was known when the message was let go: the contact point may have another one by now.
