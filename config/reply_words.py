@@ -25,8 +25,9 @@ from config.load import ConfigError, Day, Strict, read
 from decisions.replies import INTENTS, Lexicon, Measures
 from decisions.reply_amounts import AmountWords
 from decisions.reply_dates import DateWords
+from decisions.reply_slips import Slips
 from decisions.reply_text import is_spaced, plain
-from decisions.reply_words import GAP, Phrases, Spoken, exceptions, fold, word_list
+from decisions.reply_words import GAP, Phrases, Spoken, exceptions, fold, respelt, word_list
 
 WORDS: Final = Path(__file__).with_name("reply_words")
 # What every language shares: signs, codes of currencies.
@@ -120,6 +121,7 @@ class WordsForm(Strict):
     question_ends: Words = ()
     surnames: str = ""
     not_that_name: Words = ()
+    spellings: dict[str, Words] = Field(default_factory=dict)
     dates: DatesForm = Field(default_factory=DatesForm)
     numbers: NumbersForm = Field(default_factory=NumbersForm)
     amounts: AmountsForm = Field(default_factory=AmountsForm)
@@ -179,6 +181,16 @@ def _every_phrase(form: WordsForm) -> Iterator[str]:
     yield from (*form.everything, *form.courtesies, *(word for words in form.channels.values() for word in words))
 
 
+def _every_word(written: object) -> Iterator[str]:
+    """Every word of a file, folded, whatever it is for."""
+    if isinstance(written, str):
+        yield from (word for part in re.split("[|~_ ]", written) for word in fold(part).split())
+    elif isinstance(written, Mapping):
+        yield from (word for key, value in written.items() for part in (key, value) for word in _every_word(part))
+    elif isinstance(written, tuple):
+        yield from (word for part in written for word in _every_word(part))
+
+
 def _checked(phrase: str) -> None:
     """See that a phrase can be found.
 
@@ -203,14 +215,18 @@ class _Making:
             name: foreign | frozenset(_expanded(form.only_here)) if name != language else frozenset() for name, form in self._forms.items()
         }
         self._longest = 1
+        self._language = language
+        self._spellings = {fold(spelt): fold(usual) for usual, others in own.spellings.items() for spelt in others}
 
     def lexicon(self) -> Lexicon:
         """All of it."""
         kinds = {kind for form in self._forms.values() for kind in form.danger}
         channels = dict.fromkeys(named for form in self._forms.values() for named in form.channels)
+        intents = {intent: self._phrases(intent, lambda form: form.intents) for intent in INTENTS if intent != "danger"}
+        danger = {kind: self._phrases(kind, lambda form: form.danger) for kind in DANGER_ORDER if kind in kinds}
         return Lexicon(
-            intents={intent: self._phrases(intent, lambda form: form.intents) for intent in INTENTS if intent != "danger"},
-            danger={kind: self._phrases(kind, lambda form: form.danger) for kind in DANGER_ORDER if kind in kinds},
+            intents=intents,
+            danger=danger,
             everything=self._listed(lambda form: form.everything),
             channels=tuple((tuple(named.split("+")), self._channel(named)) for named in channels),
             courtesies=tuple(sorted(self._folded(lambda form: form.courtesies), key=lambda word: (-len(word), word))),
@@ -219,29 +235,62 @@ class _Making:
             not_that_name=_strangers(list(self._forms.values())),
             measures=self._measures(),
             longest=self._longest,
+            spellings=self._spellings,
+            known=frozenset(word for form in self._forms.values() for word in _every_word(form.model_dump())),
+            slips=Slips(self._protecting()),
+            slips_alone=Slips(phrase.replace(" ", "") for phrase in intents["stop"].alone),
         )
+
+    def _protecting(self) -> Iterator[str]:
+        """Words of the person's own language that a stop or a danger is told by."""
+        if (own := self._forms.get(self._language or "")) is not None:
+            for phrases in (own.intents.get("stop", PhrasesForm()), *own.danger.values()):
+                yield from (word for word in _every_word((*phrases.alone, *phrases.within)) if is_spaced(word))
 
     def _channel(self, named: str) -> Phrases:
         return self._listed(lambda form: form.channels.get(named, ()))
 
     def _phrases(self, name: str, part: Callable[[WordsForm], Mapping[str, PhrasesForm]]) -> Phrases:
         forms = {language: part(form).get(name, PhrasesForm()) for language, form in self._forms.items()}
-        alone = frozenset(phrase for language, form in forms.items() for phrase in self._shown(language, form.alone))
-        unless = {phrase for language, form in forms.items() for phrase in self._shown(language, form.unless)}
+        alone = {phrase for language, form in forms.items() for phrase in self._both(language, form.alone)}
+        unless = {phrase for language, form in forms.items() for phrase in self._both(language, form.unless)}
         spoken = tuple(
             Spoken(
-                within=word_list(self._shown(language, form.within)),
-                on_a_date=word_list(self._shown(language, form.on_a_date)),
-                negated_by=frozenset(_expanded(form.negated_by)),
+                within=word_list(self._spelt(language, self._shown(language, form.within))),
+                on_a_date=word_list(self._spelt(language, self._shown(language, form.on_a_date))),
+                negated_by=frozenset(self._spelt(language, _expanded(form.negated_by))),
+                is_own=language == self._language,
             )
             for language, form in forms.items()
             if form.within or form.on_a_date
         )
-        return Phrases(alone=alone, unless=exceptions(unless), spoken=spoken, questions=name not in NO_QUESTIONS)
+        return Phrases(alone=frozenset(alone), unless=exceptions(unless), spoken=spoken, questions=name not in NO_QUESTIONS)
+
+    def _spelt(self, language: str, phrases: Iterable[str]) -> tuple[str, ...]:
+        """A language's phrases; those of the person's own as they are usually spelt, each once."""
+        if language != self._language or not self._spellings:
+            return tuple(phrases)
+        # A phrase with a gap is "a|b~c|d" by now.
+        return tuple(
+            dict.fromkeys(
+                GAP.join("|".join(respelt(words, self._spellings) for words in part.split("|")) for part in phrase.split(GAP))
+                for phrase in phrases
+            )
+        )
+
+    def _both(self, language: str, written: Iterable[str]) -> tuple[str, ...]:
+        """A language's phrases as written and as usually spelt."""
+        shown = self._shown(language, written)
+        return (*shown, *self._spelt(language, shown))
 
     def _listed(self, part: Callable[[WordsForm], Words]) -> Phrases:
-        found = tuple(phrase for language, form in self._forms.items() for phrase in self._shown(language, part(form)))
-        return Phrases(spoken=(Spoken(within=word_list(found)),))
+        return Phrases(
+            spoken=tuple(
+                Spoken(within=word_list(self._spelt(language, self._shown(language, part(form)))), is_own=language == self._language)
+                for language, form in self._forms.items()
+                if part(form)
+            )
+        )
 
     def _folded(self, part: Callable[[WordsForm], Words]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(word for language, form in self._forms.items() for word in self._shown(language, part(form))))

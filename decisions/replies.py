@@ -22,8 +22,9 @@ from typing import Final
 
 from decisions.reply_amounts import AmountWords, find_amounts
 from decisions.reply_dates import DateWords, find_dates
+from decisions.reply_slips import Slips
 from decisions.reply_text import alternatives, is_spaced, plain
-from decisions.reply_words import Phrases, cut, fold, found_in
+from decisions.reply_words import Phrases, cut, fold, found_in, respelt
 
 # The most protective first; the rest of one text takes effect too.
 INTENTS: Final = ("danger", "stop", "dispute", "wrong_person", "cannot_pay", "paid", "promise", "call_me", "help", "start")
@@ -74,6 +75,10 @@ class Lexicon:
         not_that_name: Expressions of somebody else's answer ("I'm not John", "我不是王先生"); None = no language has one.
         measures: How dates and amounts are named.
         longest: Words of the longest phrase.
+        spellings: A word of the person's own language as people spell it → as its phrases do.
+        known: Every word of the lexicon.
+        slips: Words of a stop or a danger in the person's own language that may be mistyped.
+        slips_alone: The same, of whole answers in any language.
     """
 
     intents: Mapping[str, Phrases]
@@ -86,6 +91,10 @@ class Lexicon:
     not_that_name: re.Pattern[str] | None
     measures: Measures
     longest: int
+    spellings: Mapping[str, str]
+    known: frozenset[str]
+    slips: Slips
+    slips_alone: Slips
 
     @cached_property
     def clause_end(self) -> re.Pattern[str]:
@@ -160,7 +169,8 @@ class _Clause:
 
     Attributes:
         words: Folded.
-        bare: The same without courtesies around them.
+        own: The same, spelt as the person's own language usually is.
+        bare: The words without courtesies around them.
         is_question: Ends like one.
         is_whole: The whole text once more: phrases with a gap do not reach over its stops.
         ahead: Its dates, where one without a year or a week lies ahead.
@@ -171,6 +181,7 @@ class _Clause:
     """
 
     words: str
+    own: str = ""
     bare: str = ""
     is_question: bool = False
     is_whole: bool = False
@@ -196,9 +207,16 @@ def read_reply(text: str, lexicon: Lexicon, *, provider_says: str | None = None,
     for danger_kind, phrases in lexicon.danger.items():
         if kind is None and (because := _found(clauses, phrases, lexicon)) is not None:
             kind, found["danger"] = danger_kind, because
+    mended = [replace(clause, own=own, bare=own) for clause in clauses if (own := _mended(clause, lexicon)) != clause.own]
+    for danger_kind, phrases in lexicon.danger.items() if mended else ():
+        if kind is None and (because := _found(mended, phrases, lexicon)) is not None:
+            kind, found["danger"] = danger_kind, because
     for intent, phrases in lexicon.intents.items():
         if (because := _found(clauses, phrases, lexicon)) is not None:
             found[intent] = because
+    if "stop" not in found and mended and (because := _found(mended, lexicon.intents["stop"], lexicon)) is not None:
+        found["stop"] = because
+        clauses = [*clauses, *mended]
     if _is_one_payment(found, lexicon):
         del found["promise"]
     if "wrong_person" not in found and (stranger := _not_that_name(text, clauses, lexicon)) is not None:
@@ -318,6 +336,7 @@ def _clause(piece: str, lexicon: Lexicon, setting: Setting, *, asked: bool) -> _
     words = fold(piece)
     return _Clause(
         words=words,
+        own=respelt(words, lexicon.spellings),
         bare=_without_courtesies(words, lexicon),
         is_question=asked or _ends_as_question(words, lexicon),
         ahead=ahead,
@@ -342,15 +361,25 @@ def _found(clauses: list[_Clause], phrases: Phrases, lexicon: Lexicon) -> tuple[
     for clause in clauses:
         if clause.is_question and not phrases.questions:
             continue
-        for bare in (clause.bare, _without_symbols(clause.bare)):
+        for bare in (clause.bare, _without_symbols(clause.bare), respelt(clause.bare, lexicon.spellings)):
             if bare in phrases.alone:
                 return bare, clause
         text = cut(clause.words, phrases.unless, lexicon.longest)
+        own = text if clause.own == clause.words else cut(clause.own, phrases.unless, lexicon.longest)
         to_come = clause.is_to_come and not clause.is_whole
-        hits = [found_in(text, spoken, is_to_come=to_come, gaps=not clause.is_whole) for spoken in phrases.spoken]
+        hits = [found_in(own if spoken.is_own else text, spoken, is_to_come=to_come, gaps=not clause.is_whole) for spoken in phrases.spoken]
         if (because := max((hit for hit in hits if hit is not None), key=len, default=None)) is not None:
             return because, clause
     return None
+
+
+def _mended(clause: _Clause, lexicon: Lexicon) -> str:
+    """The clause with its mistyped words of a stop or a danger put right; a whole answer as one word."""
+    packed = clause.bare.replace(" ", "")
+    if lexicon.known.isdisjoint({clause.bare, packed}) and (meant := lexicon.slips_alone.meant(packed)) is not None:
+        return meant
+    words = clause.own.split(" ")
+    return " ".join(word if word in lexicon.known else lexicon.slips.meant(word) or word for word in words)
 
 
 def _without_courtesies(words: str, lexicon: Lexicon) -> str:

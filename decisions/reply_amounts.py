@@ -106,7 +106,8 @@ class AmountWords:
     @cached_property
     def others(self) -> re.Pattern[str]:
         """What follows a number that is no amount."""
-        return re.compile(rf" ?(?:{alternatives(self.other_units)}|%|:\d|/\d)")
+        # "1.250,00 dia 10/04": a unit before a date, which is blank by now, belongs to the date.
+        return re.compile(rf" ?(?:{alternatives(self.other_units)}(?! ?·)|%|:\d|/\d)")
 
     @cached_property
     def signs(self) -> re.Pattern[str]:

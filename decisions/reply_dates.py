@@ -102,6 +102,8 @@ class DateWords:
             (rf"(?<!\d)(?P<day>\d{{1,2}}) ?{alternatives(self.month_words)} ?(?P<month>\d{{1,2}})(?!\d){year}", "whole"),
             (r"(?<![\d/.])(?!24/7)(?P<first>\d{1,2})/(?P<second>\d{1,2})(?:/(?P<year>\d{4}|\d{2}))?(?![\d/])", "figures"),
             (rf"(?P<word>{alternatives(self.month_ends)})", "month_end"),
+            # Before a number of units: "thứ 2 tuần sau" is Monday of next week, not two weeks later.
+            (rf"(?P<weekday>{weekday}) ?(?P<after>{week})", "weekday"),
             (rf"(?:{alternatives(self.in_so_many)}) ?{number} ?{unit}", "ahead"),
             (rf"{number} ?{unit} ?(?:{alternatives(self.so_many_after)})", "ahead"),
             (rf"(?:{alternatives(self.in_so_many)}) ?{unit} {number}", "ahead"),
@@ -113,7 +115,7 @@ class DateWords:
             (rf"(?P<word>{alternatives(self.days_either_way)})", "either_way"),
             (rf"(?<![\d.,/])(?P<day>\d{{1,2}}|{_CN}){mark}", "day"),
             (r"(?<![\d.,])(?P<day>\d{1,2})(?:st|nd|rd|th)\b(?: (?P<following>of next month))?", "day"),
-            (rf"(?:{before_a_day})[.:]? ?(?P<day>\d{{1,2}})\b(?![.,:]\d|[%/])(?: (?P<following>{after}))?", "bare_day"),
+            (rf"(?:{before_a_day})[.:-]? ?(?P<day>\d{{1,2}})\b(?![.,:]\d|[%/])(?: (?P<following>{after}))?", "bare_day"),
             (rf"(?:{before_a_day}) ?(?P<ordinal>{alternatives(self.ordinals)})", "ordinal"),
         )
         return tuple((re.compile(expression), name) for expression, name in written)

@@ -24,6 +24,11 @@ _TEN_THOUSANDS: Final = "万萬만"
 _ACCENTS: Final = re.compile("[\u0300-\u036f\u093c\u1ab0-\u1aff\u20d0-\u20ff\ufe00-\ufe0f]")
 # What no decomposition turns into a letter without an accent, and how people misspell a Thai vowel and a Hindi nasal.
 _LETTERS: Final = str.maketrans({"đ": "d", "ı": "i", "ø": "o", "ł": "l", "ँ": "ं"})
+# One character in two shapes, and Katakana as the Hiragana of the same sound: people write ヤメテ for やめて.
+_SHAPES: Final = str.maketrans(
+    dict(zip("閲説爲衆羣綫啓銭恆喫裏佔煙纔", "閱說為眾群線啟錢恒吃裡占烟才", strict=True))
+    | {chr(katakana): chr(katakana - 0x60) for katakana in range(ord("ァ"), ord("ヶ") + 1)}
+)
 _TWO_VOWELS: Final = "เเ"
 # Without accents "right" in Vietnamese would be "stop" (dừng) and "don't" (đừng).
 _ONLY_ACCENTS_TELL: Final = re.compile(r"(?<!\w)đúng(?!\w)")
@@ -38,7 +43,7 @@ def letters(text: str) -> str:
     wide = unicodedata.normalize("NFC", unicodedata.normalize("NFKC", text).casefold())
     wide = _ONLY_ACCENTS_TELL.sub("dzung", wide).translate(_LETTERS).replace(_TWO_VOWELS, "แ")
     bare = _ACCENTS.sub("", unicodedata.normalize("NFKD", wide)).translate(_LETTERS)
-    return unicodedata.normalize("NFC", "".join(map(_mark, bare)))
+    return unicodedata.normalize("NFC", "".join(map(_mark, bare))).translate(_SHAPES)
 
 
 def _mark(mark: str) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -50,6 +50,11 @@ def fold(text: str) -> str:
     spaced = _STRETCHED.sub(r"\1", " ".join(apart.split()))
     joined = _SPELLED_OUT.sub(lambda found: found[0].replace(" ", ""), spaced)
     return _NOT.sub(lambda found: _SHORT.get(found[0], f"{found[1]}nt"), joined)
+
+
+def respelt(words: str, spellings: Mapping[str, str]) -> str:
+    """Folded words, each as its language usually spells it ("sy jgn di tlp" is "saya jangan di telepon")."""
+    return " ".join(spellings.get(word, word) for word in words.split(" ")) if spellings else words
 
 
 def _kept(mark: str) -> str:
@@ -112,11 +117,13 @@ class Spoken:
         within: Count anywhere.
         on_a_date: Count in a clause that names a date which is not over ("Friday I send it").
         negated_by: Words that take a claim back when they stand shortly before it in the same clause.
+        is_own: Whether it is the language that the person was written to in: its words are looked for as they are usually spelt.
     """
 
     within: WordList = WordList()
     on_a_date: WordList = WordList()
     negated_by: frozenset[str] = frozenset()
+    is_own: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
