@@ -19,8 +19,9 @@ from config.reply_words import Lexicons
 from decisions.replies import INTENTS, UNCLEAR, Reading, Setting, read_reply
 
 REPLIES: Final = Path(__file__).parent.parent / "tests" / "cases" / "replies"
-# Replies that were looked at while the words were written; two sets that were measured once before they were.
-SETS: Final = ("seen", "held", "fresh")
+# Replies that were looked at while the words were written; two sets that were measured once before they were; and two halves of
+# one more: words were learnt from the first, nothing is from the second (docs/replies.md).
+SETS: Final = ("seen", "held", "fresh", "learnt", "held_out")
 # What must not be missed, and by how much.
 NOT_MISSED: Final = ("stop", "danger")
 
@@ -44,6 +45,8 @@ class LanguageForm(Strict):
     seen: tuple[ReplyForm, ...]
     held: tuple[ReplyForm, ...]
     fresh: tuple[ReplyForm, ...]
+    learnt: tuple[ReplyForm, ...]
+    held_out: tuple[ReplyForm, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,7 @@ class Reply:
 
     Attributes:
         language: Name of its file.
-        set_name: `seen`, `held` or `fresh`.
+        set_name: One of `SETS`.
         text: As somebody would write it; invented.
         intent, on, amount_minor, also: What it should be read as.
         reading: What it is read as.
@@ -109,6 +112,11 @@ def recall(replies: Sequence[Reply], intent: str) -> float:
     return sum(intent in reply.reading.intents for reply in meant) / len(meant) if meant else 1.0
 
 
+def false_alarms(replies: Sequence[Reply], intent: str) -> int:
+    """How many replies are read as an intent that they are not labelled with."""
+    return sum(intent in reply.reading.intents and intent not in (reply.intent, *reply.also) for reply in replies)
+
+
 def as_page(replies: Sequence[Reply]) -> str:
     """How replies are read, as tables of Markdown: by set, by language, and what is taken for what."""
     return "\n\n".join([_by_set(replies), _by_language(replies), _confusion(replies)]) + "\n"
@@ -118,10 +126,12 @@ def _by_set(replies: Sequence[Reply]) -> str:
     rows = [
         [set_name, str(len(of)), _share([one.reading.intent == one.intent for one in of]), _share([one.is_right for one in of])]
         + [f"{recall(of, intent):.3f}" for intent in NOT_MISSED]
+        + [str(false_alarms(of, intent)) for intent in NOT_MISSED]
         for set_name in SETS
         if (of := [reply for reply in replies if reply.set_name == set_name])
     ]
-    return _table(["set", "replies", "intent right", "all right", *(f"{intent} found" for intent in NOT_MISSED)], rows)
+    columns = [*(f"{intent} found" for intent in NOT_MISSED), *(f"false {intent}s" for intent in NOT_MISSED)]
+    return _table(["set", "replies", "intent right", "all right", *columns], rows)
 
 
 def _by_language(replies: Sequence[Reply]) -> str:

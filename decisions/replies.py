@@ -202,19 +202,15 @@ def read_reply(text: str, lexicon: Lexicon, *, provider_says: str | None = None,
         setting: Local date, language, currency.
     """
     clauses = _clauses(text, lexicon, setting)
-    found: dict[str, tuple[str, _Clause]] = {}
-    kind = None
-    for danger_kind, phrases in lexicon.danger.items():
-        if kind is None and (because := _found(clauses, phrases, lexicon)) is not None:
-            kind, found["danger"] = danger_kind, because
     mended = [replace(clause, own=own, bare=own) for clause in clauses if (own := _mended(clause, lexicon)) != clause.own]
-    for danger_kind, phrases in lexicon.danger.items() if mended else ():
-        if kind is None and (because := _found(mended, phrases, lexicon)) is not None:
-            kind, found["danger"] = danger_kind, because
+    found: dict[str, tuple[str, _Clause]] = {}
+    kind, because = _danger(clauses, mended, lexicon)
+    if because is not None:
+        found["danger"] = because
     for intent, phrases in lexicon.intents.items():
         if (because := _found(clauses, phrases, lexicon)) is not None:
             found[intent] = because
-    if "stop" not in found and mended and (because := _found(mended, lexicon.intents["stop"], lexicon)) is not None:
+    if "stop" not in found and (because := _found(mended, lexicon.intents["stop"], lexicon)) is not None:
         found["stop"] = because
         clauses = [*clauses, *mended]
     if _is_one_payment(found, lexicon):
@@ -239,6 +235,15 @@ def read_reply(text: str, lexicon: Lexicon, *, provider_says: str | None = None,
         on=on,
         amount_minor=amount_minor,
     )
+
+
+def _danger(clauses: list[_Clause], mended: list[_Clause], lexicon: Lexicon) -> tuple[str | None, tuple[str, _Clause] | None]:
+    """The kind of danger and the phrase that tells it: as written, else where a mistyped word is mended; (None, None) = no danger."""
+    for said in (clauses, mended):
+        for kind, phrases in lexicon.danger.items():
+            if (because := _found(said, phrases, lexicon)) is not None:
+                return kind, because
+    return None, None
 
 
 def _is_one_payment(found: Mapping[str, tuple[str, _Clause]], lexicon: Lexicon) -> bool:
