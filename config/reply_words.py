@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from functools import cache
+from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
 from typing import Final
@@ -147,8 +147,13 @@ class Lexicons:
         language = _language(locale)
         known = language if language in self._forms else None
         if known not in self._made:
-            self._made[known] = _Making(self._forms, known).lexicon()
+            self._made[known] = _Making(self._forms, known, self._known).lexicon()
         return self._made[known]
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        """Every word of every file."""
+        return frozenset(word for form in self._forms.values() for word in _every_word(form.model_dump()))
 
 
 def _language(locale: str | None) -> str:
@@ -205,7 +210,7 @@ def _checked(phrase: str) -> None:
 class _Making:
     """Puts one language's lexicon together from all files."""
 
-    def __init__(self, forms: Mapping[str, WordsForm], language: str | None) -> None:
+    def __init__(self, forms: Mapping[str, WordsForm], language: str | None, known: frozenset[str]) -> None:
         # The person's own language last: where two say different things of a word, its own word counts.
         names = [name for name in forms if name != language] + ([language] if language is not None else [])
         self._forms = {name: forms[name] for name in names}
@@ -215,7 +220,7 @@ class _Making:
             name: foreign | frozenset(_expanded(form.only_here)) if name != language else frozenset() for name, form in self._forms.items()
         }
         self._longest = 1
-        self._language = language
+        self._language, self._known = language, known
         self._spellings = {fold(spelt): fold(usual) for usual, others in own.spellings.items() for spelt in others}
 
     def lexicon(self) -> Lexicon:
@@ -236,7 +241,7 @@ class _Making:
             measures=self._measures(),
             longest=self._longest,
             spellings=self._spellings,
-            known=frozenset(word for form in self._forms.values() for word in _every_word(form.model_dump())),
+            known=self._known,
             slips=Slips(self._protecting()),
             slips_alone=Slips(phrase.replace(" ", "") for phrase in intents["stop"].alone),
         )

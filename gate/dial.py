@@ -356,7 +356,7 @@ def _close(tx: Connection, task: CallTask, result: str, again: CallWindow | None
         return "waiting" if call_queue.try_again(tx, task, result=result, window=window, at=at) else "done"
     call_queue.close(tx, task.id, state="done", result=result, at=at)
     if result == "conversation":
-        call_queue.handled(tx, task.party_id, at=at)
+        call_queue.handled(tx, task.party_id, by=task.taken_by or task.owner, at=at)
     return "done"
 
 

@@ -4,7 +4,7 @@ Every function here runs inside a transaction that holds the borrowers' lock (le
 before the gate's lock stops the send (invariant I4).
 
 In:   a connection inside a transaction, what was understood, the business instant.
-Out:  rows of `opt_out`, `hold`, `promise`, `contact_value`, `outcome`.
+Out:  rows of `opt_out`, `hold`, `promise`, `contact_value`, `outcome`, `outcome_handled`.
 Pure: no; writes the ledger.
 Source: DOMAIN.md, "What the borrower's answer does".
 """
@@ -77,9 +77,21 @@ def record(connection: Connection, answer: Answer) -> None:
     )
 
 
-def in_danger(connection: Connection, *, since: datetime, at_most: int) -> list[int]:
-    """Outcomes of people who wrote of danger since an instant, and whom nobody has looked at yet; ids, the longest waiting first."""
-    return list(connection.execute(_IN_DANGER, {"since": since, "at_most": at_most}).scalars())
+def in_danger(connection: Connection, *, since: datetime, at_most: int, besides: Sequence[int] = ()) -> list[int]:
+    """Outcomes of people who wrote of danger since an instant, and that nobody has handled yet; ids, the longest waiting first."""
+    return list(connection.execute(_IN_DANGER, {"since": since, "at_most": at_most, "besides": list(besides)}).scalars())
+
+
+def handled(connection: Connection, outcome_id: int, *, by: str, done: str, at: datetime) -> bool | None:
+    """Write down who handled an answer that waited for a person, and what was done; the first time ends its waiting.
+
+    Returns:
+        False where the same was written before; None where no such answer ever waited for a person.
+    """
+    asked = {"outcome": outcome_id, "by": by, "done": done, "at": at}
+    if connection.execute(_END_WAITING, asked).one_or_none() is None:
+        return None
+    return connection.execute(_NOTE_HANDLED, asked).rowcount > 0
 
 
 def opt_out(connection: Connection, party_ids: Sequence[int], channels: Sequence[str], *, at: datetime, source: str = OURS) -> None:
@@ -163,7 +175,15 @@ _OUTCOME = text("""
     VALUES (:party, :business_date, :attempt, :event, :channel, :intent, :because, :needs_person, :at, :due_on, :amount_minor, :currency)
 """)
 _IN_DANGER = text("""
-    SELECT id FROM outcome WHERE intent = 'danger' AND needs_person AND handled_at IS NULL AND at > :since ORDER BY id LIMIT :at_most
+    SELECT id FROM outcome
+    WHERE intent = 'danger' AND needs_person AND handled_at IS NULL AND at > :since AND NOT id = ANY(CAST(:besides AS bigint[]))
+    ORDER BY id LIMIT :at_most
+""")
+_END_WAITING = text("""
+    UPDATE outcome SET handled_at = coalesce(handled_at, CAST(:at AS timestamptz)) WHERE id = :outcome AND needs_person RETURNING id
+""")
+_NOTE_HANDLED = text("""
+    INSERT INTO outcome_handled (outcome_id, by, done, at) VALUES (:outcome, :by, :done, :at) ON CONFLICT (outcome_id, by, done) DO NOTHING
 """)
 # The stop itself stays as it was known; from now on its version with an end is in force. Of a stop of everything the other
 # channels are stopped one by one instead.

@@ -159,6 +159,12 @@ def note_missed(tx: Connection, *, at: datetime) -> list[CallTask]:
     return [_task(row) for row in tx.execute(_MISS, {"at": at})]
 
 
+def overdue(tx: Connection, *, at: datetime) -> tuple[int, datetime | None]:
+    """Call-backs that were owed by now and that nobody has made: how many, and when the oldest was due."""
+    row = tx.execute(_OVERDUE, {"at": at}).one()
+    return row.tasks, row.since
+
+
 def waiting(tx: Connection, *, at: datetime, at_most: int) -> list[CallTask]:
     """What waits or is being dialled, in the order in which it is called: what may be called now before what may be later."""
     return [_task(row) for row in tx.execute(_QUEUE, {"at": at, "at_most": at_most})]
@@ -249,9 +255,9 @@ def give_back_left(tx: Connection, *, at: datetime, seconds: float) -> int:
     return tx.execute(_GIVE_BACK_LEFT, {"at": at, "seconds": seconds}).rowcount
 
 
-def handled(tx: Connection, party_id: int, *, at: datetime) -> None:
+def handled(tx: Connection, party_id: int, *, by: str, at: datetime) -> None:
     """Say that a person has talked to whoever asked for a call, or for help, until now."""
-    tx.execute(_HANDLED, {"party": party_id, "at": at})
+    tx.execute(_HANDLED, {"party": party_id, "by": by, "at": at})
 
 
 def take(tx: Connection, task_id: int, *, attempt: tuple[date, int], by: str, at: datetime) -> bool:
@@ -361,6 +367,10 @@ _MISS = text(f"""
     WHERE t.state = 'waiting' AND t.reason = 'callback' AND t.closes_at <= :at AND t.missed_at IS NULL
     RETURNING {_COLUMNS}
 """)  # noqa: S608  # columns named above
+_OVERDUE = text("""
+    SELECT count(*) AS tasks, min(closes_at) AS since FROM call_task
+    WHERE state IN ('waiting', 'taken') AND reason = 'callback' AND closes_at <= :at
+""")
 _QUEUE = text(f"""
     SELECT {_COLUMNS} FROM call_task t WHERE t.state IN ('waiting', 'taken')
     ORDER BY t.opens_at > :at, {_ORDER} LIMIT :at_most
@@ -433,8 +443,13 @@ _GIVE_BACK_LEFT = text("""
       AND NOT EXISTS (SELECT 1 FROM call_task w WHERE w.party_id = t.party_id AND w.state = 'waiting')
 """)
 _HANDLED = text("""
-    UPDATE outcome SET handled_at = :at
-    WHERE party_id = :party AND intent IN ('call_me', 'help') AND needs_person AND handled_at IS NULL AND at <= :at
+    WITH ended AS (
+        UPDATE outcome SET handled_at = :at
+        WHERE party_id = :party AND intent IN ('call_me', 'help') AND needs_person AND handled_at IS NULL AND at <= :at
+        RETURNING id
+    )
+    INSERT INTO outcome_handled (outcome_id, by, done, at) SELECT id, :by, 'talked on the phone', CAST(:at AS timestamptz) FROM ended
+    ON CONFLICT (outcome_id, by, done) DO NOTHING
 """)
 _STILL_PLANNED = text(
     "SELECT campaign_run_id, business_date, id FROM attempt WHERE business_date = :day AND id = :id AND state = 'planned'"

@@ -4,7 +4,7 @@ The words are not made again when the phone is answered: what is spoken is what 
 stands in the provider's record of the call. What was learned about the person while it rang ends the call before a word.
 
 In:   a connection; words that the gate let pass; an attempt's token.
-Out:  rows of `call_words`; the words, or nothing.
+Out:  rows of `call_words`, until the call is over; the words, or nothing.
 Pure: no; reads and writes the ledger.
 Source: docs/adr/0030; invariant I4.
 """
@@ -15,7 +15,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -70,12 +70,31 @@ def read(tx: Connection, token: UUID) -> Spoken | None:
     return Spoken(business_date=row.business_date, attempt_id=row.attempt_id, party_id=row.party_id, token=token, **said)
 
 
+def drop_over(tx: Connection) -> int:
+    """Drop the words of calls that are over, and of those that were never made; how many calls.
+
+    A call that ended is asked about no more an hour later; none lasts, or waits at a provider, for a day.
+    """
+    return tx.execute(_DROP, {"open": list(OPEN), "after": AFTER_ITS_END, "at_latest": AT_LATEST}).rowcount
+
+
 def names(tx: Connection, party_ids: Sequence[int]) -> dict[int, str]:
     """Party id → the name as it is known now; whose name is not known is missing."""
     rows = tx.execute(_NAMES, {"parties": list(party_ids)})
     return {row.party_id: vault.decrypt(row.name_encrypted, row.key_id) for row in rows}
 
 
+# Of these attempts the phone may still ring, or somebody may be listening.
+OPEN: Final = ("submitting", "unknown", "accepted", "sent")
+# Seconds of the wall clock since the words were kept.
+AFTER_ITS_END: Final = 3_600
+AT_LATEST: Final = 86_400
+
+_DROP = text("""
+    DELETE FROM call_words w USING attempt a
+    WHERE a.business_date = w.business_date AND a.id = w.attempt_id
+      AND w.recorded_at < clock_timestamp() - make_interval(secs => CASE WHEN a.state = ANY(:open) THEN :at_latest ELSE :after END)
+""")
 _KEEP = text("""
     INSERT INTO call_words (business_date, attempt_id, token, words_encrypted, key_id) VALUES (:day, :id, :token, :words, :key)
     ON CONFLICT (business_date, attempt_id) DO UPDATE

@@ -85,7 +85,7 @@ def waiting_for_a_person(connection: Connection) -> list[Waiting]:
 
 
 def who_waits(connection: Connection, *, intent: str | None = None) -> list[dict[str, Any]]:
-    """Each answer that waits: `borrower` (our id), `intent`, `channel`, `since`; the oldest first."""
+    """Each answer that waits: `answer` (its id), `borrower` (our id), `intent`, `channel`, `since`; the oldest first."""
     return [dict(row) for row in connection.execute(_WHO_WAITS, {"intent": intent}).mappings()]
 
 
@@ -177,10 +177,11 @@ _WAITING = text("""
 """)
 _WHO_WAITS = text("""
     SELECT * FROM (
-        SELECT party_id AS borrower, CASE WHEN because = 'promises_broken' THEN because ELSE intent END AS intent, channel, at AS since
+        SELECT id AS answer, party_id AS borrower, CASE WHEN because = 'promises_broken' THEN because ELSE intent END AS intent,
+               channel, at AS since
         FROM outcome WHERE needs_person AND handled_at IS NULL) waiting
     WHERE CAST(:intent AS text) IS NULL OR intent = :intent
-    ORDER BY since, borrower
+    ORDER BY since, answer
 """)
 _PLANNED = text("""
     SELECT CASE WHEN a.send_after > :at THEN date_trunc('hour', a.send_after) END AS hour, count(*) AS messages

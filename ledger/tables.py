@@ -1252,6 +1252,8 @@ class Outcome(SQLModel, table=True):
         Index("outcome_of_party", "party_id"),
         Index("outcome_to_answer", "at", postgresql_where=text("intent IN ('help', 'stop')")),
         Index("outcome_waiting", "id", postgresql_where=text("needs_person AND handled_at IS NULL")),
+        # Looked at with every message that a person writes.
+        Index("outcome_in_danger", "id", postgresql_where=text("intent = 'danger' AND needs_person AND handled_at IS NULL")),
     )
 
     id: int | None = _identity()
@@ -1267,6 +1269,20 @@ class Outcome(SQLModel, table=True):
     currency: str | None = Field(default=None, sa_type=Text)
     needs_person: bool
     handled_at: datetime | None = _instant(nullable=True)
+    at: datetime = _instant()
+    recorded_at: datetime = _recorded()
+
+
+class OutcomeHandled(SQLModel, table=True):
+    """Who handled an answer that waited for a person, and what was done. Append-only: a second word on it is a second row."""
+
+    __tablename__: ClassVar[str] = "outcome_handled"
+    __table_args__ = (Index("outcome_handled_once", "outcome_id", "by", "done", unique=True),)
+
+    id: int | None = _identity()
+    outcome_id: int = _big(foreign_key="outcome.id")
+    by: str = Field(sa_type=Text)
+    done: str = Field(sa_type=Text)
     at: datetime = _instant()
     recorded_at: datetime = _recorded()
 
@@ -1324,7 +1340,7 @@ class CallTask(SQLModel, table=True):
 
 
 class CallWords(SQLModel, table=True):
-    """What a voice may say in one automated call, as the gate judged it; encrypted. Nothing drops it yet."""
+    """What a voice may say in one automated call, as the gate judged it; encrypted; dropped when the call is over."""
 
     __tablename__: ClassVar[str] = "call_words"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""`tideover person …`: what somebody says by letter or phone, written down at once: a hold, a stop, "not my number".
+"""`tideover person …`: what somebody says by letter or phone, written down at once: a hold, a stop, "not my number"; and what was done.
 
 In:   ids, who says so and why; the ledger.
 Out:  one line on standard output; complaints on standard error.
@@ -16,7 +16,10 @@ import typer
 
 REFUSED: Final = 2
 
-person = typer.Typer(no_args_is_help=True, help='What a person says by letter or phone: leave in peace, stop, "not my number".')
+person = typer.Typer(
+    no_args_is_help=True,
+    help='What a person says by letter or phone: leave in peace, stop, "not my number"; and that somebody has seen to an answer.',
+)
 
 Borrower = Annotated[str, typer.Argument(help="The lender's id of the borrower, or ours as #123.")]
 By = Annotated[str, typer.Option(help="Who says so.")]
@@ -71,6 +74,21 @@ def stop(borrower: Borrower, *, channel: Annotated[str, typer.Option(help="Such 
     with _refusals():
         stop_person(borrower, channel=channel, by=by, because=because)
     typer.echo(f"stopped ({channel})")
+
+
+@person.command()
+def handled(
+    answers: Annotated[list[int], typer.Argument(help="Answers that waited for a person, as `tideover waiting` numbers them.")],
+    *,
+    by: By,
+    done: Annotated[str, typer.Option(help="What was done, such as `called her, she is safe`; no number, no address.")],
+) -> None:
+    """Say that somebody has seen to an answer: nobody is told of it any more. What was held stays held."""
+    from tasks.person import handle_answers
+
+    with _refusals():
+        new = handle_answers(answers, by=by, done=done)
+    typer.echo(f"handled: {new}" + (f"; {len(set(answers)) - new} were already" if new < len(set(answers)) else ""))
 
 
 @person.command(name="not-theirs")

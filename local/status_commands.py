@@ -90,7 +90,7 @@ def _scheduled(address: str) -> list[Scheduled] | None:
 def waiting(
     *, intent: Annotated[str | None, typer.Option(help="Only these answers, such as danger or call_me.")] = None, as_json: AsJson = False
 ) -> None:
-    """List whose answers wait for a person, the oldest first: our id (for `tideover explain --borrower '#ID'`), meaning, since when."""
+    """List whose answers wait for a person, the oldest first: the answer (for `tideover person handled`), our id, meaning, since when."""
     from ledger.engine import connection
     from ledger.overview import who_waits
 
@@ -100,6 +100,8 @@ def waiting(
         if as_json:
             typer.echo(json.dumps(one | {"since": one["since"].isoformat()}))
         else:
-            typer.echo(f"#{one['borrower']}  {one['intent']}  by {one['channel']}  since {one['since'].isoformat()}")
+            typer.echo(
+                f"answer {one['answer']}: #{one['borrower']}  {one['intent']}  by {one['channel']}  since {one['since'].isoformat()}"
+            )
     if not found and not as_json:
         typer.echo("nobody waits")

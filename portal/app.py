@@ -20,6 +20,7 @@ from config.settings import settings
 from ledger import inbox
 from portal import account, acts, door, unsubscribe, watch, webhooks
 from portal.answering import Answering
+from portal.calling import Calling
 from portal.receiver import Receiver
 
 # How long something may wait that a crash or a database out of reach left unapplied.
@@ -32,14 +33,19 @@ async def living(portal: FastAPI) -> AsyncIterator[None]:
     if settings().log == "json":
         use_json()
     vocabulary = webhooks.vocabulary()
-    answering = Answering()
-    portal.state.receiver = Receiver(vocabulary, on_message=answering.hear)
+    answering, calling = Answering(), Calling()
+
+    def hear() -> None:
+        answering.hear()
+        calling.hear()
+
+    portal.state.receiver = Receiver(vocabulary, on_message=hear)
 
     async def heal() -> None:
         while True:
             with suppress(SQLAlchemyError):  # out of reach: next time
                 if await asyncio.to_thread(inbox.apply_waiting, vocabulary):
-                    answering.hear()
+                    hear()
             await asyncio.sleep(HEALING_SECONDS)
 
     # portal/watch.py looks at them: a portal that hears and applies nothing must not look well.
@@ -47,6 +53,7 @@ async def living(portal: FastAPI) -> AsyncIterator[None]:
         "receiver": asyncio.create_task(portal.state.receiver.run()),
         "healer": asyncio.create_task(heal()),
         "answering": asyncio.create_task(answering.run()),
+        "calling": asyncio.create_task(calling.run()),
     }
     yield
     for work in portal.state.works.values():

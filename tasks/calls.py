@@ -1,7 +1,8 @@
 """The phone team's queue, kept up to date: who belongs in it, and which call-backs were missed.
 
 In:   the ledger; config/call_queue.yaml.
-Out:  tasks of the queue; an event for each call-back that was missed, for Prefect's automations: ids only.
+Out:  tasks of the queue; an event for each call-back that was missed, for Prefect's automations: ids only. What voices might have
+      said in calls that are over is dropped.
 Pure: no. Looking twice tells nothing twice.
 """
 
@@ -14,15 +15,24 @@ from prefect.events import emit_event
 
 from config.load import ConfigError
 from gate.dial import refresh
+from ledger import call_words
+from ledger.engine import connection
 
 MISSED_EVENT: Final = "tideover.callback.missed"
 
 
 def watch_calls() -> int:
-    """Put in the queue who belongs there, and tell of the call-backs that nobody made in time; how many.
+    """Put in the queue who belongs there, tell of the call-backs that nobody made in time, and drop the words of calls that are over.
 
     A queue that cannot be filled stops no message.
+
+    Returns:
+        How many call-backs were missed since the last time.
     """
+    with connection() as tx:
+        dropped = call_words.drop_over(tx)
+    if dropped:
+        get_run_logger().info("the words of %d calls that are over were dropped", dropped)
     try:
         missed = refresh()
     except ConfigError as error:

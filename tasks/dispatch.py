@@ -17,9 +17,8 @@ from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 
 from config.load import ConfigError
-from gate import answers
+from gate import answers, danger
 from ledger import attempts, clock, outbox, run_approvals, run_narrowing
-from ledger.answers import in_danger
 from ledger.engine import connection
 from tasks.approve_run import withhold_rest
 from tasks.calls import watch_calls
@@ -30,10 +29,8 @@ from tasks.fall_back import fall_back
 LANES_MAX: Final = 200
 # Attempts that one transaction closes.
 PAGE: Final = 5_000
-# A person is called for whoever wrote of danger, again and again until somebody has looked, for so long.
+# A person is called for whoever wrote of danger, again and again until somebody has handled it, for so long; then the morning says so.
 CALLED_FOR: Final = timedelta(days=1)
-CALLED_AT_ONCE_MAX: Final = 100
-PERSON_NEEDED: Final = "tideover.person.needed"
 
 
 class LanesUnfinished(RuntimeError):
@@ -69,20 +66,17 @@ def find_due() -> list[tuple[int | None, int]]:
 
 
 def call_a_person() -> int:
-    """Say once a run of everybody who wrote of danger and whom nobody has looked at; the automation tells people, by the hour.
+    """Say once a run of everybody who wrote of danger until somebody says that it is handled; the automation tells people, by the hour.
 
-    Contact with them has stopped already, in the transaction that heard them. The event names an answer's id and nobody.
+    Contact with them has stopped already, in the transaction that heard them, and the portal has told it once (portal/calling.py):
+    this is the net under it. The event names an answer's id and nobody.
 
     Returns:
         How many wait.
     """
-    with connection() as tx:
-        waiting = in_danger(tx, since=clock.now(tx) - CALLED_FOR, at_most=CALLED_AT_ONCE_MAX)
-    for outcome in waiting:
-        emit_event(
-            event=PERSON_NEEDED,
-            resource={"prefect.resource.id": f"tideover.answer.{outcome}", "prefect.resource.name": f"answer {outcome}"},
-        )
+    waiting = danger.waiting(within=CALLED_FOR)
+    for answer in waiting:
+        emit_event(event=danger.PERSON_NEEDED, resource=danger.resource(answer))
     return len(waiting)
 
 

@@ -8,7 +8,7 @@ Pure: but for the settings' mode and zone, yes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -51,6 +51,15 @@ def table(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 def _cell(value: Any) -> str:
     said = f"{value:,}" if isinstance(value, int) else str(value)
     return said.replace("|", "\\|").replace("\n", " ")
+
+
+def lasted(span: timedelta) -> str:
+    """A span in the largest unit that fits: "20 minutes", "3 hours", "2 days"."""
+    minutes = int(span.total_seconds() // 60)
+    for unit, size in (("day", 24 * 60), ("hour", 60)):
+        if minutes >= size:
+            return counted(minutes // size, unit, f"{unit}s")
+    return counted(minutes, "minute", "minutes")
 
 
 def counted(number: int, one: str, more: str) -> str:

@@ -22,12 +22,12 @@ from config.policies import STRATEGY
 from config.settings import settings
 from config.strategy_files import stages_of, strategy
 from decisions.choose import NO_TEXT
-from ledger import audit_results, campaigns, canaries, incidents, overview, run_standings
+from ledger import audit_results, call_queue, campaigns, canaries, incidents, overview, run_standings
 from ledger.law import law_in_force
 from ledger.overview import FeedAge
 from tasks.approve_pack import standings
 from tasks.approve_text import text_standings
-from tasks.markdown import counted, local
+from tasks.markdown import counted, lasted, local
 from tasks.pause import standing_pauses
 
 # So long before something ends it is said; a text needs a writer and an approval, a clearance needs a provider.
@@ -71,7 +71,8 @@ def find(tx: Connection, *, day: date, at: datetime) -> Iterator[Item]:
     yield from _asked(tx)
     yield from _canaries(tx)
     yield from _feeds(tx, at)
-    yield from _people(tx)
+    yield from _people(tx, at)
+    yield from _call_backs(tx, at)
     yield from _incidents(tx)
     yield from _fates(tx)
     yield from _promises(tx, day)
@@ -162,13 +163,23 @@ def _late_within(feed: FeedAge, span: timedelta) -> bool:
     return feed.age_seconds + span.total_seconds() > feed.age_seconds_max
 
 
-def _people(tx: Connection) -> Iterator[Item]:
+def _people(tx: Connection, at: datetime) -> Iterator[Item]:
     for one in overview.waiting_for_a_person(tx):
-        urgency = Urgency.NOW if one.intent == DANGER else Urgency.TODAY
+        waits = f"{counted(one.people, 'person waits', 'people wait')} for somebody: {one.intent}"
         yield Item(
-            urgency=urgency,
-            what=f"{counted(one.people, 'person waits', 'people wait')} for somebody: {one.intent}, the oldest since {local(one.since)}",
-            do=f"`tideover waiting --intent {one.intent}`",
+            urgency=Urgency.NOW if one.intent == DANGER else Urgency.TODAY,
+            what=f"{waits}, the oldest since {local(one.since)}, {lasted(at - one.since)}",
+            do=f"`tideover waiting --intent {one.intent}`, then `tideover person handled ANSWER --by … --done …`",
+        )
+
+
+def _call_backs(tx: Connection, at: datetime) -> Iterator[Item]:
+    missed, since = call_queue.overdue(tx, at=at)
+    if since is not None:
+        yield Item(
+            urgency=Urgency.TODAY,
+            what=f"{counted(missed, 'call-back was', 'call-backs were')} missed, the oldest due {local(since)}, {lasted(at - since)} ago",
+            do="`tideover calls queue`, then `tideover calls take`: they come first",
         )
 
 

@@ -1,15 +1,18 @@
 """What somebody says by letter, by phone or in person, written down by whoever hears it: a hold, a stop, "not my number".
 
-A reply does the same by itself (ledger/replies.py); this is for what comes another way. It only ever protects.
+A reply does the same by itself (ledger/replies.py); this is for what comes another way. It only ever protects. And who has seen
+to an answer that waited for a person says so here.
 
-In:   our id of a borrower or of an attempt, who says so and why.
-Out:  rows of `hold`, `opt_out`, `contact_value`, under the locks of everybody concerned; in force at the gate from the commit.
+In:   our id of a borrower, of an attempt or of answers, who says so and why.
+Out:  rows of `hold`, `opt_out`, `contact_value`, under the locks of everybody concerned; in force at the gate from the commit;
+      rows of `outcome_handled`.
 Pure: no. Saying it twice changes nothing.
 Source: DOMAIN.md, "What the borrower's answer does".
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from decisions.personal import looks_personal
@@ -78,9 +81,35 @@ def disown_number(attempt_id: int, *, by: str, because: str) -> int:
     return len(locked)
 
 
+def handle_answers(answer_ids: Sequence[int], *, by: str, done: str) -> int:
+    """Say that somebody has seen to answers that waited for a person: telling people of them stops, and their waiting ends.
+
+    What was held stays held: only who lifts a hold ends it.
+
+    Returns:
+        How many of them were not said to be handled in the same words before.
+
+    Raises:
+        PersonRefused: One of them never waited for a person; personal words. Nothing is written then.
+    """
+    if not by.strip() or not done.strip():
+        raise PersonRefused("say who (--by) and what was done (--done)")
+    _impersonal(by, done)
+    with connection() as tx:
+        at = clock.now(tx)
+        new = {one: answers.handled(tx, one, by=by.strip(), done=done.strip(), at=at) for one in answer_ids}
+        if unknown := [one for one, said in new.items() if said is None]:
+            raise PersonRefused(f"no answer {', '.join(map(str, unknown))} waits or waited for a person; `tideover waiting` lists them")
+    return sum(said is True for said in new.values())
+
+
 def _source(by: str, because: str) -> str:
     if not by.strip() or not because.strip():
         raise PersonRefused("say who (--by) and how it is known (--because)")
-    if looks_personal(by) or looks_personal(because):
-        raise PersonRefused("this looks like a number or an address of a person: say it without")
+    _impersonal(by, because)
     return f"{by.strip()}: {because.strip()}"
+
+
+def _impersonal(*words: str) -> None:
+    if any(looks_personal(one) for one in words):
+        raise PersonRefused("this looks like a number or an address of a person: say it without")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from typer.testing import CliRunner, Result
 
+from gate import danger
 from gate.lane import run_lane
 from ledger import vault
 from tests.plugins.portfolio import BorrowerIds, Portfolio, noon
@@ -77,3 +80,33 @@ def test_what_cannot_be_is_refused_in_words(planned: tuple[int, BorrowerIds], wo
     assert (answer.exit_code, says in answer.stderr, "Traceback" in answer.output) == (2, True, False)
     personal = run(*words, "--by", "anna", "--because", f"called from {NUMBER}")
     assert (personal.exit_code, NUMBER in personal.output) == (2, False)
+
+
+def test_handled_ends_telling_and_keeps_who_and_what(portfolio: Portfolio, outbox: Outbox) -> None:
+    portfolio.clock(noon("US"))
+    party = portfolio.borrower(number=NUMBER).party_id
+    for intent, waits in (("danger", True), ("unclear", True), ("stop", False)):
+        outbox._do(  # noqa: SLF001  # a plain statement
+            "INSERT INTO outcome (party_id, channel, intent, needs_person, at) VALUES (:party, 'sms', :intent, :waits, :at)",
+            party=party,
+            intent=intent,
+            waits=waits,
+            at=noon("US"),
+        )
+    danger_id, unclear_id, stop_id = (row.id for row in outbox.rows("SELECT id FROM outcome ORDER BY id"))
+    assert danger.waiting(within=timedelta(hours=1)) == [danger_id]
+    said = ("--by", "anna", "--done", "called her, she is safe")
+    assert run("handled", str(danger_id), *said).stdout == "handled: 1\n"
+    assert run("handled", str(danger_id), str(unclear_id), *said).stdout == "handled: 1; 1 were already\n"
+    assert "handled: 1" in run("handled", str(danger_id), "--by", "ben", "--done", "wrote to her sister").stdout
+    assert danger.waiting(within=timedelta(hours=1)) == []
+    rows = outbox.rows("SELECT outcome_id, by, done FROM outcome_handled ORDER BY id")
+    assert [tuple(row) for row in rows] == [
+        (danger_id, "anna", "called her, she is safe"),
+        (unclear_id, "anna", "called her, she is safe"),
+        (danger_id, "ben", "wrote to her sister"),
+    ]
+    for refused in ((str(unclear_id), str(stop_id)), ("999",)):
+        answer = run("handled", *refused, *said)
+        assert (answer.exit_code, "waited for a person" in answer.stderr) == (2, True)
+    assert run("handled", str(danger_id), "--by", "anna", "--done", "call +12125550142").exit_code == 2

@@ -20,10 +20,10 @@ from prefect.states import Completed, Failed, Running, Scheduled
 from config.automation_files import AUTOMATIONS, automations
 from config.load import ConfigError
 from config.settings import settings
+from gate import danger
 from ledger.audit import Violation
 from local.deploy import deploy
 from tasks.audit import _tell
-from tasks.dispatch import PERSON_NEEDED
 from tests.plugins.prefect_process import PrefectProcess, until
 
 STAGES = ("pre-due", "early", "mid", "late", "recovery")
@@ -129,9 +129,7 @@ def test_a_halted_channel_is_told_once_an_hour(client: SyncPrefectClient, heard:
 def test_danger_is_told_at_once_for_each_and_again_only_after_an_hour(client: SyncPrefectClient, heard: Heard) -> None:
     del client
     for answer in (7, 7, 8):
-        emit_event(
-            PERSON_NEEDED, resource={"prefect.resource.id": f"tideover.answer.{answer}", "prefect.resource.name": f"answer {answer}"}
-        )
+        emit_event(danger.PERSON_NEEDED, resource=danger.resource(answer))
     until(lambda: heard.of("a person is needed now (answer 8)"))
     assert len(heard.of("a person is needed now (answer 7)")) == 1
 
