@@ -49,7 +49,7 @@ class Calling:
 
     async def run(self) -> None:
         """Tell, whenever somebody has written of danger, until cancelled. Without a Prefect server only `dispatch` tells."""
-        tell = self._tell or await _of_settings()
+        tell = self._tell or await to_prefect()
         while True:
             await self._heard.wait()
             self._heard.clear()
@@ -67,7 +67,7 @@ class Calling:
             self._told = [*self._told, *waiting][-danger.AT_ONCE_MAX :]
 
 
-async def _of_settings() -> Tell | None:
+async def to_prefect() -> Tell | None:
     """Tells the server that the settings name; Prefect is loaded before anybody is in danger, and where there is a server only."""
     address = settings().prefect_api_url
     if not address:

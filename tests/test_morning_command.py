@@ -16,6 +16,7 @@ from config.message_files import message_texts
 from config.policies import policies
 from config.settings import settings
 from ledger.aging_facts import age_portfolio
+from ledger.call_queue import CallWindow, enqueue_callback
 from ledger.campaigns import open_run
 from ledger.engine import connection
 from tasks import morning as mornings
@@ -124,6 +125,28 @@ def test_the_worst_comes_first_and_each_thing_has_its_command(portfolio: Portfol
     assert page.index("## Now") < page.index("## Before today's runs") < page.index("## Today") < page.index("## To know")
     assert NUMBER[2:] not in page
     assert "Nobody Atall" not in page
+
+
+def test_it_says_how_long_people_wait_and_which_call_backs_were_missed(portfolio: Portfolio) -> None:
+    who = portfolio.borrower(number=NUMBER).party_id
+    for intent, hours in (("danger", 3), ("unclear", 50)):
+        do(
+            "INSERT INTO outcome (party_id, channel, intent, needs_person, at) VALUES (:who, 'sms', :intent, true, :at)",
+            who=who,
+            intent=intent,
+            at=DAWN - timedelta(hours=hours),
+        )
+    with connection() as tx:
+        due = CallWindow(DAWN - timedelta(hours=30), DAWN - timedelta(hours=26))
+        enqueue_callback(tx, party_id=who, because="sms: call_me", window=due, at=DAWN - timedelta(hours=31))
+    said = {item["what"]: item["do"] for item in told()["items"]}
+    (danger,) = [what for what in said if "danger" in what]
+    assert danger.endswith("(Asia/Taipei), 3 hours")
+    assert "tideover person handled" in said[danger]
+    assert any("unclear" in what and what.endswith(", 2 days") for what in said)
+    (missed,) = [what for what in said if what.startswith("1 call-back was missed")]
+    assert missed.endswith(", 1 day ago")
+    assert "tideover calls take" in said[missed]
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def run(*, scale: int) -> Iterator[Result]:
     steady = STEADY_SECONDS * TARGET_PER_SECOND // 2
     sent = apart(partial(_send, (callbacks * (ROUNDS + 1) + steady) // len(STATUSES)))
     use(address_of("bench_webhooks"))
-    with _server("portal.app:app") as portal, _server("tests.bench.webhooks:answers") as bare:
+    with server("portal.app:app") as portal, server("tests.bench.webhooks:answers") as bare:
         yield _measure(portal, bare, sent, callbacks, steady)
 
 
@@ -235,7 +235,7 @@ def _until_applied(callbacks: int) -> None:
 
 
 @contextmanager
-def _server(application: str) -> Iterator[int]:
+def server(application: str) -> Iterator[int]:
     """Serve an application with a process for each core; yields its port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from config.settings import settings
 from gate import danger
 from ledger.audit import Violation
 from local.deploy import deploy
+from portal.calling import to_prefect
 from tasks.audit import _tell
 from tests.plugins.prefect_process import PrefectProcess, until
 
@@ -126,8 +128,19 @@ def test_a_halted_channel_is_told_once_an_hour(client: SyncPrefectClient, heard:
     assert len(heard.of("sms halted")) == 1
 
 
-def test_danger_is_told_at_once_for_each_and_again_only_after_an_hour(client: SyncPrefectClient, heard: Heard) -> None:
-    del client
+def test_danger_is_told_at_once_for_each_and_again_only_after_an_hour(
+    client: SyncPrefectClient, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", str(client.api_url))
+    settings.cache_clear()
+
+    async def by_the_portal() -> None:
+        tell = await to_prefect()
+        assert tell is not None
+        await tell([7, 9])
+
+    asyncio.run(by_the_portal())
+    until(lambda: heard.of("a person is needed now (answer 9)"))
     for answer in (7, 7, 8):
         emit_event(danger.PERSON_NEEDED, resource=danger.resource(answer))
     until(lambda: heard.of("a person is needed now (answer 8)"))
