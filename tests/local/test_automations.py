@@ -129,9 +129,10 @@ def test_a_halted_channel_is_told_once_an_hour(client: SyncPrefectClient, heard:
 
 
 def test_danger_is_told_at_once_for_each_and_again_only_after_an_hour(
-    client: SyncPrefectClient, heard: Heard, monkeypatch: pytest.MonkeyPatch
+    client: SyncPrefectClient, heard: Heard, prefect_process: PrefectProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PREFECT_API_URL", str(client.api_url))
+    del client
+    monkeypatch.setenv("PREFECT_API_URL", prefect_process.api)
     settings.cache_clear()
 
     async def by_the_portal() -> None:
