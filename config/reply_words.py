@@ -71,6 +71,7 @@ class DatesForm(Strict):
     month_end: Words = ()
     next_month_end: Words = ()
     next_month: Words = ()
+    next_month_after: Words = ()
     before_a_day: Words = ()
     day_marks: Words = ()
     not_after_a_day: Words = ()
@@ -94,6 +95,7 @@ class NumbersForm(Strict):
     words: dict[str, int] = Field(default_factory=dict)
     multipliers: dict[str, int] = Field(default_factory=dict)
     multipliers_first: dict[str, int] = Field(default_factory=dict)
+    halves: Words = ()
     joined_by: Words = ()
 
 
@@ -357,6 +359,7 @@ class _Making:
                 months=self._table(lambda form: form.dates.months.items()),
                 month_ends=self._table(lambda form: ((0, form.dates.month_end), (1, form.dates.next_month_end))),
                 next_month=self._words(lambda form: form.dates.next_month),
+                next_month_after=self._words(lambda form: form.dates.next_month_after),
                 before_a_day=self._words(lambda form: form.dates.before_a_day),
                 day_marks=self._words(lambda form: form.dates.day_marks),
                 not_after_a_day=self._words(lambda form: form.dates.not_after_a_day),
@@ -378,6 +381,7 @@ class _Making:
                 numbers=numbers,
                 multipliers=self._table(lambda form: _turned(form.numbers.multipliers)),
                 multipliers_first=self._table(lambda form: _turned(form.numbers.multipliers_first)),
+                halves=self._words(lambda form: form.numbers.halves),
                 joined_by=self._words(lambda form: form.numbers.joined_by),
             ),
             day_first_locales=frozenset(language for language, form in self._forms.items() if form.dates.day_first),

@@ -51,6 +51,7 @@ class AmountWords:
         before_a_time: Before a small bare number they make it an hour.
         numbers, multipliers, joined_by: Numbers as words.
         multipliers_first: Multipliers that stand before what they multiply ("elfu tano").
+        halves: After a multiplier, half of it more ("1 triệu rưỡi").
     """
 
     currencies: Mapping[str, str]
@@ -61,6 +62,7 @@ class AmountWords:
     numbers: Mapping[str, int]
     multipliers: Mapping[str, int]
     multipliers_first: Mapping[str, int]
+    halves: tuple[str, ...]
     joined_by: tuple[str, ...]
 
     @cached_property
@@ -70,7 +72,9 @@ class AmountWords:
         words = alternatives(self.numbers.keys() | self.multipliers.keys())
         # 50k, 2 lakh, 3만5천, 1tr5.
         times = rf"(?: ?(?:{joint} ?)?(?:\d[\d.,]*)? ?{self._glued})*"
-        figures = rf"(?P<figures>\d[\d.,]*)(?P<multipliers> ?{self._glued}{times}(?:(?<! )\d{{1,3}}(?!\d))?)?"
+        figures = (
+            rf"(?P<figures>\d[\d.,]*)(?P<multipliers> ?{self._glued}{times}(?:(?<! )\d{{1,3}}(?!\d))?(?: ?{alternatives(self.halves)})?)?"
+        )
         spelled = rf"(?P<spelled>{words}(?: ?(?:{joint} ?)?{words})*)"
         one = rf"(?:\d[\d.,]*|{alternatives(self.numbers)})"
         lead = alternatives(self.multipliers_first)
@@ -205,6 +209,8 @@ def _multiplied(figures: str, multipliers: str, words: AmountWords) -> Decimal |
         total = total * times if written is None and piece[1] is None else total + number * times
         written, end = None, piece.end()
     left = multipliers[end:].strip()
+    if left in words.halves:
+        return total + times / 2
     return total + Decimal(left) * times / 10 ** len(left) if left else total
 
 

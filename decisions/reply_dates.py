@@ -51,6 +51,7 @@ class DateWords:
         months: Word → 1 to 12.
         month_ends: Words for the last day of a month → months from this one.
         next_month: Words beside a day of the month that mean the next one.
+        next_month_after: The same, after it only ("mùng 5 tháng sau").
         before_a_day: Words before a bare day of the month.
         day_marks: What a day of the month is followed by ("5号", "15 tarikh").
         not_after_a_day: What follows a number of days, not a day of the month ("3日間").
@@ -69,6 +70,7 @@ class DateWords:
     months: Mapping[str, int]
     month_ends: Mapping[str, int]
     next_month: tuple[str, ...]
+    next_month_after: tuple[str, ...]
     before_a_day: tuple[str, ...]
     day_marks: tuple[str, ...]
     not_after_a_day: tuple[str, ...]
@@ -85,7 +87,8 @@ class DateWords:
     def patterns(self) -> tuple[tuple[re.Pattern[str], str], ...]:
         """Expressions in the order in which they are tried, with the name of their reading."""
         month, weekday = alternatives(self.months), alternatives(self.weekdays)
-        week, after = alternatives(self.weeks), alternatives(self.next_month)
+        week, after, later = alternatives(self.weeks), alternatives(self.next_month), alternatives(self.next_month_after)
+        ordinal = alternatives(self.ordinals)
         number = rf"(?P<number>\d{{1,3}}|{alternatives(self.numbers)}|{_CN})"
         unit = rf"(?P<unit>{alternatives(self.units)})"
         before_a_day = alternatives(self.before_a_day)
@@ -98,6 +101,9 @@ class DateWords:
             (rf"(?P<following>{after}) ?(?P<day>\d{{1,2}}|{_CN})(?:{mark}|st|nd|rd|th)", "day"),
             (rf"(?P<following>{after}) ?(?P<day>\d{{1,2}})(?!\d)(?![.,:]\d|[%/])", "bare_day"),
             (rf"(?<!\w)(?P<name>{month})\.? (?:the )?{day}\b{year}", "named"),
+            (rf"(?<!\w)(?P<ordinal>{ordinal}) ?(?:de |of |ng )?(?P<name>{month})", "named"),
+            # Before a number of months: "mùng 5 tháng sau" is the fifth of next month, not five months later.
+            (rf"(?:{before_a_day})[.:-]? ?(?:(?P<day>\d{{1,2}})|(?P<ordinal>{ordinal})) ?(?P<following>{after}|{later})", "of_next_month"),
             (rf"(?<!\d)(?<![a-z])(?:el |dia )*{day} ?(?:de |of |ng )?(?P<name>{month}){year}", "named"),
             (rf"(?<!\d)(?P<day>\d{{1,2}}) ?{alternatives(self.month_words)} ?(?P<month>\d{{1,2}})(?!\d){year}", "whole"),
             (r"(?<![\d/.])(?!24/7)(?P<first>\d{1,2})/(?P<second>\d{1,2})(?:/(?P<year>\d{4}|\d{2}))?(?![\d/])", "figures"),
@@ -116,7 +122,7 @@ class DateWords:
             (rf"(?<![\d.,/])(?P<day>\d{{1,2}}|{_CN}){mark}", "day"),
             (r"(?<![\d.,])(?P<day>\d{1,2})(?:st|nd|rd|th)\b(?: (?P<following>of next month))?", "day"),
             (rf"(?:{before_a_day})[.:-]? ?(?P<day>\d{{1,2}})\b(?![.,:]\d|[%/])(?: (?P<following>{after}))?", "bare_day"),
-            (rf"(?:{before_a_day}) ?(?P<ordinal>{alternatives(self.ordinals)})", "ordinal"),
+            (rf"(?:{before_a_day}) ?(?P<ordinal>{ordinal})", "ordinal"),
         )
         return tuple((re.compile(expression), name) for expression, name in written)
 
@@ -173,7 +179,7 @@ class _Reader:
         return self._of_year(part.get("year"), _number(part["month"]), _number(part["day"]))
 
     def _named(self, part: Mapping[str, str | None]) -> date | None:
-        return self._of_year(part.get("year"), self._words.months[part["name"] or ""], _number(part["day"]))
+        return self._of_year(part.get("year"), self._words.months[part["name"] or ""], self._day_or_ordinal(part))
 
     def _figures(self, part: Mapping[str, str | None]) -> date | None:
         first, second = _number(part["first"]), _number(part["second"])
@@ -200,6 +206,13 @@ class _Reader:
         return self._first(self._days(day, self._today.replace(day=1), -1 if self._past else 1))
 
     _bare_day = _day
+
+    def _of_next_month(self, part: Mapping[str, str | None]) -> date | None:
+        return self._day({"day": str(self._day_or_ordinal(part)), "following": part["following"]})
+
+    def _day_or_ordinal(self, part: Mapping[str, str | None]) -> int:
+        ordinal = part.get("ordinal")
+        return _number(part["day"]) if ordinal is None else self._words.ordinals[ordinal]
 
     def _ordinal(self, part: Mapping[str, str | None]) -> date | None:
         return self._day({"day": str(self._words.ordinals[part["ordinal"] or ""])})

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-
-import pytest
+from typing import Final
 
 from ledger import call_words
 from ledger.call_words import AFTER_ITS_END, AT_LATEST, Spoken
@@ -12,42 +11,44 @@ from ledger.engine import connection
 from tests.plugins.portfolio import TODAY, Portfolio
 from tests.plugins.sending import Outbox
 
-
-@pytest.mark.parametrize(
-    ("state", "seconds_ago", "left"),
-    [
-        ("delivered", AFTER_ITS_END + 60, 0),
-        ("withheld", AFTER_ITS_END + 60, 0),
-        # Somebody may still be listening, or press a key.
-        ("delivered", AFTER_ITS_END - 60, 1),
-        # It may still ring.
-        ("submitting", AFTER_ITS_END + 60, 1),
-        ("unknown", AT_LATEST - 60, 1),
-        ("sent", AT_LATEST + 60, 0),
-    ],
+# State of the attempt, seconds since the words were kept, whether they are kept on.
+CASES: Final = (
+    ("delivered", AFTER_ITS_END + 60, False),
+    ("withheld", AFTER_ITS_END + 60, False),
+    # Somebody may still be listening, or press a key.
+    ("delivered", AFTER_ITS_END - 60, True),
+    # It may still ring.
+    ("submitting", AFTER_ITS_END + 60, True),
+    ("unknown", AT_LATEST - 60, True),
+    ("sent", AT_LATEST + 60, False),
 )
-def test_words_go_when_nobody_can_hear_them_any_more(portfolio: Portfolio, outbox: Outbox, state: str, seconds_ago: int, left: int) -> None:
-    borrower = portfolio.borrower()
-    attempt = outbox.plan(outbox.run(), borrower)
-    with connection() as tx:
-        call_words.keep(
-            tx,
-            [
-                Spoken(
-                    business_date=TODAY,
-                    attempt_id=attempt,
-                    party_id=borrower.party_id,
-                    token=outbox.token(attempt),
-                    locale="en",
-                    title="Hello",
-                    body="words",
-                    voicemail=None,
-                )
-            ],
+
+
+def test_words_go_when_nobody_can_hear_them_any_more(portfolio: Portfolio, outbox: Outbox) -> None:
+    run = outbox.run()
+    attempts = []
+    for state, seconds_ago, _ in CASES:
+        borrower = portfolio.borrower()
+        attempt = outbox.plan(run, borrower)
+        words = Spoken(
+            business_date=TODAY,
+            attempt_id=attempt,
+            party_id=borrower.party_id,
+            token=outbox.token(attempt),
+            locale="en",
+            title="Hello",
+            body="words",
+            voicemail=None,
         )
-    outbox._do("UPDATE attempt SET state = :state WHERE id = :id", state=state, id=attempt)  # noqa: SLF001  # a plain statement
-    outbox._do("UPDATE call_words SET recorded_at = clock_timestamp() - :ago", ago=timedelta(seconds=seconds_ago))  # noqa: SLF001  # as above
+        with connection() as tx:
+            call_words.keep(tx, [words])
+        ago = timedelta(seconds=seconds_ago)
+        outbox._do("UPDATE attempt SET state = :state WHERE id = :id", state=state, id=attempt)  # noqa: SLF001  # a plain statement
+        outbox._do(  # noqa: SLF001  # as above
+            "UPDATE call_words SET recorded_at = clock_timestamp() - CAST(:ago AS interval) WHERE attempt_id = :id", ago=ago, id=attempt
+        )
+        attempts.append(attempt)
     with connection() as tx:
-        assert call_words.drop_over(tx) == 1 - left
-        assert call_words.drop_over(tx) == 0
-    assert len(outbox.rows("SELECT 1 FROM call_words")) == left
+        assert [call_words.drop_over(tx), call_words.drop_over(tx)] == [3, 0]
+    kept = {row.attempt_id for row in outbox.rows("SELECT attempt_id FROM call_words")}
+    assert [attempt in kept for attempt in attempts] == [is_kept for *_, is_kept in CASES]

@@ -102,7 +102,6 @@ def test_what_is_told_names_an_answer_and_nobody() -> None:
     assert danger.resource(7) == {"prefect.resource.id": "tideover.answer.7", "prefect.resource.name": "answer 7"}
 
 
-@pytest.mark.usefixtures("portfolio")
 def test_without_a_server_the_portal_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PREFECT_API_URL", "TIDEOVER_PREFECT_API_URL"):
         monkeypatch.delenv(name, raising=False)
