@@ -81,6 +81,11 @@ def test_a_swap_in_a_long_word_is_always_found(word: str, place: int) -> None:
         ("vi", "mệt chết đi được", "unclear"),
         ("ja", "支払いは全部終わりました", "paid"),
         ("pt", "morri de rir kkk", "unclear"),
+        ("pt", "qual o numero para eu ligar?", "help"),
+        ("ko", "전화가 끊겼어요 다시 전화주세요", "call_me"),
+        ("th", "อย่าลืมส่งลิงก์มานะ", "help"),
+        ("fil", "wag kalimutan mag text sakin", "unclear"),
+        ("hi", "message karna mat bhulna", "unclear"),
     ],
 )
 def test_a_reply_is_read_as_it_was_meant_however_it_is_spelt(locale: str, text: str, intent: str) -> None:
