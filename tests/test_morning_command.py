@@ -287,10 +287,10 @@ def test_who_waits_is_listed_by_our_id(portfolio: Portfolio) -> None:
     assert run("waiting").stdout == "nobody waits\n"
     who = portfolio.borrower().party_id
     do("INSERT INTO outcome (party_id, channel, intent, needs_person, at) VALUES (:who, 'sms', 'call_me', true, :at)", who=who, at=DAWN)
-    assert run("waiting").stdout == f"#{who}  call_me  by sms  since 2026-03-16T23:30:00+00:00\n"
+    assert run("waiting").stdout == f"answer 1: #{who}  call_me  by sms  since 2026-03-16T23:30:00+00:00\n"
     assert run("waiting", "--intent", "danger").stdout == "nobody waits\n"
     (one,) = [json.loads(line) for line in run("waiting", "--json").stdout.splitlines()]
-    assert one == {"borrower": who, "intent": "call_me", "channel": "sms", "since": "2026-03-16T23:30:00+00:00"}
+    assert one == {"answer": 1, "borrower": who, "intent": "call_me", "channel": "sms", "since": "2026-03-16T23:30:00+00:00"}
 
 
 def test_a_prefect_server_that_is_away_is_said_and_the_rest_is_told(portfolio: Portfolio, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ CASES: Final = (
     # Somebody may still be listening, or press a key.
     ("delivered", AFTER_ITS_END - 60, True),
     # It may still ring.
-    ("submitting", AFTER_ITS_END + 60, True),
+    ("accepted", AFTER_ITS_END + 60, True),
     ("unknown", AT_LATEST - 60, True),
     ("sent", AT_LATEST + 60, False),
 )
