@@ -230,7 +230,7 @@ class _Making:
         kinds = {kind for form in self._forms.values() for kind in form.danger}
         channels = dict.fromkeys(named for form in self._forms.values() for named in form.channels)
         intents = {intent: self._phrases(intent, lambda form: form.intents) for intent in INTENTS if intent != "danger"}
-        danger = {kind: self._phrases(kind, lambda form: form.danger) for kind in DANGER_ORDER if kind in kinds}
+        danger: dict[str, Phrases] = {kind: self._phrases(kind, lambda form: form.danger) for kind in DANGER_ORDER if kind in kinds}
         return Lexicon(
             intents=intents,
             danger=danger,
