@@ -1,7 +1,7 @@
 """A person says that an answer is handled; danger is found by an index of its own.
 
 Revision: c41a7be09d52
-After:    b7d20e5f9c31
+After:    c41f7a83d2e6
 Written:  2026-11-29 14:40:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "c41a7be09d52"
-down_revision = "b7d20e5f9c31"
+down_revision = "c41f7a83d2e6"
 branch_labels = None
 depends_on = None
 
