@@ -20,6 +20,7 @@ from local.audit_commands import audit
 from local.backfill_commands import backfill
 from local.call_commands import calls
 from local.canary_commands import canary
+from local.case_commands import cases
 from local.deploy_commands import deploy
 from local.evidence_commands import evidence
 from local.export_commands import export
@@ -46,6 +47,7 @@ app.add_typer(approve, name="approve")
 app.add_typer(reply, name="reply")
 app.add_typer(canary, name="canary")
 app.add_typer(calls, name="calls")
+app.add_typer(cases, name="cases")
 app.add_typer(backfill, name="backfill")
 app.add_typer(gateway, name="gateway")
 app.command()(evidence)

@@ -14,6 +14,7 @@ from typing import Final
 
 from config.aging import AGING_FILE
 from config.calendar_files import CALENDARS
+from config.cases import CASES_FILE
 from config.clearances import CLEARANCES
 from config.lint_files import LINT
 from config.message_files import message_body, message_texts
@@ -106,5 +107,5 @@ def message_policies(names: Collection[str]) -> tuple[Policy, ...]:
 def other_files() -> dict[str, str]:
     """Files of operations that no run keeps as a policy, by name: hash of what they hold now."""
     lists = {f"lint/{path.stem}": path for path in sorted(LINT.glob("*.yaml"))}
-    files = {"prices": PRICES, "promises": PROMISES_FILE, "replies": REPLIES_FILE, **lists}
+    files = {"cases": CASES_FILE, "prices": PRICES, "promises": PROMISES_FILE, "replies": REPLIES_FILE, **lists}
     return {f"file/{name}": sha256(path.read_bytes()).hexdigest() for name, path in files.items()}

@@ -14,9 +14,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from config.cases import case_terms_in_force
 from config.load import ConfigError, Day, Strict, Whole, read
 from config.promises import promise_terms_in_force
 from config.reply_words import WORDS, Lexicons, read_lexicons
+from decisions.cases import CaseTerms
 from decisions.promises import PromiseTerms
 from decisions.replies import Lexicon
 
@@ -66,6 +68,7 @@ class ReplyPolicy:
         paid_hold_by_rail: Rail of the person's last payment → the same, where that is longer.
         paid_repeated_within_days: Said again within so many days it is a dispute.
         promises: What a promise is worth (config/promises.yaml).
+        cases: What people are owed an answer to, by when (config/cases.yaml).
         callback_business_days: By then whoever asked for a call has got it.
         help_within: A machine answers a question for help within this time, or not at all.
         confirm_stop_within: It confirms a stop within this time, or not at all.
@@ -77,6 +80,7 @@ class ReplyPolicy:
     paid_hold_by_rail: Mapping[str, int]
     paid_repeated_within_days: int
     promises: PromiseTerms
+    cases: CaseTerms
     callback_business_days: int
     help_within: timedelta
     confirm_stop_within: timedelta
@@ -104,6 +108,7 @@ def reply_policy(path: Path = REPLIES_FILE, words: Path = WORDS) -> ReplyPolicy:
         paid_hold_by_rail=form.paid.hold_business_days_by_rail,
         paid_repeated_within_days=form.paid.repeated_within_days,
         promises=promise_terms_in_force(),
+        cases=case_terms_in_force(),
         callback_business_days=form.call_me.hold_business_days,
         help_within=timedelta(minutes=form.answers.help_within_minutes),
         confirm_stop_within=timedelta(minutes=form.answers.confirm_stop_within_minutes),

@@ -305,6 +305,11 @@ def cut_whole(connection: Connection, campaign_run_id: int, party_ids: Sequence[
     connection.execute(_CUT_WHOLE, keys)
 
 
+def is_planned(connection: Connection, *, stage: str, scope: str) -> bool:
+    """Whether a run of that stage and scope, of any date, has been cut into shards: what it is about is planned."""
+    return connection.execute(_IS_PLANNED, {"stage": stage, "scope": scope}).scalar() is not None
+
+
 def shard_size(borrowers: int, *, shards_max: int = SHARDS_MAX) -> int:
     """Borrowers a shard: about `SHARDS_WANTED` shards of 5,000 to 20,000, larger ones only where `shards_max` would not do."""
     usual = min(SHARD_BORROWERS_MAX, max(SHARD_BORROWERS_MIN, math.ceil(borrowers / SHARDS_WANTED)))
@@ -400,6 +405,9 @@ _RUN_COLUMNS = (
     "id, stage, business_date, scope, state, preview, borrowers_max, seed, policy_hashes, approval, approval_above, approval_subject,"
     " canary, canary_rank"
 )
+_IS_PLANNED = text("""
+    SELECT 1 FROM campaign_run r JOIN campaign_shard s ON s.campaign_run_id = r.id WHERE r.stage = :stage AND r.scope = :scope LIMIT 1
+""")
 _OPEN = text("""
     INSERT INTO campaign_run (stage, business_date, scope, state, preview, borrowers_max, seed, policy_hashes, opened_at,
                               approval, approval_above, mode)

@@ -117,6 +117,15 @@ TOPICS: Final = {
         FROM provider_event WHERE applied_at IS NULL
     """),
     "answers": text("SELECT count(*) AS waiting FROM outcome WHERE needs_person AND handled_at IS NULL"),
+    # By UTC's date, which may be a day behind or ahead of the person's.
+    "cases": text("""
+        SELECT kind, count(*) AS open,
+               count(*) FILTER (WHERE state IN ('open', 'acknowledged') AND (CAST(:at AS timestamptz) AT TIME ZONE 'UTC')::date
+                   > CASE WHEN state = 'open' THEN least(acknowledge_by, answer_by) ELSE answer_by END) AS late,
+               count(*) FILTER (WHERE state IN ('open', 'acknowledged')
+                   AND (CAST(:at AS timestamptz) AT TIME ZONE 'UTC')::date > law_answer_by) AS unlawful
+        FROM borrower_case WHERE state <> 'closed' GROUP BY kind ORDER BY kind
+    """),
     "feeds": text("""
         SELECT kind, max(extract(epoch FROM CAST(:at AS timestamptz) - covers_until))::float AS age_seconds,
                count(*) FILTER (WHERE CAST(:at AS timestamptz) - covers_until > make_interval(secs => age_seconds_max)) AS stale

@@ -90,11 +90,6 @@ def to_remind(connection: Connection, due_on: date, *, at: datetime) -> pl.DataF
     return pl.DataFrame([tuple(row) for row in rows], schema=REACHED, orient="row")
 
 
-def is_planned(connection: Connection, scope: str) -> bool:
-    """Whether the reminders of a scope are planned already."""
-    return connection.execute(_IS_PLANNED, {"scope": scope}).scalar() is not None
-
-
 def judge(connection: Connection, party_ids: Iterable[int], *, on: date, at: datetime, terms: PromiseTerms) -> Counter[str]:
     """Judge the promises of some people on a date.
 
@@ -243,9 +238,6 @@ _TO_REMIND = text("""
         SELECT 1 FROM hold h WHERE h.party_id = p.party_id AND h.kind = 'promise' AND h.superseded_at IS NULL
           AND h.starts_at <= :at AND (h.until IS NULL OR h.until > :at))
     ORDER BY p.party_id
-""")
-_IS_PLANNED = text("""
-    SELECT 1 FROM campaign_run r JOIN campaign_shard s ON s.campaign_run_id = r.id WHERE r.stage = 'promise' AND r.scope = :scope LIMIT 1
 """)
 _WAITING = text("""
     SELECT DISTINCT party_id FROM promise

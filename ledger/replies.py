@@ -5,7 +5,7 @@ nobody's contact but one's own is left to a person, unless only one of them was 
 is remembered: whoever's number it becomes by a later import is not contacted there.
 
 In:   an inbound message; config/replies.yaml.
-Out:  the message in the contact log, outcomes, opt-outs, holds, promises, the attempt that it follows moved to `replied`.
+Out:  the message in the contact log, outcomes, opt-outs, holds, promises, cases, the attempt that it follows moved to `replied`.
 Pure: no; reads and writes the ledger.
 Source: DOMAIN.md, "What the borrower's answer does"; CASES.md for the order of intents.
 """
@@ -25,10 +25,11 @@ from sqlalchemy import Connection, Row, text
 from config.replies import ReplyPolicy
 from decisions.business_days import business_day_after, business_days_end, day_ends_at
 from decisions.replies import HERE, UNCLEAR, Reading, Setting, read_reply
-from ledger import addresses, answers, attempts, call_queue, promises, vault
+from ledger import addresses, answers, attempts, call_queue, cases, promises, vault
 from ledger.answers import Answer
 from ledger.attempts import StatusEvent
 from ledger.call_queue import CallWindow
+from ledger.cases import Statement
 from ledger.locks import lock_borrowers
 
 # The field of an inbox row that holds what was pressed, or said to a colleague, in place of a text.
@@ -36,6 +37,8 @@ PRESSED: Final = "Pressed"
 # Whoever writes or presses a key here can be called at the same number.
 _CALLABLE: Final = frozenset({"sms", "voice", "call"})
 ANSWERS_NOBODY: Final = "no_party"
+# The kind of danger that is a death; whose, a person finds out.
+_MOURNS: Final = "bereavement"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,10 +225,11 @@ def _take_effect(tx: Connection, heard: _Heard, intent: str, policy: ReplyPolicy
         answers.opt_out(tx, everybody, list(channels), at=at)
         needs_person = False
     elif intent == "danger":
-        for party_id in everybody:
-            answers.hold(tx, party_id, heard.reading.danger_kind or "complaint", starts_at=at, until=None)
+        _leave_alone(tx, heard, policy)
     elif intent == "wrong_person":
         answers.disown(tx, heard.value, at=at)
+        for person in (one for one in heard.people if one.is_current):
+            _open_case(tx, heard, person, "wrong_number", policy, stated_by="third_party")
     elif heard.speaker is not None and (own := _OWN.get(intent)) is not None:
         needs_person = own(tx, heard, heard.speaker, policy)
     for person in heard.people:
@@ -239,11 +243,50 @@ _FOR_EVERYBODY: Final = frozenset({"stop", "danger", "wrong_person"})
 _OF_A_NUMBER: Final = frozenset({"stop", "wrong_person"})
 
 
+def _open_case(
+    tx: Connection,
+    heard: _Heard,
+    person: Row[Any],
+    kind: str,
+    policy: ReplyPolicy,
+    *,
+    loan_id: int | None = None,
+    stated_by: str = "borrower",
+    hold: str | None = None,
+) -> None:
+    """What the person is owed an answer to from now on, and the hold that goes with it."""
+    pressed = heard.message.said
+    said = Statement(
+        party_id=person.party_id,
+        kind=kind,
+        at=heard.message.at,
+        channel=heard.channel,
+        loan_id=loan_id,
+        event_id=heard.message.event_id,
+        stated_by=stated_by,
+        # On a form the amount is the part that is disputed; in a text it may be anything.
+        disputed_minor=pressed.amount_minor if pressed is not None and kind == "dispute" and loan_id is not None else None,
+        hold=hold,
+        words=heard.message.text or None,
+    )
+    cases.open_case(tx, said, policy.cases)
+
+
+def _leave_alone(tx: Connection, heard: _Heard, policy: ReplyPolicy) -> None:
+    """Whoever may be in danger is not contacted any more, nor anybody at the same number; where somebody has died, a case is opened."""
+    kind = heard.reading.danger_kind or "complaint"
+    for person in heard.people:
+        if kind == _MOURNS:
+            _open_case(tx, heard, person, "deceased", policy, stated_by="unknown", hold=kind)
+        else:
+            answers.hold(tx, person.party_id, kind, starts_at=heard.message.at, until=None)
+
+
 def _claim_payment(tx: Connection, heard: _Heard, person: Row[Any], policy: ReplyPolicy) -> bool:
     """Hold while a payment is under way; said again it is a dispute that a person settles. Returns whether one must look."""
     at = heard.message.at
     if answers.said_paid_since(tx, person.party_id, at - timedelta(days=policy.paid_repeated_within_days)):
-        answers.hold(tx, person.party_id, "dispute", starts_at=at, until=None)
+        _open_case(tx, heard, person, "dispute", policy)
         return True
     by_rail = policy.paid_hold_by_rail.get(answers.last_rail(tx, person.party_id) or "", 0)
     days = max(policy.paid_hold_business_days, by_rail)
@@ -282,23 +325,20 @@ def _promise(tx: Connection, heard: _Heard, person: Row[Any], policy: ReplyPolic
 
 def _hardship(tx: Connection, heard: _Heard, person: Row[Any], policy: ReplyPolicy) -> bool:
     """Nobody is pressed who says that they cannot: a person offers a plan or more time."""
-    del policy
-    answers.hold(tx, person.party_id, "hardship", starts_at=heard.message.at, until=None)
+    _open_case(tx, heard, person, "hardship", policy)
     return True
 
 
 def _dispute(tx: Connection, heard: _Heard, person: Row[Any], policy: ReplyPolicy) -> bool:
     """Hold what the message spoke of, or everything where it spoke of nothing that we know."""
-    del policy
     for loan_id in person.loans or [None]:
-        answers.hold(tx, person.party_id, "dispute", starts_at=heard.message.at, until=None, loan_id=loan_id)
+        _open_case(tx, heard, person, "dispute", policy, loan_id=loan_id)
     return True
 
 
 def _complaint(tx: Connection, heard: _Heard, person: Row[Any], policy: ReplyPolicy) -> bool:
     """Nobody is asked for anything while a person looks at how she was treated."""
-    del policy
-    answers.hold(tx, person.party_id, "complaint", starts_at=heard.message.at, until=None)
+    _open_case(tx, heard, person, "complaint", policy)
     return True
 
 

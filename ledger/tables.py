@@ -39,6 +39,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+from decisions.cases import CASE_KINDS, CASE_STATES, STATED_BY
 from decisions.words import CHANNELS, HOLD_KINDS, RESULTS
 
 ATTEMPT_STATES = (
@@ -63,9 +64,10 @@ LIVE_ATTEMPT_STATES = ("planned", "submitting", "accepted", "sent", "delivered",
 
 STAGES = ("pre_due", "early", "mid", "late", "recovery")
 # Runs that treat nobody's lateness: their messages put right, remind of a promise, or answer, whatever stage a person is in.
-# `code` opens a person's page, each time she asks for one.
+# `code` opens a person's page, each time she asks for one. `case` says that something was received, or answered, which she is owed
+# an answer to (ledger/cases.py).
 # `callback` and `call` are dialled by a person (gate/dial.py): who asked for it, and whom no message reached.
-SERVICES = ("correction", "promise", "reply", "confirmation", "callback", "call", "code")
+SERVICES = ("correction", "promise", "reply", "confirmation", "callback", "call", "code", "case")
 # Whether people have said yes to a run (ledger/run_approvals.py). A run sends in the first two of them, and in no other.
 SENDING_APPROVALS = ("none", "approved")
 # Whether few go first, and how it stands with them (ledger/canaries.py). A run sends in the first three, in `trying` to the few alone.
@@ -1283,6 +1285,94 @@ class OutcomeHandled(SQLModel, table=True):
     outcome_id: int = _big(foreign_key="outcome.id")
     by: str = Field(sa_type=Text)
     done: str = Field(sa_type=Text)
+    at: datetime = _instant()
+    recorded_at: datetime = _recorded()
+
+
+# --- what people are owed an answer to ------------------------------------------------------------------------------
+
+# What happens to a case; `said_again` = the person said the same while it was open. The last two are told by the flow `disputes`.
+CASE_EVENTS = ("opened", "said_again", "taken", "acknowledged", "answered", "note", "closed", "near", "late")
+
+
+class BorrowerCase(SQLModel, table=True):
+    """A dispute, complaint, hardship or other matter that a person is owed an answer to: since when, until when, how it ended."""
+
+    __tablename__: ClassVar[str] = "borrower_case"
+    __table_args__ = (
+        _one_of("kind", CASE_KINDS, "borrower_case_kind"),
+        _one_of("state", CASE_STATES, "borrower_case_state"),
+        _one_of("stated_by", STATED_BY, "borrower_case_stated_by"),
+        CheckConstraint("disputed_minor IS NULL OR (disputed_minor > 0 AND currency IS NOT NULL)", name="borrower_case_part_is_money"),
+        CheckConstraint("(state = 'closed') = (closed_at IS NOT NULL)", name="borrower_case_closed"),
+        CheckConstraint("(state = 'closed') = (result IS NOT NULL)", name="borrower_case_ends_with_a_result"),
+        CheckConstraint("(law_answer_by IS NULL) = (law_rule IS NULL)", name="borrower_case_law_is_named"),
+        # Of one kind a person has one open case for a loan, and one for no loan in particular.
+        Index(
+            "borrower_case_one_open",
+            "party_id",
+            "kind",
+            "loan_id",
+            unique=True,
+            postgresql_where=text("state <> 'closed'"),
+            postgresql_nulls_not_distinct=True,
+        ),
+        Index("borrower_case_of_party", "party_id"),
+        Index("borrower_case_due", "answer_by", postgresql_where=text("state <> 'closed'")),
+    )
+
+    id: int | None = _identity()
+    kind: str = Field(sa_type=Text)
+    party_id: int = _big(foreign_key="party.id")
+    # Null = no loan in particular: all of the person's.
+    loan_id: int | None = _big(nullable=True, foreign_key="loan.id")
+    # The inbox row that it was opened by; null = somebody wrote it down.
+    provider_event_id: int | None = _big(nullable=True, foreign_key="provider_event.id")
+    stated_by: str = Field(sa_type=Text)
+    # How it came: a channel, or `person` where a colleague was told.
+    channel: str = Field(sa_type=Text)
+    # The part that is disputed, minor units; null = the whole, or no money.
+    disputed_minor: int | None = _big(nullable=True)
+    currency: str | None = Field(default=None, sa_type=Text)
+    owner: str = Field(sa_type=Text)
+    opened_at: datetime = _instant()
+    # Local dates where the person is. A rule is a rule's id, or `house` (decisions/cases.py).
+    opened_on: date
+    acknowledge_by: date
+    acknowledge_rule: str = Field(sa_type=Text)
+    answer_by: date
+    answer_rule: str = Field(sa_type=Text)
+    # The law's own date, where a pack knows one; `answer_by` is never later.
+    law_answer_by: date | None = Field(default=None)
+    law_rule: str | None = Field(default=None, sa_type=Text)
+    state: str = Field(sa_type=Text)
+    acknowledged_at: datetime | None = _instant(nullable=True)
+    answered_at: datetime | None = _instant(nullable=True)
+    closed_at: datetime | None = _instant(nullable=True)
+    result: str | None = Field(default=None, sa_type=Text)
+    recorded_at: datetime = _recorded()
+
+
+class CaseEvent(SQLModel, table=True):
+    """What happened to a case: who, when, what; append-only. What somebody wrote about it is encrypted."""
+
+    __tablename__: ClassVar[str] = "case_event"
+    __table_args__ = (
+        _one_of("kind", CASE_EVENTS, "case_event_kind"),
+        CheckConstraint("(words_encrypted IS NULL) = (key_id IS NULL)", name="case_event_words_have_a_key"),
+        Index("case_event_of_case", "case_id"),
+        # That a deadline is near is told once, that it has passed once a day.
+        Index("case_event_told_once", "case_id", "kind", "reference", unique=True, postgresql_where=text("kind IN ('near', 'late')")),
+    )
+
+    id: int | None = _identity()
+    case_id: int = _big(foreign_key="borrower_case.id")
+    kind: str = Field(sa_type=Text)
+    said_by: str = Field(sa_type=Text)
+    # Where it can be read or proved: an attempt, a letter's number, an inbox row. Nothing personal.
+    reference: str | None = Field(default=None, sa_type=Text)
+    words_encrypted: bytes | None = Field(default=None)
+    key_id: str | None = Field(default=None, sa_type=Text)
     at: datetime = _instant()
     recorded_at: datetime = _recorded()
 

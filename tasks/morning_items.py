@@ -15,6 +15,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from config.cases import case_terms
 from config.clearances import clearances
 from config.load import ConfigError
 from config.message_files import message_texts
@@ -22,7 +23,7 @@ from config.policies import STRATEGY
 from config.settings import settings
 from config.strategy_files import stages_of, strategy
 from decisions.choose import NO_TEXT
-from ledger import audit_results, call_queue, campaigns, canaries, incidents, overview, run_standings
+from ledger import audit_results, call_queue, campaigns, canaries, case_lists, incidents, overview, run_standings
 from ledger.law import law_in_force
 from ledger.overview import FeedAge
 from tasks.approve_pack import standings
@@ -78,7 +79,7 @@ def find(tx: Connection, *, day: date, at: datetime) -> Iterator[Item]:
     yield from _promises(tx, day)
     yield from _pauses()
     yield from _untranslated(tx, day)
-    for look in (_law(tx), _texts(day), _packs(at), _clearances(day)):
+    for look in (_cases(tx, day), _law(tx), _texts(day), _packs(at), _clearances(day)):
         try:
             yield from look
         except ConfigError as error:
@@ -181,6 +182,25 @@ def _call_backs(tx: Connection, at: datetime) -> Iterator[Item]:
             what=f"{counted(missed, 'call-back was', 'call-backs were')} missed, the oldest due {local(since)}, {lasted(at - since)} ago",
             do="`tideover calls queue`, then `tideover calls take`: they come first",
         )
+
+
+def _cases(tx: Connection, day: date) -> Iterator[Item]:
+    """What people are owed an answer to: late by law, late by the house, near; the rest is to know."""
+    for one in case_lists.standings(tx, on=day, near_days=case_terms().near_days):
+        name = one.kind.replace("_", " ")
+        due, do = one.late + one.near, f"`tideover cases list --due --kind {one.kind}`, then `tideover cases show N`"
+        if one.unlawful:
+            late = counted(one.unlawful, "case has", "cases have")
+            yield Item(urgency=Urgency.NOW, what=f"{name}: {late} no answer, and the law's date has passed", do=do)
+        if one.late > one.unlawful:
+            late = counted(one.late - one.unlawful, "case is", "cases are")
+            yield Item(urgency=Urgency.BEFORE_TODAYS_RUNS, what=f"{name}: {late} past the next deadline", do=do)
+        if one.near:
+            near = counted(one.near, "case is", "cases are")
+            yield Item(urgency=Urgency.TODAY, what=f"{name}: {near} near the next deadline", do=do)
+        if one.open > due:
+            rest = counted(one.open - due, "case is", "cases are")
+            yield Item(urgency=Urgency.KNOW, what=f"{name}: {rest} open, in time", do=f"`tideover cases list --kind {one.kind}`")
 
 
 def _incidents(tx: Connection) -> Iterator[Item]:

@@ -96,7 +96,7 @@ def plan_reminders(on: date) -> int:
     with connection() as tx:
         at, known_at = clock.now(tx), wall_clock(tx)
         near = promises.to_remind(tx, due_on, at=at)
-        if near.is_empty() or promises.is_planned(tx, scope):
+        if near.is_empty() or campaigns.is_planned(tx, stage="promise", scope=scope):
             return 0
         law, texts = law_in_force(tx), texts_in_force(tx, message_texts())
         parties = near["party_id"].to_list()

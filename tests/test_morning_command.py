@@ -11,13 +11,16 @@ import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
+from config.cases import case_terms
 from config.load import ConfigError
 from config.message_files import message_texts
 from config.policies import policies
 from config.settings import settings
+from ledger import cases
 from ledger.aging_facts import age_portfolio
 from ledger.call_queue import CallWindow, enqueue_callback
 from ledger.campaigns import open_run
+from ledger.cases import Statement
 from ledger.engine import connection
 from tasks import morning as mornings
 from tasks import morning_items
@@ -110,6 +113,11 @@ def test_the_worst_comes_first_and_each_thing_has_its_command(portfolio: Portfol
             intent=intent,
             at=DAWN,
         )
+    with connection() as tx:
+        for kind, days in (("dispute", 60), ("data_request", 20), ("complaint", 0)):
+            said = Statement(party_id=who.party_id, kind=kind, at=DAWN - timedelta(days=days), channel="person")
+            cases.open_case(tx, said, case_terms())
+    do("UPDATE borrower_case SET law_answer_by = :day, law_rule = 'ZZ-1' WHERE kind = 'dispute'", day=YESTERDAY)
     items = told()["items"]
     order = [Urgency[item["urgency"].upper()] for item in items]
     assert order == sorted(order)
@@ -117,6 +125,9 @@ def test_the_worst_comes_first_and_each_thing_has_its_command(portfolio: Portfol
     assert urgency_of("the last audit (2026-03-16 to 2026-03-16) found 3 violations: I5 too_often 3") == "now"
     assert urgency_of("1 person waits for somebody: danger") == "now"
     assert urgency_of("1 person waits for somebody: call_me") == "today"
+    assert urgency_of("dispute: 1 case has no answer, and the law's date has passed") == "now"
+    assert urgency_of("data request: 1 case is past the next deadline") == "before_todays_runs"
+    assert urgency_of("complaint: 1 case is open, in time") == "know"
     assert urgency_of("late: feed payments of lender-US-first_party") == "before_todays_runs"
     assert urgency_of("early of 2026-03-16 is unfinished") == "before_todays_runs"
     assert urgency_of("1 attempt is parked") == "today"

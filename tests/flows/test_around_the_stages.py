@@ -1,4 +1,4 @@
-"""The flows around the stages, as Prefect runs them: promises are judged, and a drill proves that a stop stops."""
+"""The flows around the stages, as Prefect runs them: promises are judged, disputes are received and told, a drill proves that a stop stops."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import pytest
 from prefect.client.orchestration import get_client
 from sqlalchemy import Connection
 
+from config.cases import case_terms
 from config.settings import settings
+from flows.disputes import disputes
 from flows.drill import drill
 from flows.promises import promises
 from gate.lane import run_lane
-from ledger import answers, clock, drills, pauses
+from ledger import answers, case_lists, cases, clock, drills, pauses
+from ledger.cases import Statement
 from ledger.engine import connection
 from tasks.drill import DrillFailed, DrillRefused
 from tasks.send import CHANNELS
@@ -80,6 +83,63 @@ def test_a_promise_that_is_near_is_remembered_once_and_kindly_through_the_gate(p
     assert opened["sms"].sent == []
     (attempt,) = outbox.rows("SELECT party_id, purpose, state FROM attempt")
     assert tuple(attempt) == (near.party_id, "reminder", "accepted")
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_case_is_received_through_the_gate_once_and_told_when_it_is_near_and_each_day_that_it_is_late(
+    portfolio: Portfolio, outbox: Outbox
+) -> None:
+    portfolio.clock(noon("US"))
+    disputes_it, cannot_pay, has_stopped, mourns = (portfolio.borrower(push=False) for _ in range(4))
+    portfolio.opt_out(has_stopped.party_id, at=noon("US"))
+    # Whoever owes nothing any more is owed an answer all the same.
+    portfolio.payment(cannot_pay.loan_id, 21_000)
+    with connection() as tx:
+        for one, kind in ((disputes_it, "dispute"), (cannot_pay, "hardship"), (has_stopped, "complaint"), (mourns, "deceased")):
+            cases.open_case(tx, Statement(party_id=one.party_id, kind=kind, at=noon("US"), channel="person"), case_terms())
+
+    assert disputes(as_of=TODAY) == {
+        "open": 4,
+        "near": 0,
+        "late": 0,
+        "unlawful": 0,
+        "told": 0,
+        "acknowledged": 0,
+        "received": 2,
+        "answered": 0,
+    }
+    assert disputes(as_of=TODAY)["received"] == 0
+
+    (run,) = outbox.rows("SELECT id, stage, scope FROM campaign_run")
+    assert (run.stage, run.scope) == ("case", "received-20260317")
+    channel = RecordingChannel()
+    run_lane(run.id, shard=None, channels={"sms": lambda: channel})
+    assert [message.body.split(".")[0] for message in channel.sent] == [
+        "Lantern Wallet US: we have received what you told us about your account"
+    ] * 2
+    written = outbox.rows("SELECT party_id, purpose FROM attempt ORDER BY party_id")
+    assert [tuple(row) for row in written] == [(one.party_id, "dispute_response") for one in (disputes_it, cannot_pay)]
+
+    # The next day but one: who was told is acknowledged; of the others it is the last day.
+    portfolio.clock(noon("US", TODAY + timedelta(days=2)))
+    found = disputes(as_of=TODAY + timedelta(days=2))
+    assert found == {"open": 4, "near": 2, "late": 0, "unlawful": 0, "told": 2, "acknowledged": 2, "received": 0, "answered": 0}
+    with connection() as tx:
+        for number in (1, 2):
+            cases.answer(tx, number, by="ben", at=clock.now(tx), reference="letter 9")
+        cases.close(tx, 2, by="ben", result="relief_agreed", at=clock.now(tx))
+
+    # Then those are late, and told each day once. What a person answered is told too, whether the case is closed meanwhile or not.
+    found = disputes(as_of=TODAY + timedelta(days=3))
+    assert found == {"open": 3, "near": 0, "late": 2, "unlawful": 0, "told": 2, "acknowledged": 0, "received": 0, "answered": 2}
+    found = disputes(as_of=TODAY + timedelta(days=3))
+    assert (found["told"], found["answered"]) == (0, 0)
+    with connection() as tx:
+        states = {one.kind: one.state for one in case_lists.listed(tx)}
+        (received,) = [one.reference for one in case_lists.history(tx, 1) if one.kind == "acknowledged"]
+    assert states == {"dispute": "answered", "complaint": "open", "deceased": "open"}
+    assert received is not None
+    assert received.startswith("attempt ")
 
 
 @pytest.fixture

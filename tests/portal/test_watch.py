@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from datetime import timedelta
 
 import pytest
 from httpx import Client
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
+from config.cases import case_terms
 from config.settings import settings
-from ledger import clock, pauses
+from ledger import cases, clock, pauses
+from ledger.cases import Statement
 from ledger.engine import connection
 from ledger.gauges import TOPICS
 from ledger.pauses import Scope
@@ -138,6 +141,8 @@ def test_figures_say_what_the_ledger_holds(client: Client, portfolio: Portfolio,
             ),
             {"day": TODAY},
         )
+        said = Statement(party_id=people[0].party_id, kind="dispute", at=noon("US") - timedelta(days=60), channel="person")
+        cases.open_case(tx, said, case_terms())
     found = figures(client)
     here = {"scope": "US", "stage": "early", "channel": "sms"}
     assert figure(found, "tideover_attempts", scope="all", stage="early", channel="sms", state="accepted") == 1
@@ -156,6 +161,7 @@ def test_figures_say_what_the_ledger_holds(client: Client, portfolio: Portfolio,
         figure(found, "tideover_audit_invariant_held", invariant="I4"),
     ) == (1, 0)
     assert figure(found, "tideover_feed_stale", kind="payments") == 0
+    assert [figure(found, f"tideover_cases_{what}", kind="dispute") for what in ("open", "late", "unlawful")] == [1, 1, 0]
     assert figure(found, metrics.READABLE) == 1
 
 
