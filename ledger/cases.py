@@ -12,6 +12,7 @@ Source: DOMAIN.md, "dispute", "complaint"; docs/adr/0038.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -36,7 +37,7 @@ from decisions.cases import (
 )
 from decisions.jurisdictions import jurisdictions_where
 from decisions.packs import Packs
-from ledger import vault
+from ledger import answers, vault
 from ledger.law import law_in_force
 from ledger.locks import lock_borrowers
 
@@ -44,6 +45,16 @@ from ledger.locks import lock_borrowers
 OURS: Final = "case"
 # Who opens a case by what a person wrote or pressed.
 MACHINE: Final = "tideover"
+# Kind → what a person's answer that opens such a case is taken to mean.
+_HEARD_AS: Final[Mapping[str, list[str]]] = {
+    "dispute": ["dispute", "paid"],
+    "complaint": ["complaint"],
+    "hardship": ["cannot_pay"],
+    "deceased": ["danger"],
+    "data_request": [],
+    "wrong_number": ["wrong_person"],
+    "incident": [],
+}
 
 
 class CaseRefused(RuntimeError):
@@ -220,6 +231,7 @@ def close(
         )
     tx.execute(_CLOSE, {"id": case_id, "result": result, "at": at})
     note(tx, case_id, kind=CLOSED, by=by, at=at, reference=result, words=words)
+    _see_to(tx, case, case_id, by=by, done=result, at=at)
     lifted = _lift(tx, case, at) if results[result] else _stay(tx, case, at)
     still = tx.execute(_STILL_HELD, {"party": case.party_id, "loan": case.loan_id, "at": at}).scalars()
     return Ended(lifted=lifted, still_held=tuple(still))
@@ -258,11 +270,21 @@ def _open_one(tx: Connection, case_id: int) -> Row[Any]:
 def _move(
     tx: Connection, case_id: int, to: str, since: tuple[str, ...], *, by: str, at: datetime, reference: str | None, words: str | None
 ) -> bool:
-    if _open_one(tx, case_id).state not in since:
+    case = _open_one(tx, case_id)
+    if case.state not in since:
         return False
     tx.execute(_MOVE, {"id": case_id, "to": to, "at": at})
     note(tx, case_id, kind=to, by=by, at=at, reference=reference, words=words)
+    if to == "answered":
+        _see_to(tx, case, case_id, by=by, done="answered", at=at)
     return True
+
+
+def _see_to(tx: Connection, case: Row[Any], case_id: int, *, by: str, done: str, at: datetime) -> None:
+    """Whoever answers or ends a case has seen to the answers that opened it: they wait for nobody any more."""
+    keys = {"id": case_id, "party": case.party_id, "intents": _HEARD_AS[case.kind]}
+    for outcome_id in tx.execute(_WAITING, keys).scalars().all():
+        answers.handled(tx, outcome_id, by=by, done=f"case {case_id}: {done}", at=at)
 
 
 def _hold(tx: Connection, said: Statement) -> None:
@@ -342,6 +364,14 @@ _NOTE = text("""
 _TELL = text("""
     INSERT INTO case_event (case_id, kind, said_by, reference, at) VALUES (:case, :kind, :by, :reference, :at)
     ON CONFLICT (case_id, kind, reference) WHERE kind IN ('near', 'late') DO NOTHING
+""")
+_WAITING = text("""
+    SELECT o.id FROM outcome o
+    WHERE o.party_id = :party AND o.needs_person AND o.handled_at IS NULL AND o.intent = ANY(:intents) AND o.provider_event_id IN (
+        SELECT c.provider_event_id FROM borrower_case c WHERE c.id = :id
+        UNION SELECT CAST(substring(e.reference FROM 7) AS bigint) FROM case_event e
+        WHERE e.case_id = :id AND e.kind = 'said_again' AND e.reference ~ '^inbox [0-9]+$')
+    ORDER BY o.id
 """)
 _HOLD = text("""
     INSERT INTO hold (effective_at, source, party_id, loan_id, all_liable, kind, starts_at, until)

@@ -148,7 +148,9 @@ def test_what_a_person_writes_opens_the_case_that_it_needs(portfolio: Portfolio,
         assert [held for held, until in known.holds(who) if until is None] == ([] if hold is None else [hold]), said
 
 
-def test_only_a_person_ends_the_peace_and_only_after_an_answer(borrower: BorrowerIds, portfolio: Portfolio, known: Known) -> None:
+def test_only_a_person_ends_the_peace_and_only_after_an_answer(
+    borrower: BorrowerIds, portfolio: Portfolio, known: Known, outbox: Outbox
+) -> None:
     portfolio.hold(borrower.party_id, "attorney")
     write(DISPUTE)
     (case,) = found()
@@ -165,6 +167,11 @@ def test_only_a_person_ends_the_peace_and_only_after_an_answer(borrower: Borrowe
     (closed,) = found(closed_too=True)
     assert (closed.state, closed.result, closed.due) == ("closed", "upheld", None)
     assert told(case.id) == ["opened", "answered", "closed"]
+    # The answer that opened it waits for nobody any more.
+    (seen_to,) = outbox.rows(
+        "SELECT h.by, h.done FROM outcome o JOIN outcome_handled h ON h.outcome_id = o.id WHERE o.handled_at IS NOT NULL"
+    )
+    assert tuple(seen_to) == ("ben", f"case {case.id}: answered")
     with pytest.raises(CaseRefused, match="is closed"):
         close(case.id, "withdrawn")
     # What is said anew is a new case.
