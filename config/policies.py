@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
 
 from config.aging import AGING_FILE
 from config.calendar_files import CALENDARS
@@ -22,10 +21,8 @@ from config.prices import PRICES
 from config.promises import PROMISES_FILE
 from config.replies import REPLIES_FILE
 from config.rule_files import pack_bodies
+from config.settings import settings
 from config.strategy_files import strategy, strategy_body
-
-# The champion: the strategy in force.
-STRATEGY: Final = "static-ladder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +50,18 @@ def rule_policy(jurisdiction: str, body: str) -> Policy:
     return Policy("rules", jurisdiction.lower(), body)
 
 
-def policies(stage: str, rules: Mapping[str, str] | None = None) -> tuple[Policy, ...]:
+def policies(stage: str, rules: Mapping[str, str] | None = None, named: str | None = None) -> tuple[Policy, ...]:
     """Every policy in force for a stage.
 
     Args:
         stage: early, ….
         rules: Texts of the rule packs in force by jurisdiction; None = those of the files.
+        named: The strategy; None = the one in force (`TIDEOVER_STRATEGY`).
 
     Raises:
         ConfigError: A file cannot be used; nothing is decided then.
     """
-    treated = strategy(STRATEGY, stage)
+    treated = strategy(named or settings().strategy, stage)
     return (
         Policy("ageing", "ageing", AGING_FILE.read_text("utf-8")),
         *_law(rules),

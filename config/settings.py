@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     # Where Prefect's automations tell operations what happened: an incoming webhook's address. It may hold a secret.
     notify_url: SecretStr = SecretStr("")
 
+    # The strategy in force where a run names none: a folder of config/strategies.
+    strategy: str = Field(default="static-ladder", pattern=r"^[a-z0-9][a-z0-9_-]*$")
+
     # The local date of a run without `as_of` is the date in this zone.
     business_zone: str = "Asia/Taipei"
 

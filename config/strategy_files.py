@@ -24,6 +24,7 @@ from decisions.strategy import (
     ONBOARDING,
     PRE_DUE,
     REACHABLE,
+    SPOKEN,
     OfferedFirst,
     Step,
     Strategy,
@@ -89,6 +90,7 @@ class StepForm(RungForm):
 
     from_day: Whole
     message: Word
+    after_written: Annotated[Whole, Field(ge=1)] | None = None
 
 
 class OnboardingForm(RungForm):
@@ -157,6 +159,17 @@ class StrategyForm(Strict):
             raise ValueError(f"steps: the message {ONBOARDING} belongs to offered_first")
         if (self.stage == PRE_DUE) != (self.purpose == "reminder"):
             raise ValueError(f"purpose: a reminder is what {PRE_DUE} sends, and all that it sends")
+        return self
+
+    @model_validator(mode="after")
+    def _writing_comes_before_calling(self) -> Self:
+        """Nobody's phone rings by a ladder of which nothing has arrived in writing."""
+        if any(not SPOKEN.isdisjoint(step.ways) for step in self.steps if step.after_written is None):
+            raise ValueError("steps: a call says after how many written messages it comes (after_written)")
+        if self.offered_first is None and any(step.after_written for step in self.steps):
+            raise ValueError(f"after_written: the stage {self.stage} keeps no account of what was tried before; it has no offered_first")
+        if self.offered_first and any(not SPOKEN.isdisjoint(way.ways) for way in self.offered_first.onboarding):
+            raise ValueError("onboarding: the first, mild contact is written")
         return self
 
     def _all_steps(self) -> tuple[OnboardingForm | StepForm, ...]:
@@ -231,6 +244,7 @@ def _steps(form: StrategyForm) -> tuple[Step, ...]:
             message=message,
             offers=form.offers,
             cheapest_of=form.cheapest_of or (),
+            after_written=form.after_written or 0 if isinstance(form, StepForm) else 0,
         )
         for number, (from_day, message, form) in enumerate(rungs, start=1)
     )
@@ -252,6 +266,11 @@ def _offered_first(form: StrategyForm) -> OfferedFirst | None:
 def stages_of(name: str, folder: Path = STRATEGIES) -> tuple[str, ...]:
     """Stages for which a strategy has a file, by name."""
     return tuple(sorted(path.stem for path in (folder / name).glob("*.yaml")))
+
+
+def strategy_names(folder: Path = STRATEGIES) -> tuple[str, ...]:
+    """Strategies that there are, by name."""
+    return tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and stages_of(path.name, folder)))
 
 
 def strategy_body(name: str, stage: str, folder: Path = STRATEGIES) -> str:

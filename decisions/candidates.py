@@ -20,10 +20,10 @@ import polars as pl
 from decisions.facts import CANDIDATES, Facts, Schema, type_instant
 from decisions.local_days import with_local_dates
 from decisions.messages import Texts
-from decisions.offered import ARRIVED, NEVER_ARRIVED, offered
+from decisions.offered import ARRIVED, NEVER_ARRIVED, offered, written
 from decisions.prices import price_of
 from decisions.segments import SEGMENTED, measure
-from decisions.strategy import CHANNELS_OF_KIND, PRE_DUE, STAGE_ORDER, Strategy
+from decisions.strategy import CHANNELS_OF_KIND, DIALLED, PRE_DUE, STAGE_ORDER, Step, Strategy
 
 # Who is asked to pay. A guarantor or an adviser is never written to as if the payment were hers.
 ASKED_ROLES: Final = ("borrower", "co_borrower")
@@ -107,28 +107,31 @@ def standing(facts: Facts, strategy: Strategy, *, at: datetime, business_date: d
     Returns:
         One row a borrower, by id: `owed`'s columns (null where nothing is asked for), `locale`, `creditor_role`,
         `at` (the earliest instant at which she may be contacted on that day: now, or the start of her day),
-        `day_ends_at` (null = her zone is unknown), `in_stage`, `offered` (whether the milder stage was, I12), `day_over`,
+        `day_ends_at` (null = her zone is unknown), `in_stage`, `offered` (whether the milder stage was, I12), `written` (the highest
+        of `strategy.written_levels` that the messages which arrived reach), `day_over`,
         `waits`, `budget_reached`, `step` (the last one reached through any channel; 0 = none). `day` is negative while the
         payment is still to come.
     """
     reached = [
-        (day, offered_before, max((step.number for step in strategy.reached(day, offered=offered_before).values()), default=0))
-        for day, offered_before in _rungs(strategy)
+        (day, was_offered, level, max((step.number for step in _reached(strategy, day, was_offered, level).values()), default=0))
+        for day, was_offered, level in _rungs(strategy)
     ]
-    steps = pl.DataFrame(reached, schema={"day": pl.Int32, "offered": pl.Boolean, "step": pl.Int32}, orient="row")
+    steps = pl.DataFrame(reached, schema={**_RUNG, "step": pl.Int32}, orient="row")
     asked = owed(facts.loans).with_columns(
         day=pl.when(pl.col("stage") == PRE_DUE)
         .then((pl.lit(business_date) - pl.col("due_on")).dt.total_days())
         .otherwise("day")
         .cast(pl.Int32)
     )
-    was_offered = offered(facts, asked, strategy).with_columns(offered=pl.lit(True))
+    offered_to = offered(facts, asked, strategy).with_columns(offered=pl.lit(True))
+    levels = [pl.when(pl.col("written") >= level).then(level).otherwise(0).cast(pl.Int32) for level in strategy.written_levels]
     return (
         facts.borrowers.select("party_id", "locale", "creditor_role")
         .join(asked, on="party_id", how="left")
-        .join(was_offered, on="party_id", how="left")
-        .with_columns(pl.col("offered").fill_null(False))
-        .join(steps, on=["day", "offered"], how="left")
+        .join(offered_to, on="party_id", how="left")
+        .join(written(facts, asked, strategy), on="party_id", how="left")
+        .with_columns(pl.col("offered").fill_null(False), written=pl.max_horizontal(levels))
+        .join(steps, on=list(_RUNG), how="left")
         .join(day_bounds(facts.borrowers, business_date), on="party_id", how="left")
         .join(_recent_contacts(facts, strategy, business_date), on="party_id", how="left")
         .with_columns(
@@ -157,17 +160,17 @@ def candidates(facts: Facts, stands: pl.DataFrame, strategy: Strategy, texts: Te
         decisions/facts.CANDIDATES and `step`, `place` (decisions/strategy.Strategy.places), `in_vain` (the step has other
         channels, and this way failed of late), `cost` (in parts of 1,000 of a minor unit; null where it is not weighed or not
         known), `message`, `offers: List[String]` (ranked), `text_locale` (null = there is no text
-        that this person can read), `ownership`, `verified_on`; by borrower, highest place first, then contact point; what was in
-        vain comes last. A contact point that is not in use is none, nor is a channel of a step with several on which
-        the creditor has no sender.
+        that this person can read), `has_sender` (false = the creditor cannot speak on that channel; asked where some step falls
+        back), `ownership`, `verified_on`; by borrower, highest place first, then contact point; what was in vain comes last. A
+        contact point that is not in use is none.
     """
     reachable = by_channel(facts.contact_points.filter(pl.col("status") == "active"), strategy.channels)
-    reachable = _with_sender(reachable, facts, strategy)
+    reachable = _with_senders(reachable, facts, strategy)
     return (
         stands.filter("in_stage")
-        .select("party_id", "at", "day", "offered", "loans", "counterparty", "locale", "creditor_role")
+        .select("party_id", "at", *_RUNG, "loans", "counterparty", "locale", "creditor_role")
         .join(reachable.drop("zones", "country"), on="party_id")
-        .join(_step_of_channel(strategy), on=["day", "offered", "channel"])
+        .join(_step_of_channel(strategy), on=[*_RUNG, "channel"])
         .join(_text_locales(stands, strategy, texts), on=["locale", "creditor_role", "message", "channel"], how="left", nulls_equal=True)
         .join(_in_vain(facts, stands, strategy), on=["party_id", "contact_point_id", "channel"], how="left")
         .with_columns(in_vain=pl.col("in_vain").fill_null(False) & pl.col("falls_back"))
@@ -175,12 +178,24 @@ def candidates(facts: Facts, stands: pl.DataFrame, strategy: Strategy, texts: Te
         .with_columns(
             candidate=pl.int_range(pl.len(), dtype=pl.Int64),
             purpose=pl.lit(strategy.purpose),
-            automated=pl.lit(True),
+            automated=pl.col("channel") != DIALLED,
             # Someone else's phone makes that person the one who is contacted, whoever owes.
             counterparty=pl.when(pl.col("owner") == "borrower").then("counterparty").otherwise("owner"),
         )
         .pipe(_with_cost, facts, strategy, texts)
-        .select(*CANDIDATES, "step", "place", "in_vain", "cost", "message", "offers", "text_locale", "ownership", "verified_on")
+        .select(
+            *CANDIDATES,
+            "step",
+            "place",
+            "in_vain",
+            "cost",
+            "message",
+            "offers",
+            "text_locale",
+            "has_sender",
+            "ownership",
+            "verified_on",
+        )
     )
 
 
@@ -202,15 +217,14 @@ def by_channel(points: pl.DataFrame, channels: Collection[str]) -> pl.DataFrame:
     return points.join(pl.DataFrame(ways, schema=schema, orient="row"), on="kind")
 
 
-def _with_sender(reachable: pl.DataFrame, facts: Facts, strategy: Strategy) -> pl.DataFrame:
-    """Without those channels on which the creditor could not speak, where another one may take their place."""
+def _with_senders(reachable: pl.DataFrame, facts: Facts, strategy: Strategy) -> pl.DataFrame:
+    """Add `has_sender`: whether the creditor could speak on the channel. A ladder of one channel a step does not ask (ADR 0032)."""
     if facts.senders.is_empty() or not strategy.falls_back:
-        return reachable
+        return reachable.with_columns(has_sender=pl.lit(True))
     usable = facts.senders.filter(pl.col("purpose").is_null() | (pl.col("purpose") == strategy.purpose)).select("creditor_id", "channel")
     speaks = facts.borrowers.select("party_id", "creditor_id").join(usable.unique(), on="creditor_id").select("party_id", "channel")
-    alone = strategy.channels - {channel for step in strategy.steps if step.falls_back for channel in step.channels}
-    kept = reachable.join(speaks, on=["party_id", "channel"], how="semi")
-    return pl.concat([kept, reachable.join(speaks, on=["party_id", "channel"], how="anti").filter(pl.col("channel").is_in(alone))])
+    known = speaks.with_columns(has_sender=pl.lit(True))
+    return reachable.join(known, on=["party_id", "channel"], how="left").with_columns(pl.col("has_sender").fill_null(False))
 
 
 def _with_cost(found: pl.DataFrame, facts: Facts, strategy: Strategy, texts: Texts) -> pl.DataFrame:
@@ -253,21 +267,27 @@ def _in_vain(facts: Facts, stands: pl.DataFrame, strategy: Strategy) -> pl.DataF
     )
 
 
-def _rungs(strategy: Strategy) -> Iterator[tuple[int, bool]]:
-    """Each day of the stage, before and after the milder stage was offered."""
-    return product(range(strategy.first_day, strategy.last_day + 1), (False, True))
+_RUNG: Final[Schema] = {"day": pl.Int32, "offered": pl.Boolean, "written": pl.Int32}
+
+
+def _rungs(strategy: Strategy) -> Iterator[tuple[int, bool, int]]:
+    """Each day of the stage, before and after the milder stage was offered, at each number of written messages that makes a difference."""
+    return product(range(strategy.first_day, strategy.last_day + 1), (False, True), strategy.written_levels)
+
+
+def _reached(strategy: Strategy, day: int, was_offered: bool, level: int) -> dict[str, Step]:  # noqa: FBT001  # a rung's three parts
+    return strategy.reached(day, offered=was_offered, written=level)
 
 
 def _step_of_channel(strategy: Strategy) -> pl.DataFrame:
     places = strategy.places
     rows = [
-        (day, offered_before, channel, step.number, places[step.number, channel], step.falls_back, step.message, list(step.offers))
-        for day, offered_before in _rungs(strategy)
-        for channel, step in strategy.reached(day, offered=offered_before).items()
+        (*rung, channel, step.number, places[step.number, channel], step.falls_back, step.message, list(step.offers))
+        for rung in _rungs(strategy)
+        for channel, step in _reached(strategy, *rung).items()
     ]
     schema: Schema = {
-        "day": pl.Int32,
-        "offered": pl.Boolean,
+        **_RUNG,
         "channel": pl.String,
         "step": pl.Int32,
         "place": pl.Int32,

@@ -61,6 +61,7 @@ WAIT: Final = "strategy_wait"
 BUDGET: Final = "strategy_budget"
 NOT_OFFERED: Final = "milder_stage_not_offered"
 NO_CONTACT_POINT: Final = "no_contact_point"
+NO_SENDER: Final = "no_sender"
 NO_TEXT: Final = "locale_without_text"
 NO_ZONE: Final = "zone_unknown"
 DRAWN: Final = "drawn_no_contact"
@@ -73,7 +74,7 @@ class Considered:
     Attributes:
         stands: decisions/candidates.standing.
         candidates: decisions/candidates.candidates, with the verdict's `allowed`, `blocked_by`, `blocked_for_good`,
-            `next_allowed_at`, and `plannable`, `send_after`, `expires_at`.
+            `next_allowed_at` (null where nothing was judged: the creditor has no sender), and `plannable`, `send_after`, `expires_at`.
         verdicts: What decisions/rules.judge said: one Boolean a rule.
         arms: What may be done, doing nothing included: `party_id`, `candidate` (null = no contact), `offer`, `score`,
             `parts` (its probability in parts of 1,000,000,000); best first within a borrower.
@@ -89,7 +90,7 @@ def consider(facts: Facts, strategy: Strategy, packs: Packs, texts: Texts, *, at
     """Find what might be done, let every rule judge it, and weigh what is left."""
     stands = standing(facts, strategy, at=at, business_date=business_date)
     found = candidates(facts, stands, strategy, texts)
-    verdicts = judge(facts, found.select(*CANDIDATES), packs)
+    verdicts = judge(facts, found.filter("has_sender").select(*CANDIDATES), packs)
     judged = _plannable(found, verdicts, stands)
     return Considered(stands=stands, candidates=judged, verdicts=verdicts, arms=weigh(_arms(judged, stands), strategy))
 
@@ -273,7 +274,8 @@ def _reasons(considered: Considered, drawn: pl.DataFrame) -> pl.DataFrame:
     by_rule = against.filter(~pl.col("in_time")).select("party_id", reason="blocked_by").explode("reason", empty_as_null=True).drop_nulls()
     flags = [
         by_rule,
-        _flag(against.filter(pl.col("text_locale").is_null()), NO_TEXT),
+        _flag(against.filter(~pl.col("has_sender")), NO_SENDER),
+        _flag(against.filter("has_sender", pl.col("text_locale").is_null()), NO_TEXT),
         _flag(against.filter(pl.col("expires_at").is_null() & pl.col("allowed")), NO_ZONE),
     ]
     # Said of whom is contacted too: it is why she gets onboarding and not the ladder.

@@ -28,6 +28,7 @@ REASONS: Final = {
     "strategy_budget": "the strategy's budget of contacts for this span is used up",
     "milder_stage_not_offered": "the milder stage was not offered yet (neither delivered, nor tried often enough): only onboarding is open",
     "no_contact_point": "no contact point in use fits a step that is reached",
+    "no_sender": "the lender has no sender on this channel",
     "locale_without_text": "there is no approved text in the borrower's language for this lender",
     "zone_unknown": "the borrower's time zone is not known",
     "drawn_no_contact": "the draw fell on no contact",
@@ -146,6 +147,9 @@ def _candidate_words(candidate: Mapping[str, Any]) -> Iterator[str]:
     text = candidate["text_locale"] or "no text in the borrower's language"
     point = f"contact point #{candidate['contact_point_id']} ({candidate['kind']})"
     yield f"Candidate: step {candidate['step']}, {candidate['channel']} to {point}, message {candidate['message']} ({text})"
+    if not candidate["has_sender"]:
+        yield "  Not open: the lender has no sender on this channel."
+        return
     for verdict in candidate["verdicts"]:
         source = "; ".join(" ".join(filter(None, (reference["title"], reference["section"]))) for reference in verdict["reference"])
         said = "allows" if verdict["allows"] else "FORBIDS"
@@ -193,6 +197,7 @@ def _candidates(considered: Considered, facts: Facts) -> list[dict[str, Any]]:
         "message",
         "offers",
         "text_locale",
+        "has_sender",
     )
     judged = ("allowed", "blocked_by", "blocked_for_good", "next_allowed_at", "plannable", "send_after")
     return considered.candidates.join(kinds, on="contact_point_id", how="left").sort("candidate").select(*shown, *judged).to_dicts()
@@ -202,6 +207,8 @@ def _verdicts(
     considered: Considered, candidate: Mapping[str, Any], packs: Packs, role: str | None, places: Collection[str]
 ) -> Iterator[dict[str, Any]]:
     """What each rule said of one candidate that looks at such a contact of such a creditor in these places."""
+    if not candidate["has_sender"]:
+        return
     row = considered.verdicts.filter(pl.col("candidate") == candidate["candidate"]).row(0, named=True)
     for pack, rule in packs.gating():
         basis = rule.basis_for(role)

@@ -135,6 +135,7 @@ TREATMENTS: Final[Schema] = {
     "party_id": pl.Int64,
     "stage": pl.String,
     "message": pl.String,
+    "channel": pl.String,
     "at": type_instant,
     "loans": pl.List(pl.Int64),
     "contact_point_id": pl.Int64,

@@ -15,7 +15,10 @@ from typing import Final
 
 import polars as pl
 
+from decisions.choose import NO_CONTACT_POINT, NO_SENDER
 from decisions.facts import type_instant
+from decisions.packs import Packs
+from decisions.rule_forms import ChannelRule
 
 SEND: Final = "send"
 LATER: Final = "later"  # blocked for now, free before it expires: stays planned, with another `send_after`
@@ -24,12 +27,22 @@ WITHHOLD: Final = "withhold"
 EXPIRE: Final = "expire"
 
 # What an attempt may lack, beside the reasons of decisions/choose.py and the rules' ids.
-NO_SENDER: Final = "no_sender"
 NO_ENVELOPE: Final = "no_envelope"
 NOTHING_DUE: Final = "nothing_due"
 WORDS_REFUSED: Final = "words_refused"  # with the linter's rule behind a colon: `tideover message lint` says where and why
 NOT_ON_ALLOWLIST: Final = "not_on_allowlist"  # in allowlist mode only staff may be reached
 WINDOW_CLOSED: Final = "window_closed"  # the person did not write lately, and the words are not registered with the provider
+# What stands against a way to the person, and says nothing against writing to her.
+_OF_THE_WAY: Final = frozenset({NO_SENDER, NO_CONTACT_POINT, NO_ENVELOPE, WINDOW_CLOSED})
+
+
+def reasons_of_the_way(packs: Packs) -> frozenset[str]:
+    """Reasons for which a contact is withheld that another channel may not share: what the way lacks, and providers' policies.
+
+    Whatever else a rule says, it says of the person, the hour or the words; that is an answer, and nothing takes its place.
+    """
+    providers = {rule.id for _, rule in packs.gating() if isinstance(rule, ChannelRule) and rule.barred_by_provider is not None}
+    return _OF_THE_WAY | providers
 
 
 def verdicts(planned: pl.DataFrame, judged: pl.DataFrame, *, at: datetime) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """Offered: whether the milder stage's treatment was offered to a borrower before a harsher one begins.
 
 In:   facts, what each borrower is asked for, the harsher stage's strategy.
-Out:  the borrowers to whom it was offered.
+Out:  the borrowers to whom it was offered; how many written messages arrived.
 Pure: no I/O, no clock.
 Source: ARCHITECTURE.md I12; DOMAIN.md, "Offered": delivered, or three lawful tries over at least 7 days on at least two
         contact points failed. A portfolio taken over late enters by a first, mild contact, then its stage.
@@ -22,7 +22,7 @@ import polars as pl
 
 from decisions.facts import Facts
 from decisions.local_days import with_local_dates
-from decisions.strategy import ONBOARDING, Strategy
+from decisions.strategy import ONBOARDING, SPOKEN, Strategy
 
 # Results that say for sure that it reached the person.
 ARRIVED: Final = ("delivered", "read", "conversation")
@@ -45,14 +45,8 @@ def offered(facts: Facts, asked: pl.DataFrame, strategy: Strategy) -> pl.DataFra
     if first is None:
         return asked.select("party_id")
     onboarding = pl.col("message") == ONBOARDING
-    tries = (
-        with_local_dates(facts.treatments, facts.borrowers)
-        .filter(((pl.col("stage") == first.stage) & ~onboarding) | ((pl.col("stage") == strategy.stage) & onboarding))
-        .join(asked.select("party_id", "due_on", asked_loans="loans"), on="party_id")
-        .filter(
-            pl.col("contacted_on") >= pl.col("due_on"),
-            pl.col("loans").list.set_intersection("asked_loans").list.len() > 0,
-        )
+    tries = _about_what_is_asked(facts, asked).filter(
+        ((pl.col("stage") == first.stage) & ~onboarding) | ((pl.col("stage") == strategy.stage) & onboarding)
     )
     failed = pl.col("result").is_in(NEVER_ARRIVED)
     failed_on = pl.col("contacted_on").filter(failed)
@@ -73,4 +67,32 @@ def offered(facts: Facts, asked: pl.DataFrame, strategy: Strategy) -> pl.DataFra
             ).fill_null(False)
         )
         .select("party_id")
+    )
+
+
+def written(facts: Facts, asked: pl.DataFrame, strategy: Strategy) -> pl.DataFrame:
+    """How many written messages of this stage and the milder one arrived.
+
+    Args:
+        facts: As above.
+        asked: As above; what arrived must have been about it, as what was offered must.
+        strategy: Of the stage.
+
+    Returns:
+        `party_id`, `written` > 0; nobody where no step asks for it.
+    """
+    if strategy.written_levels == (0,):
+        return asked.select("party_id", written=pl.lit(0, dtype=pl.Int32)).clear()
+    arrived = pl.col("result").is_in(ARRIVED) & ~pl.col("channel").is_in(SPOKEN)
+    return _about_what_is_asked(facts, asked).filter(arrived).group_by("party_id").agg(written=pl.len().cast(pl.Int32))
+
+
+def _about_what_is_asked(facts: Facts, asked: pl.DataFrame) -> pl.DataFrame:
+    return (
+        with_local_dates(facts.treatments, facts.borrowers)
+        .join(asked.select("party_id", "due_on", asked_loans="loans"), on="party_id")
+        .filter(
+            pl.col("contacted_on") >= pl.col("due_on"),
+            pl.col("loans").list.set_intersection("asked_loans").list.len() > 0,
+        )
     )

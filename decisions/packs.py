@@ -122,6 +122,10 @@ class Packs(_Strict):
         """The same law, held to what live mode asks of it: `approved` versions only."""
         return self.model_copy(update={"live": True, "approved": approved})
 
+    def without_sandbox(self) -> Packs:
+        """The same law, without the clearances that hold for the sandbox's provider alone."""
+        return self.model_copy(update={"clearances": tuple(one for one in self.clearances if one.mode == "live")})
+
     def gating(self) -> Iterator[tuple[Pack, GatingRule]]:
         """Every rule that can forbid a contact, in fixed order."""
         for pack in self.packs:

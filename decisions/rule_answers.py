@@ -89,6 +89,11 @@ def _text(instant: datetime | None) -> str | None:
     return None if instant is None else instant.isoformat().replace("+00:00", "Z")
 
 
+def rules_of(answer: Mapping[str, Any]) -> set[str]:
+    """Ids of the rules that stand against a contact, by its answer."""
+    return {reason["rule"] for reason in answer["blocked_by"]}
+
+
 def differences(answer: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
     """What an answer lacks of what was expected, one sentence a field; nothing where all is as expected."""
     found = []

@@ -27,6 +27,10 @@ REACHABLE: Final = tuple(dict.fromkeys(channel for channels in CHANNELS_OF_KIND.
 STAGE_ORDER: Final = ("pre_due", "early", "mid", "late", "recovery")
 # A reminder of what is still to come, not a treatment of lateness: it is not an offer that a later stage could make up for.
 PRE_DUE: Final = "pre_due"
+# A call that a person makes: nobody sends it, and no machine starts it (gate/dial.py).
+DIALLED: Final = "call"
+# Ways by which somebody is spoken to, by a person or a machine; all others are read when it suits.
+SPOKEN: Final = frozenset({"voice", DIALLED})
 # The message of a first, mild contact with somebody whom the milder stage was not offered; no other step may use it.
 ONBOARDING: Final = "onboarding"
 # Who may say yes to a run, and how long it waits for them, where the strategy's file does not say.
@@ -51,6 +55,7 @@ class Step:
         message: Folder in config/messages.
         cheapest_of: Channels that stand side by side in `channels` and are as good as each other: the cheapest one of them is taken.
         offers: What the message may offer, dearest wish first; each is an arm of its own. Empty = nothing but the text.
+        after_written: Reached only after so many written messages of this stage and the milder one, about what is asked for now, arrived.
     """
 
     number: int
@@ -59,6 +64,7 @@ class Step:
     message: str
     offers: tuple[str, ...]
     cheapest_of: tuple[str, ...] = ()
+    after_written: int = 0
 
     @property
     def falls_back(self) -> bool:
@@ -137,16 +143,23 @@ class Strategy:
         """Stages whose tries decide whether the milder one was offered: it and, for onboarding, this one."""
         return () if self.offered_first is None else (self.offered_first.stage, self.stage)
 
-    def reached(self, day: int, *, offered: bool = True) -> dict[str, Step]:
+    @property
+    def written_levels(self) -> tuple[int, ...]:
+        """Numbers of written messages at which another step may be reached, ascending from 0."""
+        return tuple(sorted({0, *(step.after_written for step in self.steps)}))
+
+    def reached(self, day: int, *, offered: bool = True, written: int | None = None) -> dict[str, Step]:
         """By channel, the last step that a borrower who is `day` delinquent days late has reached; empty outside the stage.
 
         Args:
             day: Delinquent days; negative = days until the payment is due.
             offered: Whether the milder stage was offered; until then only onboarding's steps are reached.
+            written: How many written messages arrived; None = as many as any step asks for.
         """
         if not self.first_day <= day <= self.last_day:
             return {}
-        return {channel: step for step in self.steps if step.from_day <= day and step.is_onboarding != offered for channel in step.channels}
+        open_steps = (step for step in self.steps if step.from_day <= day and step.is_onboarding != offered)
+        return {channel: step for step in open_steps if written is None or step.after_written <= written for channel in step.channels}
 
     @property
     def channels(self) -> frozenset[str]:

@@ -1,9 +1,8 @@
 """Late stage, 61 to 90 days past due: ask whether the situation has changed; a person reads every answer.
 
-Nobody is treated by it to whom the mid stage was not offered; they get a first, mild contact instead (I12). The formal
-notice by letter, calls by people and the hardship review belong here, each as a line of its own, once they exist; until
-then no message takes their place. What is sent to whom is said by config/strategies/static-ladder/late.yaml and
-config/rules/. Scheduled in prefect.yaml. Safe to run again for the same date: a second run plans and sends nothing twice.
+Nobody is treated by it to whom the mid stage was not offered; they get a first, mild contact instead (I12). The
+hardship review belongs here, as a line of its own, once it exists; until then no message takes its place. What is sent to
+whom, and whom the phone team calls, is said by config/strategies/<strategy>/late.yaml and config/rules/. Scheduled in prefect.yaml. Safe to run again for the same date: a second run plans and sends nothing twice.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from prefect.client.schemas.objects import State
 from prefect.futures import wait
 from prefect.states import Completed
 
-from flows.stage import AskPeople, Country, Limit, RequestCode, stage_flow
+from flows.stage import AskPeople, Country, Ladder, Limit, RequestCode, stage_flow
 from tasks.approve_run import approved, ask_people
 from tasks.canary import try_few_first
 from tasks.choose import choose
@@ -34,6 +33,7 @@ def late(
     country: Country = None,
     preview: bool = False,  # noqa: FBT001, FBT002  # parameters of a flow are given by name, in the UI's form
     limit: Limit = None,
+    strategy: Ladder = None,
     approval: AskPeople = "as the strategy says",
     request_code: RequestCode = "",
 ) -> int | State[int]:
@@ -44,6 +44,7 @@ def late(
         country: Only borrowers of creditors in this country, as two letters (TW, MX). Empty = all, by the clock of TIDEOVER_BUSINESS_ZONE.
         preview: Decide and show, send nothing.
         limit: Treat at most so many borrowers, the same ones each time; empty = all.
+        strategy: The ladder to treat them by, a folder of config/strategies. Empty = the one in force (TIDEOVER_STRATEGY).
         approval: `required` asks people before anything is sent, however few the contacts; the strategy's file may ask for it anyway.
         request_code: One-time code of whoever starts this run (`tideover approve code`); somebody else approves it. Empty and not
             started by a schedule = two people have to say yes.
@@ -55,10 +56,10 @@ def late(
         ShardsUnfinished: A shard neither finished nor was skipped. The run shows as failed while what did finish
             stands; run the flow again to complete it.
     """
-    if note := holiday(STAGE, as_of, country):
+    if note := holiday(STAGE, as_of, country, strategy):
         return Completed(name="Holiday", message=note)
 
-    campaign = open_campaign(STAGE, as_of, country, preview=preview, limit=limit, approval=approval)
+    campaign = open_campaign(STAGE, as_of, country, named=strategy, preview=preview, limit=limit, approval=approval)
     shards = pick(campaign)
 
     wait(choose.map(shards, unmapped(campaign)))  # a mild first contact for whom the mid stage was not offered

@@ -1,7 +1,7 @@
 """Pre-due stage, from three days before a payment is due until the day itself: one friendly reminder.
 
 Nothing is late yet, so nothing is asked for and no amount is named: the reminder says the date, and how to get another.
-Never a call. What is sent to whom is said by config/strategies/static-ladder/pre_due.yaml and config/rules/. Scheduled in
+Never a call. What is sent to whom is said by config/strategies/<strategy>/pre_due.yaml and config/rules/. Scheduled in
 prefect.yaml. Safe to run again for the same date: a second run plans and sends nothing twice.
 """
 
@@ -14,7 +14,7 @@ from prefect.client.schemas.objects import State
 from prefect.futures import wait
 from prefect.states import Completed
 
-from flows.stage import AskPeople, Country, Limit, RequestCode, stage_flow
+from flows.stage import AskPeople, Country, Ladder, Limit, RequestCode, stage_flow
 from tasks.approve_run import approved, ask_people
 from tasks.canary import try_few_first
 from tasks.choose import choose
@@ -33,6 +33,7 @@ def pre_due(
     country: Country = None,
     preview: bool = False,  # noqa: FBT001, FBT002  # parameters of a flow are given by name, in the UI's form
     limit: Limit = None,
+    strategy: Ladder = None,
     approval: AskPeople = "as the strategy says",
     request_code: RequestCode = "",
 ) -> int | State[int]:
@@ -43,6 +44,7 @@ def pre_due(
         country: Only borrowers of creditors in this country, as two letters (TW, MX). Empty = all, by the clock of TIDEOVER_BUSINESS_ZONE.
         preview: Decide and show, send nothing.
         limit: Treat at most so many borrowers, the same ones each time; empty = all.
+        strategy: The ladder to treat them by, a folder of config/strategies. Empty = the one in force (TIDEOVER_STRATEGY).
         approval: `required` asks people before anything is sent, however few the contacts; the strategy's file may ask for it anyway.
         request_code: One-time code of whoever starts this run (`tideover approve code`); somebody else approves it. Empty and not
             started by a schedule = two people have to say yes.
@@ -54,10 +56,10 @@ def pre_due(
         ShardsUnfinished: A shard neither finished nor was skipped. The run shows as failed while what did finish
             stands; run the flow again to complete it.
     """
-    if note := holiday(STAGE, as_of, country):
+    if note := holiday(STAGE, as_of, country, strategy):
         return Completed(name="Holiday", message=note)
 
-    campaign = open_campaign(STAGE, as_of, country, preview=preview, limit=limit, approval=approval)
+    campaign = open_campaign(STAGE, as_of, country, named=strategy, preview=preview, limit=limit, approval=approval)
     shards = pick(campaign)
 
     wait(choose.map(shards, unmapped(campaign)))  # whoever got the reminder gets no second one

@@ -16,11 +16,18 @@ from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import AfterValidator, Field
 
+from config.strategy_files import strategy_names
 from flows.run_names import local_day
 from tasks.record import business_zone
 
 SECONDS_MAX = 4 * 3600
 SHARDS_AT_ONCE = 2
+
+
+def _there_is(named: str) -> str:
+    if named not in strategy_names():
+        raise ValueError(f"no strategy {named}: config/strategies has {', '.join(strategy_names())}")
+    return named
 
 
 def _has_a_clock(country: str) -> str:
@@ -30,6 +37,8 @@ def _has_a_clock(country: str) -> str:
 
 # A country without a clock of its own fails the run before it has a name, which is a date.
 Country: TypeAlias = Annotated[str, Field(pattern="^[A-Z]{2}$", examples=["TW"]), AfterValidator(_has_a_clock)] | None
+# Read when the flow is deployed, so that the form in the UI lists them.
+Ladder: TypeAlias = Annotated[str, Field(json_schema_extra={"enum": [*strategy_names()]}), AfterValidator(_there_is)] | None
 Limit: TypeAlias = Annotated[int, Field(ge=1)] | None
 AskPeople: TypeAlias = Literal["as the strategy says", "required"]
 RequestCode: TypeAlias = Annotated[str, Field(max_length=64)]

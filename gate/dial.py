@@ -25,7 +25,7 @@ from sqlalchemy import Connection
 from channels import TryLater, codes
 from config.call_queue import CallPolicy, call_policy_in_force
 from config.message_files import message_texts
-from config.policies import STRATEGY, service_policies
+from config.policies import service_policies
 from config.replies import reply_policy_in_force
 from config.strategy_files import strategy
 from decisions.business_days import day_ends_at
@@ -272,7 +272,7 @@ def _through_the_gate(run_id: int, party_id: int) -> tuple[Letter | None, tuple[
     """The marked letter of one person's planned call; or the reasons why there is none, and from when on there may be."""
     with connection() as tx:
         run, law, texts = campaigns.read_run(tx, run_id), law_in_force(tx), texts_in_force(tx, message_texts())
-    treatment = strategy(STRATEGY, run.stage) if run.stage in STAGES else None
+    treatment = strategy(run.strategy, run.stage) if run.stage in STAGES else None
     door = Door(run=run, parties=(party_id, party_id), book=Rulebook(law.packs), texts=texts, treatment=treatment)
     chunk = take_chunk(door, at_most={CALL: 1}, after={CALL: -1})
     if not chunk.letters:

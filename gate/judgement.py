@@ -19,14 +19,14 @@ import polars as pl
 from channels.windows import REPLY_WINDOWS, form_of, open_until
 from decisions import gate_verdict
 from decisions.candidates import owed
-from decisions.choose import NO_CONTACT_POINT, NO_TEXT, NOT_IN_STAGE, NOT_OFFERED
+from decisions.choose import NO_CONTACT_POINT, NO_SENDER, NO_TEXT, NOT_IN_STAGE, NOT_OFFERED
 from decisions.facts import BESIDE, CANDIDATES, Facts, Schema, type_instant
 from decisions.messages import SPOKEN, VOICEMAIL, GapError, NoTextError, Rendered, Texts, render
 from decisions.money import UnknownCurrencyError
 from decisions.offered import offered
 from decisions.packs import Packs
 from decisions.rules import judge
-from decisions.strategy import ONBOARDING, STAGE_ORDER, Strategy
+from decisions.strategy import DIALLED, ONBOARDING, STAGE_ORDER, Strategy
 from decisions.voice import NOBODY, Voice, speak
 from decisions.words import GATEWAY_SENDER, SERVICE_PURPOSES
 from gate.accounts import LETTER, NOTHING, Accounts
@@ -39,8 +39,7 @@ from ledger.reply_windows import Line, line_of
 _NOWHERE: Final[tuple[str, ...]] = ()
 # Of whom nothing is asked a text can name no amount and no date: one with such a gap is not sent.
 _NOTHING_ASKED: Final[Mapping[str, Any]] = {"amount_minor": None, "currency": None, "due_on": None}
-# A call that a person makes; of both kinds of call the rules ask whether somebody is spoken to, or a machine.
-DIALLED: Final = "call"
+# Of both kinds of call the rules ask whether somebody is spoken to, or a machine.
 LIVE: Final = "live"
 SPOKEN_CHANNELS: Final = frozenset({SPOKEN, DIALLED})
 _SCHEMA: Final[Schema] = {
@@ -234,7 +233,7 @@ def _draft(
     """The words for an attempt, and what is missing for sending it."""
     lacks = []
     if attempt.sender is None:
-        lacks.append(gate_verdict.NO_SENDER)
+        lacks.append(NO_SENDER)
     if attempt.value_encrypted is None:
         lacks.append(NO_CONTACT_POINT)
     if attempt.channel == LETTER and not ((whose := accounts.addressees.get(attempt.contact_point_id)) and whose.is_whole):

@@ -27,7 +27,6 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_rand
 from channels import Channel
 from channels.registry import WAYS, per_second
 from config.message_files import message_texts
-from config.policies import STRATEGY
 from config.settings import settings
 from config.strategy_files import strategy
 from decisions import gate_verdict
@@ -193,7 +192,7 @@ class _Lane:
             law = law_in_force(tx)
             texts = texts_in_force(tx, message_texts())
             self._report.law_fault = law.fault
-        treatment = strategy(STRATEGY, run.stage) if run.stage in STAGES else None
+        treatment = strategy(run.strategy, run.stage) if run.stage in STAGES else None
         return Door(run=run, parties=parties, book=Rulebook(law.packs), texts=texts, treatment=treatment), channels
 
     def _sender(self, name: str, channel: Channel) -> Sender:

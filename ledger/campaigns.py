@@ -110,6 +110,12 @@ class Run:
         return not stopped and self.approval in SENDING_APPROVALS and self.canary in SENDING_CANARIES
 
     @property
+    def strategy(self) -> str:
+        """Name of the strategy that treats it, as its policies say; of a run that names none, of the one in force."""
+        named = (policy.split("/")[1] for policy in self.policy_hashes if policy.startswith("strategy/"))
+        return next(named, settings().strategy)
+
+    @property
     def rank_max(self) -> str | None:
         """Only whose rank is no higher may be contacted now; None = everybody."""
         return self.canary_rank if self.canary == "trying" else None
@@ -366,7 +372,8 @@ def unfinished(connection: Connection, campaign_run_id: int) -> dict[str, int]:
     """What a run has still to do now; empty when all is done that can be done.
 
     Not counted: attempts that wait for a later hour (flows/dispatch takes them), that wait for the provider's evidence
-    (flows/reconcile settles them), and those of a preview or of a run to which nobody has said yes.
+    (flows/reconcile settles them), that wait for a person to dial (gate/dial.py), and those of a preview or of a run to which
+    nobody has said yes.
 
     Returns:
         Of `shards undecided`, `attempts due`, `attempts submitting`: those above zero.
@@ -488,7 +495,8 @@ _FINISH = text("""
 _LEFT_TO_DO = text("""
     SELECT count(*) AS shards, count(*) FILTER (WHERE s.decided_at IS NULL) AS undecided, coalesce(sum(s.planned), 0)::bigint AS planned,
            (SELECT count(*) FROM attempt a
-            WHERE a.campaign_run_id = :id AND a.state = 'planned' AND a.send_after <= :now AND a.expires_at > :now) AS due
+            WHERE a.campaign_run_id = :id AND a.state = 'planned' AND a.send_after <= :now AND a.expires_at > :now
+              AND a.channel <> 'call') AS due
     FROM campaign_shard s WHERE s.campaign_run_id = :id
 """)
 _FEW_FIRST = text("UPDATE campaign_run SET canary = 'undecided' WHERE id = :id AND canary = 'none'")
@@ -499,7 +507,7 @@ _UNDECIDED_AGAIN = text("""
 _UNFINISHED = text("""
     SELECT (SELECT count(*) FROM campaign_shard s WHERE s.campaign_run_id = r.id AND s.decided_at IS NULL) AS "shards undecided",
            (SELECT count(*) FROM attempt a
-            WHERE a.campaign_run_id = r.id AND a.state = 'planned' AND a.send_after <= :now AND a.expires_at > :now
+            WHERE a.campaign_run_id = r.id AND a.state = 'planned' AND a.send_after <= :now AND a.expires_at > :now AND a.channel <> 'call'
               AND NOT r.preview AND r.approval IN ('none', 'approved')
               AND (r.canary IN ('none', 'passed')
                    OR (r.canary = 'trying' AND md5(r.seed || ' ' || a.party_id) <= r.canary_rank))) AS "attempts due",

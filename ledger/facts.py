@@ -369,7 +369,8 @@ _FAILURES = """
     SELECT a.party_id, a.contact_point_id, a.channel, max(e.at) AS at
     FROM attempt a
     JOIN attempt_transition e ON e.business_date = a.business_date AND e.attempt_id = a.id
-     AND (e.to_state IN ('rejected', 'undelivered', 'failed') OR (e.to_state = 'withheld' AND e.cause = 'blocked: window_closed'))
+     AND (e.to_state IN ('rejected', 'undelivered', 'failed')
+          OR (e.to_state = 'withheld' AND e.cause IN ('blocked: window_closed', 'blocked: no_envelope')))
      AND {recorded_e}
     WHERE a.party_id {who} AND e.at >= {history_from}
       AND NOT EXISTS (
@@ -386,7 +387,8 @@ _SENDERS = """
 """
 # Our own contacts only: what an agency or a former lender said was not this stage's offer.
 _TREATMENTS = """
-    SELECT e.party_id, a.stage, a.message, e.at, e.loans, e.contact_point_id, e.result, e.id AS event_id, e.about_event_id, e.uncounts
+    SELECT e.party_id, a.stage, a.message, e.channel, e.at, e.loans, e.contact_point_id, e.result, e.id AS event_id, e.about_event_id,
+           e.uncounts
     FROM contact_event e JOIN attempt a ON a.business_date = e.attempt_business_date AND a.id = e.attempt_id
     WHERE e.party_id {who} AND {recorded_e} AND a.stage IN ({stages}) AND (e.about_event_id IS NOT NULL OR e.counts)
     ORDER BY e.party_id, e.at, e.id

@@ -1,29 +1,29 @@
 """Fallbacks: whom today's message surely did not reach, and the attempt by another way that takes its place.
 
 A decision is made once a day. What falls back is its attempt: another try under the same decision, by the channel that comes next,
-through the gate like the first. Only what surely failed falls back: refused by the provider, or reported as not delivered. What
+through the gate like the first. Only what surely failed falls back: refused by the provider, reported as not delivered, or
+withheld by the gate for nothing but what stood against that way. What
 nobody knows, and what a provider has no record of, is never made up for (I2).
 
 In:   a connection; under the borrowers' lock when an attempt is planned.
 Out:  rows of `attempt`.
 Pure: no; reads and writes the ledger.
-Source: docs/adr/0028.
+Source: docs/adr/0028, 0033.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
-from decisions.gate_verdict import WINDOW_CLOSED
 from ledger.attempts import NO_RECORD
 from ledger.campaigns import STOPPED_STATES
-from ledger.tables import SENDING_APPROVALS, SENDING_CANARIES
+from ledger.tables import SENDING_APPROVALS, SENDING_CANARIES, STAGES
 
 # A day's message is tried three times at most, whatever the number of channels.
 TRIES_MAX: Final = 3
@@ -54,26 +54,40 @@ class Failed:
     ways: frozenset[tuple[int, str]]
 
 
+def runs_today(connection: Connection, *, at: datetime) -> list[int]:
+    """Ids of the stages' runs whose business date is today somewhere."""
+    keys = {"first": (at - REACH).date(), "last": (at + REACH).date(), "stages": list(STAGES)}
+    return list(connection.execute(_RUNS, keys).scalars())
+
+
 def failed_today(
-    connection: Connection, *, stages: Sequence[str], at: datetime, at_most: int, parties: Sequence[int] | None = None
+    connection: Connection,
+    *,
+    runs: Sequence[int],
+    of_the_way: Collection[str],
+    at: datetime,
+    at_most: int,
+    parties: Sequence[int] | None = None,
 ) -> list[Failed]:
     """Whose day's message surely did not arrive, while its day is not over and another try is left; the latest first.
 
     Args:
         connection: Inside a transaction.
-        stages: Only these.
+        runs: Of these runs.
+        of_the_way: Reasons that stand against a way alone (`decisions.gate_verdict.reasons_of_the_way`): what the gate withheld for
+            nothing else has failed too.
         at: Business instant.
         at_most: So many.
         parties: Only these; None = everybody.
     """
     keys = {
-        "stages": list(stages),
+        "runs": list(runs),
         "at": at,
         "first": (at - REACH).date(),
         "last": (at + REACH).date(),
         "tries_max": TRIES_MAX,
         "no_record": NO_RECORD,
-        "closed": WINDOW_CLOSED,
+        "of_the_way": json.dumps(sorted(of_the_way)),
         "stopped": list(STOPPED_STATES),
         "approvals": list(SENDING_APPROVALS),
         "canaries": list(SENDING_CANARIES),
@@ -102,19 +116,24 @@ def _failed(row: Mapping[str, Any]) -> Failed:
     return Failed(**{name: value for name, value in row.items() if name not in {"points", "channels"}}, ways=ways)
 
 
-# One that is withheld, expired or taken back has had its answer: nothing takes its place. A closed window alone is no
-# answer: nothing stands against writing to the person, only against that way.
+_RUNS = text("""
+    SELECT id FROM campaign_run
+    WHERE business_date BETWEEN :first AND :last AND stage = ANY(CAST(:stages AS text[])) AND NOT preview ORDER BY id
+""")
+# One that is withheld, expired or taken back has had its answer: nothing takes its place. What stands against that way alone is
+# no answer: nothing stands against writing to the person.
 _FAILED = text("""
     SELECT a.business_date, a.campaign_run_id, a.stage, a.party_id, a.decision_id, max(a.try_number) AS try_number,
            array_agg(a.contact_point_id ORDER BY a.id) AS points, array_agg(a.channel ORDER BY a.id) AS channels
     FROM attempt a
     JOIN campaign_run r ON r.id = a.campaign_run_id AND NOT r.preview AND r.state <> ALL(CAST(:stopped AS text[]))
      AND r.approval = ANY(CAST(:approvals AS text[])) AND r.canary = ANY(CAST(:canaries AS text[]))
-    WHERE a.business_date BETWEEN :first AND :last AND a.stage = ANY(CAST(:stages AS text[]))
+    WHERE a.business_date BETWEEN :first AND :last AND a.campaign_run_id = ANY(CAST(:runs AS bigint[]))
       AND (CAST(:parties AS bigint[]) IS NULL OR a.party_id = ANY(CAST(:parties AS bigint[])))
     GROUP BY a.business_date, a.campaign_run_id, a.stage, a.party_id, a.decision_id
     HAVING bool_and((a.state IN ('rejected', 'undelivered', 'failed') AND a.error_code IS DISTINCT FROM :no_record)
-                    OR (a.state = 'withheld' AND a.permit -> 'blocked_by' = jsonb_build_array(CAST(:closed AS text))))
+                    OR (a.state = 'withheld' AND a.permit -> 'blocked_by' <> '[]'
+                        AND a.permit -> 'blocked_by' <@ CAST(:of_the_way AS jsonb)))
        AND max(a.try_number) < :tries_max AND max(a.expires_at) > :at
     ORDER BY max(a.id) DESC LIMIT :at_most
 """)

@@ -199,6 +199,7 @@ _PAUSED = f"""EXISTS (
           AND (w.channel IS NULL OR w.channel = a.channel)
           AND (w.sender IS NULL OR w.sender = (SELECT {sender_of("s", "a")} FROM creditor s WHERE s.id = p.creditor_id))
           AND w.jurisdiction IS NULL)"""  # noqa: S608  # no text from outside
+# What a person dials waits for her (gate/dial.py), not for a lane.
 _LANES_DUE = text(f"""
     SELECT a.campaign_run_id, s.shard, count(*) AS due
     FROM attempt a
@@ -207,7 +208,7 @@ _LANES_DUE = text(f"""
      AND (r.canary IN ('none', 'passed') OR (r.canary = 'trying' AND md5(r.seed || ' ' || a.party_id) <= r.canary_rank))
     JOIN party p ON p.id = a.party_id
     LEFT JOIN campaign_shard s ON s.campaign_run_id = a.campaign_run_id AND a.party_id BETWEEN s.first_party_id AND s.last_party_id
-    WHERE a.state = 'planned' AND a.send_after <= :at AND a.expires_at > :at AND NOT {_PAUSED}
+    WHERE a.state = 'planned' AND a.channel <> 'call' AND a.send_after <= :at AND a.expires_at > :at AND NOT {_PAUSED}
     GROUP BY a.campaign_run_id, s.shard
     ORDER BY min(a.expires_at), a.campaign_run_id, s.shard LIMIT :at_most
 """)  # noqa: S608  # no text from outside

@@ -25,7 +25,6 @@ from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field, ValidationError
 
-from config.policies import STRATEGY
 from config.strategy_files import strategy
 from ledger import approval_codes, campaigns, run_approvals, run_narrowing, run_standings
 from ledger.approval_codes import HOURS_DEFAULT, CodeRefused
@@ -85,7 +84,7 @@ def ask_people(campaign_run_id: int, *, request_code: str = "") -> None:
     this = _this_flow_run()
     with connection() as tx:
         run = campaigns.read_run(tx, campaign_run_id)
-        treatment = strategy(STRATEGY, run.stage)
+        treatment = strategy(run.strategy, run.stage)
         if not run.preview:
             run_approvals.ask(
                 tx,
@@ -154,7 +153,8 @@ def answer_on_terminal(campaign_run_id: int, *, code: str, approve: bool, up_to:
     given = Answer(form=f"terminal {uuid4()}", code=code, approve=approve, up_to=up_to, reason=reason, flaw=_flaw(approve, reason))
     with connection() as tx:
         before = run_standings.standing(tx, campaign_run_id)
-        done = run_approvals.answer(tx, campaign_run_id, given, roles=strategy(STRATEGY, before.stage).approval_roles)
+        run = campaigns.read_run(tx, campaign_run_id)
+        done = run_approvals.answer(tx, campaign_run_id, given, roles=strategy(run.strategy, run.stage).approval_roles)
     withhold_rest(campaign_run_id)
     if done.outcome not in {"approved", "rejected"} or before.approval != "awaiting" or before.flow_run is None:
         return done
@@ -216,7 +216,8 @@ def _answer_by_form(standing: Standing, this: FlowRun) -> Answered:
         flaw=_flaw(filled.decision != "reject", filled.reason, up_to_missing=filled.decision == "approve up to" and not filled.up_to),
     )
     with connection() as tx:
-        roles = strategy(STRATEGY, standing.stage).approval_roles
+        run = campaigns.read_run(tx, run_id)
+        roles = strategy(run.strategy, run.stage).approval_roles
         return run_approvals.answer(tx, run_id, given, roles=roles, subject=standing.subject)
 
 

@@ -13,10 +13,9 @@ from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
 from config.canary import canary
-from config.policies import STRATEGY
 from config.strategy_files import strategy
 from decisions.canary import judge
-from ledger import canaries, clock
+from ledger import campaigns, canaries, clock
 from ledger.canaries import Stands
 from ledger.engine import connection
 from tasks.approve_run import withhold_rest
@@ -62,7 +61,8 @@ def decide(campaign_run_id: int, *, code: str, go_on: bool, reason: str) -> tupl
         found = canaries.stands(tx, campaign_run_id)
         if not found:
             raise LookupError(f"there is no campaign run {campaign_run_id}; `tideover canary list` shows those that wait")
-        roles = strategy(STRATEGY, found[0].stage).approval_roles
+        run = campaigns.read_run(tx, campaign_run_id)
+        roles = strategy(run.strategy, run.stage).approval_roles
         taken, said = canaries.decide(tx, campaign_run_id, code=code, go_on=go_on, reason=reason, roles=roles)
     if taken:
         withhold_rest(campaign_run_id)

@@ -11,7 +11,6 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from config.message_files import message_texts
-from config.policies import STRATEGY
 from config.strategy_files import strategy
 from decisions.choose import decide
 from ledger import clock
@@ -40,7 +39,7 @@ def choose(shard: int, campaign_run_id: int) -> int:
         law, texts = law_in_force(tx), texts_in_force(tx, message_texts())
     if part.planned is not None:
         return part.planned
-    treatment = strategy(STRATEGY, run.stage)
+    treatment = strategy(run.strategy, run.stage)
     with arrow() as source:
         borrowers = shard_borrowers(source, run, part)
         facts = read_facts(

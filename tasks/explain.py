@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from config.message_files import message_texts
-from config.policies import STRATEGY, Policy, policies
+from config.policies import Policy, policies
 from config.settings import settings
 from config.strategy_files import stages_of, strategy
 from decisions.candidates import owed
@@ -77,10 +77,11 @@ def explain_borrower(named: str, as_of: date | None = None) -> dict[str, Any]:
         )
         flow_runs = read_flow_runs(tx, run.id) if run else []
         attempts = read_attempts(tx, party, business_date=on)
-    stage = stage or next(iter(set(owed(facts.loans)["stage"]) & set(stages_of(STRATEGY))), stages_of(STRATEGY)[0])
+    champion = settings().strategy
+    stage = stage or next(iter(set(owed(facts.loans)["stage"]) & set(stages_of(champion))), stages_of(champion)[0])
     told = explain(
         facts,
-        then.treatment if then else strategy(STRATEGY, stage),
+        then.treatment if then else strategy(champion, stage),
         then.packs if then else law.packs,
         then.texts if then else texts,
         at=stored.decided_at if stored else at,

@@ -3,28 +3,33 @@
 The day is decided again for them alone, from the facts as they are now: the way that failed is known, a dead address is retired, and
 every rule, the budget and the gap judge as in the morning. A way that was tried that day is not tried again.
 
-In:   the ledger; the strategies in force.
+In:   the ledger; the strategies of today's runs.
 Out:  further tries under the same decisions, in the ledger; the gate judges each once more.
 Pure: no; contacts nobody.
-Source: docs/adr/0028.
+Source: docs/adr/0028, 0033.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
 
+import polars as pl
+
 from config.message_files import message_texts
-from config.policies import STRATEGY
-from config.strategy_files import stages_of, strategy
+from config.strategy_files import strategy
 from decisions.choose import decide
+from decisions.facts import FAILURES
+from decisions.gate_verdict import reasons_of_the_way
 from decisions.packs import Packs
 from ledger import campaigns, clock, fallbacks
 from ledger.engine import connection
 from ledger.facts import read_facts
 from ledger.fallbacks import Failed
-from ledger.law import law_in_force
+from ledger.law import law_in_force, texts_in_force
 from ledger.locks import lock_borrowers
 
 # Borrowers whose day is decided again in one run of dispatch; the next one, minutes later, takes the rest.
@@ -41,14 +46,14 @@ def fall_back() -> int:
     Raises:
         ConfigError: Strategies, texts or rule packs cannot be used.
     """
-    stages = [stage for stage in stages_of(STRATEGY) if strategy(STRATEGY, stage).falls_back]
-    if not stages:
-        return 0
     with connection() as tx:
-        found = fallbacks.failed_today(tx, stages=stages, at=clock.now(tx), at_most=AT_ONCE_MAX)
-        packs = law_in_force(tx).packs if found else None
-    if packs is None:
-        return 0
+        at = clock.now(tx)
+        today = [campaigns.read_run(tx, run) for run in fallbacks.runs_today(tx, at=at)]
+        runs = [run.id for run in today if strategy(run.strategy, run.stage).falls_back]
+        if not runs:
+            return 0
+        packs = law_in_force(tx).packs
+        found = fallbacks.failed_today(tx, runs=runs, of_the_way=reasons_of_the_way(packs), at=at, at_most=AT_ONCE_MAX)
     by_run = groupby(sorted(found, key=lambda one: one.campaign_run_id), key=lambda one: one.campaign_run_id)
     return sum(_fall_back(run, [one.party_id for one in theirs], packs) for run, theirs in by_run)
 
@@ -59,11 +64,12 @@ def _fall_back(campaign_run_id: int, party_ids: Sequence[int], packs: Packs) -> 
         locked = lock_borrowers(tx, party_ids)
         at = clock.now(tx)
         run = campaigns.read_run(tx, campaign_run_id)
-        still = fallbacks.failed_today(tx, stages=[run.stage], at=at, at_most=len(party_ids), parties=locked)
-        still = [one for one in still if one.campaign_run_id == campaign_run_id]
+        still = fallbacks.failed_today(
+            tx, runs=[run.id], of_the_way=reasons_of_the_way(packs), at=at, at_most=len(party_ids), parties=locked
+        )
         if not still:
             return 0
-        treatment = strategy(STRATEGY, run.stage)
+        treatment = strategy(run.strategy, run.stage)
         facts = read_facts(
             tx,
             parties=sorted(one.party_id for one in still),
@@ -73,8 +79,16 @@ def _fall_back(campaign_run_id: int, party_ids: Sequence[int], packs: Packs) -> 
             treated_by=treatment.looks_at,
             falls_back=True,
         )
-        decided = decide(facts, treatment, packs, message_texts(), at=at, business_date=run.business_date, seed=run.seed.encode())
+        # What was tried today comes last, whatever the log has of it by now.
+        facts = replace(facts, failures=pl.concat([facts.failures, _tried(still, at)]))
+        texts = texts_in_force(tx, message_texts())
+        decided = decide(facts, treatment, packs, texts, at=at, business_date=run.business_date, seed=run.seed.encode())
         return fallbacks.plan_tries(tx, list(_tries(still, {row["party_id"]: row for row in decided.iter_rows(named=True)})))
+
+
+def _tried(failed: Sequence[Failed], at: datetime) -> pl.DataFrame:
+    rows = [(one.party_id, point, channel, at) for one in failed for point, channel in sorted(one.ways)]
+    return pl.DataFrame(rows, schema=FAILURES, orient="row")
 
 
 def _tries(failed: Sequence[Failed], decided: Mapping[int, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

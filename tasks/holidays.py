@@ -18,7 +18,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
 from config.calendar_files import calendars
-from config.policies import STRATEGY
+from config.settings import settings
 from config.strategy_files import strategy
 from decisions.rules.calendars import holiday_name
 from ledger.campaigns import creditor_countries
@@ -27,7 +27,7 @@ from tasks.record import business_date
 
 
 @task(task_run_name="holiday for {stage}?", retries=2, retry_delay_seconds=[5, 30], persist_result=False, cache_policy=NO_CACHE)
-def holiday(stage: str, as_of: date | None, country: str | None) -> str | None:
+def holiday(stage: str, as_of: date | None, country: str | None, named: str | None = None) -> str | None:
     """Say whether the stage rests on this date.
 
     Where creditors are in several countries and none is named, a holiday of any of them lets all rest: nobody can be contacted
@@ -37,12 +37,13 @@ def holiday(stage: str, as_of: date | None, country: str | None) -> str | None:
         stage: early, ….
         as_of: Local business date; None = `business_date` of when the run was due.
         country: Only the creditors of this country; None = all.
+        named: The strategy; None = the one in force.
 
     Returns:
         The note; None = the stage runs.
     """
     day = as_of or business_date(flow_run.scheduled_start_time, country)
-    note = day_off(stage, day, country)
+    note = day_off(stage, day, country, named)
     if note is None:
         return None
     get_run_logger().info("%s %s: %s", stage, day.isoformat(), note)
@@ -54,9 +55,9 @@ def holiday(stage: str, as_of: date | None, country: str | None) -> str | None:
     return note
 
 
-def day_off(stage: str, day: date, country: str | None) -> str | None:
+def day_off(stage: str, day: date, country: str | None, named: str | None = None) -> str | None:
     """Whether the stage rests on a date, and why; None = it does not."""
-    if not strategy(STRATEGY, stage).rests_on_holidays:
+    if not strategy(named or settings().strategy, stage).rests_on_holidays:
         return None
     with connection() as tx:
         countries = [country] if country else creditor_countries(tx)

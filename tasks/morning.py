@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from config.calendar_files import calendars
 from config.load import ConfigError
-from config.policies import STRATEGY, other_files, policies
+from config.policies import other_files, policies
 from config.settings import settings
 from config.strategy_files import stages_of
 from decisions.rules.calendars import holiday_name
@@ -168,7 +168,7 @@ def _facts(tx: Connection, at: datetime) -> dict[str, Any]:
 def _policies() -> dict[str, str]:
     """`kind/name` → the beginning of its hash, of whatever is in force for any stage; what cannot be read is an item, and left out here."""
     found: dict[str, str] = {}
-    for stage in stages_of(STRATEGY):
+    for stage in stages_of(settings().strategy):
         try:
             found |= {f"{policy.kind}/{policy.name}": policy.hash for policy in policies(stage)}
         except ConfigError:

@@ -19,9 +19,8 @@ from config.cases import case_terms
 from config.clearances import clearances
 from config.load import ConfigError
 from config.message_files import message_texts
-from config.policies import STRATEGY
 from config.settings import settings
-from config.strategy_files import stages_of, strategy
+from config.strategy_files import stages_of, strategy, strategy_names
 from decisions.choose import NO_TEXT
 from ledger import audit_results, call_queue, campaigns, canaries, case_lists, incidents, overview, run_standings
 from ledger.law import law_in_force
@@ -267,7 +266,7 @@ def _law(tx: Connection) -> Iterator[Item]:
 
 
 def _texts(day: date) -> Iterator[Item]:
-    used = {step.message for stage in stages_of(STRATEGY) for step in strategy(STRATEGY, stage).steps}
+    used = {step.message for name in strategy_names() for stage in stages_of(name) for step in strategy(name, stage).steps}
     for text in message_texts().by_key.values():
         name, urgent = f"text {text.message}/{text.locale}", text.message in used
         file = f"config/messages/{text.message}/{text.locale}.yaml"

@@ -169,7 +169,7 @@ def _head(preview: Preview, run: Run, standing: Standing, priced: Sequence[Price
     last = f"last run ({before.business_date.isoformat()})" if before else "last run (none yet)"
     yield f"# {preview.name}: {preview.contacts:,} contacts planned"
     yield ""
-    yield f"{mode()} **{_state(run, standing)}**"
+    yield f"{mode()} **{_state(run, standing)}** Ladder: `{run.strategy}`."
     yield ""
     yield from table(
         [

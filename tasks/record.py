@@ -19,7 +19,7 @@ from prefect.client.schemas import State, TaskRun
 from prefect.runtime import flow_run
 
 from config.canary import canary
-from config.policies import STRATEGY, policies
+from config.policies import policies
 from config.settings import settings
 from config.strategy_files import strategy
 from config.zones import zone_tables
@@ -82,6 +82,7 @@ def open_campaign(
     *,
     preview: bool,
     limit: int | None,
+    named: str | None = None,
     approval: Literal["as the strategy says", "required"] = "as the strategy says",
 ) -> int:
     """Open the stage's run for a date, or find the one that a former run opened.
@@ -92,12 +93,14 @@ def open_campaign(
         country: Only borrowers of creditors in this country; None = all.
         preview: Decide and show only.
         limit: Borrowers at most; None = all.
+        named: The strategy; None = the one in force (`TIDEOVER_STRATEGY`).
         approval: `required` = people are asked before anything is sent, however little it is.
 
     Returns:
         Id of the campaign run.
     """
     day = as_of or business_date(flow_run.scheduled_start_time, country)
+    treatment = strategy(named or settings().strategy, stage)
     with connection() as tx:
         law = law_in_force(tx)
         run = campaigns.open_run(
@@ -107,9 +110,9 @@ def open_campaign(
             scope=country or campaigns.ALL,
             preview=preview,
             borrowers_max=limit,
-            policies=policies(stage, law.bodies),
+            policies=policies(stage, law.bodies, treatment.name),
             at=clock.now(tx),
-            approval_above=0 if approval == "required" else strategy(STRATEGY, stage).approval_above,
+            approval_above=0 if approval == "required" else treatment.approval_above,
             few_first=settings().mode in canary().modes,
         )
         if flow_run.id is not None:

@@ -95,6 +95,20 @@ def test_a_file_that_cannot_be_read_names_the_case_the_field_and_the_reason(tmp_
     assert says in result.stderr
 
 
+def test_a_case_that_rests_on_a_clearance_of_the_sandbox_says_so_and_live_mode_does_not_count_it(tmp_path: Path) -> None:
+    chat = "{at: 2026-03-18T12:00:00+08:00, channel: whatsapp}"
+    consent = "  consents: [{channel: whatsapp, given_to: collector, at: 2026-03-01T10:00:00+08:00}]\n"
+    text = case(chat, consent, who="{country: TW, known_zone: Asia/Taipei}").replace("third_party", "first_party")
+    sandbox, live = check(tmp_path, text), check(tmp_path, text, "--clearances", "live")
+    assert json.loads(sandbox.stdout)["verdict"] == "allowed"
+    assert sandbox.stderr == (
+        "one: cleared for the sandbox alone (config/clearances.yaml); in live mode HOUSE-PROVIDER-WHATSAPP blocks it\n"
+    )
+    assert [reason["rule"] for reason in json.loads(live.stdout)["blocked_by"]] == ["HOUSE-PROVIDER-WHATSAPP"]
+    assert live.stderr == ""
+    assert check(tmp_path, text, "--clearances", "none").exit_code == 2
+
+
 def test_a_basis_that_there_is_none_of_is_refused(tmp_path: Path) -> None:
     assert check(tmp_path, case(), "--basis", "lore").exit_code == 2
 

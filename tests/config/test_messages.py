@@ -12,7 +12,7 @@ import pytest
 from config.load import ConfigError
 from config.message_files import MESSAGES, message_body, message_texts, texts_of, words_hash
 from config.replies import reply_policy
-from config.strategy_files import stages_of, strategy
+from config.strategy_files import stages_of, strategy, strategy_names
 from decisions.messages import Text, Words, gaps, money_text, render
 from decisions.replies import read_reply
 from decisions.segments import measure
@@ -232,7 +232,7 @@ def test_the_stop_word_that_a_text_names_is_read_as_a_stop(locale: str) -> None:
 
 
 def test_every_step_of_the_ladder_has_its_text_in_every_language() -> None:
-    ladders = [strategy("static-ladder", stage) for stage in stages_of("static-ladder")]
+    ladders = [strategy(name, stage) for name in strategy_names() for stage in stages_of(name)]
     assert [
         (step.message, locale)
         for ladder in ladders
@@ -247,7 +247,7 @@ def test_every_step_says_what_its_stage_is_for() -> None:
     """A text is judged by the purpose that its attempt names, so both must be the same."""
     assert [
         (ladder.stage, step.message)
-        for ladder in (strategy("static-ladder", stage) for stage in stages_of("static-ladder"))
+        for ladder in (strategy(name, stage) for name in strategy_names() for stage in stages_of(name))
         for step in ladder.steps
         for locale in _written_in(step.message)
         if TEXTS.text(step.message, locale).purpose != ladder.purpose

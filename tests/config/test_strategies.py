@@ -10,10 +10,12 @@ import pytest
 
 from config.aging import aging_policy
 from config.load import ConfigError
-from config.strategy_files import STRATEGIES, stages_of, strategy
-from decisions.strategy import ONBOARDING, STAGE_ORDER
+from config.strategy_files import STRATEGIES, stages_of, strategy, strategy_names
+from decisions.strategy import ONBOARDING, REACHABLE, SPOKEN, STAGE_ORDER
 
 SHIPPED = (STRATEGIES / "static-ladder" / "early.yaml").read_text()
+
+NAMED = pytest.mark.parametrize("named", strategy_names())
 
 
 def _written(folder: Path, text: str, stage: str = "early") -> Path:
@@ -86,23 +88,30 @@ def test_a_strategy_under_another_stages_name_is_refused(tmp_path: Path) -> None
         strategy("mine", "late", _written(tmp_path, SHIPPED, "late"))
 
 
-def test_every_stage_has_its_strategy_and_they_meet_where_ageing_says() -> None:
-    assert sorted(STAGE_ORDER) == list(stages_of("static-ladder"))
-    shipped = [strategy("static-ladder", stage) for stage in STAGE_ORDER]
+def test_the_shipped_strategies_are_known_by_name() -> None:
+    assert strategy_names() == ("every-channel", "static-ladder")
+
+
+@NAMED
+def test_every_stage_has_its_strategy_and_they_meet_where_ageing_says(named: str) -> None:
+    assert sorted(STAGE_ORDER) == list(stages_of(named))
+    shipped = [strategy(named, stage) for stage in STAGE_ORDER]
     assert [later.first_day - earlier.last_day for earlier, later in pairwise(shipped)] == [1] * 4
     for scheme in aging_policy().schemes.values():
         assert scheme.stages == tuple((one.stage, one.first_day) for one in shipped[1:])
         assert scheme.pre_due_days == -shipped[0].first_day
 
 
-def test_a_later_stage_never_writes_more_often_than_the_one_before() -> None:
-    late_enough = [strategy("static-ladder", stage) for stage in STAGE_ORDER[1:]]
+@NAMED
+def test_a_later_stage_never_writes_more_often_than_the_one_before(named: str) -> None:
+    late_enough = [strategy(named, stage) for stage in STAGE_ORDER[1:]]
     a_month = [30 / max(one.gap_days_min, one.span_days / one.contacts_max) for one in late_enough]
     assert a_month == sorted(a_month, reverse=True)
 
 
-def test_before_anything_is_late_there_is_one_reminder_and_no_call() -> None:
-    pre_due = strategy("static-ladder", "pre_due")
+@NAMED
+def test_before_anything_is_late_there_is_one_reminder_and_no_call(named: str) -> None:
+    pre_due = strategy(named, "pre_due")
     assert (pre_due.purpose, pre_due.contacts_max) == ("reminder", 1)
     assert {channel for step in pre_due.steps for channel in step.channels} <= {"push", "sms"}
     assert pre_due.offered_first is None
@@ -110,9 +119,10 @@ def test_before_anything_is_late_there_is_one_reminder_and_no_call() -> None:
     assert reached == {-4: [], -3: ["push"], -2: ["push"], -1: ["push", "sms"], 0: ["push", "sms"], 1: []}
 
 
+@NAMED
 @pytest.mark.parametrize(("stage", "milder"), [("mid", "early"), ("late", "mid"), ("recovery", "late")])
-def test_a_harsher_stage_begins_with_onboarding_until_the_milder_one_was_offered(stage: str, milder: str) -> None:
-    harsher = strategy("static-ladder", stage)
+def test_a_harsher_stage_begins_with_onboarding_until_the_milder_one_was_offered(named: str, stage: str, milder: str) -> None:
+    harsher = strategy(named, stage)
     assert harsher.offered_first is not None
     assert (harsher.offered_first.stage, harsher.looks_at) == (milder, (milder, stage))
     for day in (harsher.first_day, harsher.last_day):
@@ -140,3 +150,46 @@ def test_what_must_be_offered_first_cannot_be_talked_down(tmp_path: Path, old: s
     assert text != shipped
     with pytest.raises(ConfigError, match=reason):
         strategy("mine", "mid", _written(tmp_path, text, "mid"))
+
+
+def test_one_shipped_strategy_uses_every_channel_and_calls_only_late_and_after_writing() -> None:
+    stages = {stage: strategy("every-channel", stage) for stage in STAGE_ORDER}
+    assert set().union(*(one.channels for one in stages.values())) == set(REACHABLE)
+    calls = [
+        (stage, channel, step.from_day - one.first_day, step.after_written)
+        for stage, one in stages.items()
+        for step in one.steps
+        for channel in step.channels
+        if channel in SPOKEN
+    ]
+    assert calls == [("mid", "call", 10, 2), ("mid", "voice", 21, 3), ("late", "call", 14, 2)]
+    # While somebody might be called nobody else's way is lost: a written step follows each call before the stage is over.
+    for stage in ("mid", "late"):
+        assert SPOKEN.isdisjoint(stages[stage].steps[-1].channels)
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        ("channel: call, message: early_call", "after how many written messages"),
+        ("channels: [sms, voice], message: mid_talk", "after how many written messages"),
+        ("channel: call, message: early_call, after_written: 0", "greater than or equal to 1"),
+    ],
+)
+def test_a_ladder_that_calls_before_it_has_written_is_refused(tmp_path: Path, written: str, reason: str) -> None:
+    shipped = (STRATEGIES / "static-ladder" / "mid.yaml").read_text()
+    first = "channel: push, message: mid_talk"
+    assert first in shipped
+    with pytest.raises(ConfigError, match=reason):
+        strategy("mine", "mid", _written(tmp_path, shipped.replace(first, written), "mid"))
+
+
+def test_a_first_mild_contact_is_written_and_a_stage_that_keeps_no_account_calls_nobody(tmp_path: Path) -> None:
+    mid = (STRATEGIES / "static-ladder" / "mid.yaml").read_text()
+    with pytest.raises(ConfigError, match="first, mild contact is written"):
+        strategy("mine", "mid", _written(tmp_path, mid.replace("channel: push, offers", "channel: voice, offers", 1), "mid"))
+    (tmp_path / "mine" / "early.yaml").write_text(
+        SHIPPED.replace("message: early_reminder,", "message: early_reminder, after_written: 1,", 1)
+    )
+    with pytest.raises(ConfigError, match="keeps no account"):
+        strategy("mine", "early", tmp_path)

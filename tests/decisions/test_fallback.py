@@ -15,7 +15,7 @@ from config.load import ConfigError
 from config.message_files import message_texts
 from config.rule_files import rule_packs
 from config.strategy_files import strategy, strategy_of
-from decisions.choose import BUDGET, NO_CONTACT_POINT, WAIT, decide
+from decisions.choose import BUDGET, NO_SENDER, WAIT, decide
 from decisions.facts import FAILURES, SENDERS, Facts
 from decisions.messages import Texts, Words
 from decisions.prices import Price
@@ -116,11 +116,12 @@ def test_where_a_whole_step_fails_the_one_before_is_taken() -> None:
     assert (back["step"], back["channel"]) == (1, "email")
 
 
-def test_a_channel_without_a_sender_is_passed_over() -> None:
+def test_a_channel_without_a_sender_is_passed_over_and_the_decision_says_so() -> None:
     assert chosen(THREE, facts(senders=[("sms", None), ("push", None)]))["channel"] == "push"
-    assert chosen(THREE, facts(senders=[("sms", "collection")]))["channel"] == "sms"
+    without_push = chosen(THREE, facts(senders=[("sms", "collection")]))
+    assert (without_push["channel"], without_push["reasons"]) == ("sms", [NO_SENDER])
     nobody = chosen(THREE, facts(senders=[("sms", "receipt")]))
-    assert (nobody["action"], nobody["reasons"]) == ("no_contact", [NO_CONTACT_POINT])
+    assert (nobody["action"], nobody["reasons"]) == ("no_contact", [NO_SENDER])
 
 
 def test_a_step_of_one_channel_scores_and_stays_as_it_was() -> None:

@@ -120,7 +120,7 @@ def test_every_stage_has_a_flow_with_help_for_each_parameter(stage: str) -> None
     found = flow_of(stage)
     assert found.name == stage.replace("_", "-")
     schema = found.parameters.model_dump()["properties"]
-    assert list(schema) == ["as_of", "country", "preview", "limit", "approval", "request_code"]
+    assert list(schema) == ["as_of", "country", "preview", "limit", "strategy", "approval", "request_code"]
     assert [name for name, field in schema.items() if not field.get("description")] == []
     assert {"type": "integer", "minimum": 1} in schema["limit"]["anyOf"]
 

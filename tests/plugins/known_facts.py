@@ -113,6 +113,7 @@ LONG_AGO = datetime(2026, 1, 16, 12, tzinfo=UTC)
 TRY: Row = {
     "stage": "early",
     "message": "early_reminder",
+    "channel": "sms",
     "at": NOON_IN_NEW_YORK - timedelta(days=10),
     "contact_point_id": 11,
     "result": "delivered",

@@ -8,17 +8,24 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from prefect.logging import disable_run_logger
 
 from channels import BadAddress, ChannelError, FateUnknown, Message, NeverWorks, Permit, Receipt, Unreachable, WindowClosed
+from config.policies import policies
 from config.strategy_files import strategy
 from decisions.strategy import Step, Strategy
 from gate.lane import run_lane
 from ledger.attempts import NO_RECORD, Move, move
+from ledger.campaigns import left_to_do, open_run, read_run, unfinished
 from ledger.engine import connection
 from ledger.inbox import Said, receive
+from ledger.law import law_in_force
+from ledger.outbox import lanes_due
 from portal.webhooks import vocabulary
+from tasks.choose import choose
 from tasks.fall_back import fall_back
-from tests.plugins.portfolio import TODAY, Portfolio, noon
+from tasks.pick import pick
+from tests.plugins.portfolio import TODAY, Portfolio, made_up_number, noon
 from tests.plugins.sending import Outbox, RecordingChannel, taken
 
 NOON = noon("US")
@@ -38,7 +45,6 @@ def at_noon(portfolio: Portfolio, monkeypatch: pytest.MonkeyPatch) -> Portfolio:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, chosen: Strategy) -> None:
-    monkeypatch.setattr("tasks.fall_back.stages_of", lambda _: ("early",))
     monkeypatch.setattr("tasks.fall_back.strategy", lambda *_: chosen)
 
 
@@ -99,8 +105,20 @@ def test_what_is_reported_as_not_delivered_falls_back_too(at_noon: Portfolio, ou
     assert len(send(run)["push"]) == 1
 
 
-@pytest.mark.parametrize(("reasons", "planned"), [(["window_closed"], 1), (["window_closed", "HOUSE-HOLD"], 0), (["no_sender"], 0)])
-def test_a_window_that_was_closed_at_the_gate_is_no_answer_and_any_other_reason_is(
+@pytest.mark.parametrize(
+    ("reasons", "planned"),
+    [
+        (["window_closed"], 1),
+        (["no_sender"], 1),
+        (["no_envelope"], 1),
+        (["HOUSE-PROVIDER-WHATSAPP", "window_closed"], 1),
+        (["window_closed", "HOUSE-HOLD"], 0),
+        (["HOUSE-OWNERSHIP"], 0),
+        (["nothing_due"], 0),
+        (["words_refused:opt_out"], 0),
+    ],
+)
+def test_what_stood_against_the_way_alone_is_no_answer_and_any_other_reason_is(
     at_noon: Portfolio, outbox: Outbox, reasons: list[str], planned: int
 ) -> None:
     run, borrower = outbox.run(), at_noon.borrower()
@@ -194,3 +212,66 @@ def test_where_no_step_has_a_second_channel_nothing_falls_back(at_noon: Portfoli
     outbox.plan(run, borrower, channel="push")
     send(run, REFUSALS["a dead address"])
     assert fall_back() == 0
+
+
+def test_a_sender_that_is_gone_at_the_gate_falls_back_that_day_by_the_ladder_that_ships(portfolio: Portfolio, outbox: Outbox) -> None:
+    """Planned, judged, refused, decided again and sent with nothing replaced: the every-channel ladder on its fifth day."""
+    portfolio.clock(NOON)
+    borrower = portfolio.borrower(days_past_due=5)
+    with connection() as tx:
+        run = open_run(
+            tx,
+            stage="early",
+            business_date=TODAY,
+            preview=False,
+            borrowers_max=None,
+            policies=policies("early", named="every-channel"),
+            at=NOON,
+        )
+    with disable_run_logger():
+        (shard,) = pick.fn(run)
+        assert choose.fn(shard, run) == 1
+    ((reasons,),) = outbox.rows("SELECT r.reasons FROM decision d JOIN reason_set r ON r.id = d.reason_set_id")
+    # A chat would have come first; the lender has none.
+    assert reasons == ["no_sender"]
+    with connection() as tx:
+        assert read_run(tx, run).strategy == "every-channel"
+        tx.exec_driver_sql("UPDATE creditor SET senders = senders - 'sms'")
+    assert send(run) == {"push": [], "sms": []}
+    ((state, permit),) = outbox.rows("SELECT state, permit FROM attempt")
+    assert (state, permit["blocked_by"]) == ("withheld", ["no_sender"])
+    assert (fall_back(), fall_back()) == (1, 0)
+    assert [len(sent) for sent in send(run).values()] == [1, 0]
+    (second,) = outbox.rows("SELECT * FROM attempt WHERE try_number = 2")
+    assert (second.channel, second.contact_point_id, second.step, second.message) == ("push", borrower.push_id, 1, "early_reminder")
+
+
+def test_a_clearance_that_is_gone_at_the_gate_falls_back_that_day(
+    at_noon: Portfolio, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, ladder("whatsapp", "sms"))
+    borrower = at_noon.borrower(consent=("sms", "whatsapp"))
+    chat = at_noon.contact_point(borrower.party_id, "whatsapp", made_up_number("US", 77), country="US")
+    with connection() as tx:
+        tx.exec_driver_sql("""UPDATE creditor SET senders = senders || '{"whatsapp": "+15005550006"}'""")
+        law = law_in_force(tx)
+    run = outbox.run()
+    first = outbox.plan(run, replace(borrower, push_id=chat), channel="whatsapp")
+    uncleared = replace(law, packs=law.packs.model_copy(update={"clearances": ()}))
+    monkeypatch.setattr("gate.lane.law_in_force", lambda _: uncleared)
+    monkeypatch.setattr("tasks.fall_back.law_in_force", lambda _: uncleared)
+    talks, sms = RecordingChannel("whatsapp"), RecordingChannel("sms")
+    run_lane(run, shard=None, channels={"whatsapp": lambda: talks, "sms": lambda: sms})
+    assert "HOUSE-PROVIDER-WHATSAPP" in outbox.attempt(first)["permit"]["blocked_by"]
+    assert fall_back() == 1
+    run_lane(run, shard=None, channels={"whatsapp": lambda: talks, "sms": lambda: sms})
+    assert (len(talks.sent), len(sms.sent)) == (0, 1)
+
+
+def test_a_call_that_waits_for_a_person_leaves_nothing_undone_and_no_lane_is_opened_for_it(at_noon: Portfolio, outbox: Outbox) -> None:
+    run, borrower = outbox.run(stage="mid"), at_noon.borrower(days_past_due=45)
+    outbox.plan(run, replace(borrower, push_id=borrower.sms_id), channel="call", message="early_call")
+    with connection() as tx:
+        assert unfinished(tx, run) == {}
+        assert left_to_do(tx, run).due == 0
+        assert lanes_due(tx, at=NOON, at_most=10) == []
