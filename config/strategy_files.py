@@ -26,6 +26,7 @@ from decisions.strategy import (
     REACHABLE,
     SPOKEN,
     OfferedFirst,
+    Rests,
     Step,
     Strategy,
     milder_stage,
@@ -33,6 +34,8 @@ from decisions.strategy import (
 
 STRATEGIES: Final = Path(__file__).with_name("strategies")
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*", re.ASCII)
+# Longer than that, and "left in peace for now" would be a hold that nobody recorded.
+REST_DAYS_MAX: Final = 14
 Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -106,6 +109,14 @@ class OfferedFirstForm(Strict):
     onboarding: Annotated[tuple[OnboardingForm, ...], Field(min_length=1)]
 
 
+class RestsForm(Strict):
+    """For how many local days somebody is left in peace, and why; left out = not for that reason."""
+
+    after_answer_days: Annotated[Whole, Field(ge=0, le=REST_DAYS_MAX)] = 0
+    after_payment_days: Annotated[Whole, Field(ge=0, le=REST_DAYS_MAX)] = 0
+    before_next_step_days: Annotated[Whole, Field(ge=0, le=REST_DAYS_MAX)] = 0
+
+
 class ApprovalForm(Strict):
     """When a run asks people first, whom, and how long it waits for them."""
 
@@ -130,6 +141,7 @@ class StrategyForm(Strict):
     exploration: Share
     temperature: Annotated[Whole, Field(ge=0)]
     approval: ApprovalForm | None = None
+    rests: RestsForm | None = None
     # The law's own holidays are rules of their own; this is the house's courtesy on top.
     on_holidays: Literal["rest", "contact"] = "rest"
 
@@ -225,6 +237,7 @@ def _strategy(document: Document, name: str, stage: str, *, version: str) -> Str
         exploration=float(form.exploration),
         temperature=form.temperature,
         approval_above=None if form.approval is None else form.approval.required_above_contacts,
+        rests=Rests() if form.rests is None else Rests(**form.rests.model_dump()),
         rests_on_holidays=form.on_holidays == "rest",
         approval_roles=APPROVAL_ROLES if form.approval is None else form.approval.roles,
         approval_wait_hours=APPROVAL_WAIT_HOURS if form.approval is None else form.approval.wait_hours,

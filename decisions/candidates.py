@@ -22,6 +22,7 @@ from decisions.local_days import with_local_dates
 from decisions.messages import Texts
 from decisions.offered import ARRIVED, NEVER_ARRIVED, offered, written
 from decisions.prices import price_of
+from decisions.rests import KEPT, keeps_for_next_step, resting
 from decisions.segments import SEGMENTED, measure
 from decisions.strategy import CHANNELS_OF_KIND, DIALLED, PRE_DUE, STAGE_ORDER, Step, Strategy
 
@@ -108,9 +109,9 @@ def standing(facts: Facts, strategy: Strategy, *, at: datetime, business_date: d
         One row a borrower, by id: `owed`'s columns (null where nothing is asked for), `locale`, `creditor_role`,
         `at` (the earliest instant at which she may be contacted on that day: now, or the start of her day),
         `day_ends_at` (null = her zone is unknown), `in_stage`, `offered` (whether the milder stage was, I12), `written` (the highest
-        of `strategy.written_levels` that the messages which arrived reach), `day_over`,
-        `waits`, `budget_reached`, `step` (the last one reached through any channel; 0 = none). `day` is negative while the
-        payment is still to come.
+        of `strategy.written_levels` that the messages which arrived reach), `day_over`, `waits`, `budget_reached`,
+        `rests: List[String]` (reasons to leave her in peace now, decisions/rests.py), `step` (the last one reached through any
+        channel; 0 = none). `day` is negative while the payment is still to come.
     """
     reached = [
         (day, was_offered, level, max((step.number for step in _reached(strategy, day, was_offered, level).values()), default=0))
@@ -134,8 +135,15 @@ def standing(facts: Facts, strategy: Strategy, *, at: datetime, business_date: d
         .join(steps, on=list(_RUNG), how="left")
         .join(day_bounds(facts.borrowers, business_date), on="party_id", how="left")
         .join(_recent_contacts(facts, strategy, business_date), on="party_id", how="left")
+        .join(resting(facts, strategy, business_date).group_by("party_id").agg(rests=pl.col("reason").sort()), on="party_id", how="left")
         .with_columns(
             pl.col("step").fill_null(0),
+            rests=pl.concat_list(
+                pl.col("rests").fill_null(pl.lit([], dtype=pl.List(pl.String))),
+                pl.when(keeps_for_next_step(strategy))
+                .then(pl.lit([KEPT], dtype=pl.List(pl.String)))
+                .otherwise(pl.lit([], dtype=pl.List(pl.String))),
+            ).list.sort(),
             at=pl.max_horizontal(pl.lit(at.astimezone(UTC), dtype=type_instant), pl.col("day_starts_at")),
             in_stage=(pl.col("stage") == strategy.stage).fill_null(False),
             waits=(pl.col("last_contact_on") > business_date - timedelta(days=strategy.gap_days_min)).fill_null(False),

@@ -216,15 +216,23 @@ def _plannable(found: pl.DataFrame, verdicts: pl.DataFrame, stands: pl.DataFrame
     later = pl.col("next_allowed_at").is_not_null()
     return (
         found.join(said, on="candidate", how="left", maintain_order="left")
-        .join(stands.select("party_id", "day_ends_at", "waits", "budget_reached"), on="party_id", how="left", maintain_order="left")
+        .join(
+            stands.select("party_id", "day_ends_at", "waits", "budget_reached", "rests"), on="party_id", how="left", maintain_order="left"
+        )
         .with_columns(
             send_after=pl.when("allowed").then("at").when(later).then(pl.max_horizontal("at", "next_allowed_at")),
             # What waits for its hour gets the whole day; the gate looks at every instant again.
             expires_at=pl.when(pl.col("day_ends_at").is_not_null()).then(pl.min_horizontal("day_ends_at", "allowed_until")),
         )
         .with_columns(in_time=(pl.col("send_after") < pl.col("expires_at")).fill_null(False))
-        .with_columns(plannable=pl.col("in_time") & pl.col("text_locale").is_not_null() & ~pl.col("waits") & ~pl.col("budget_reached"))
-        .drop("day_ends_at", "waits", "budget_reached")
+        .with_columns(
+            plannable=pl.col("in_time")
+            & pl.col("text_locale").is_not_null()
+            & ~pl.col("waits")
+            & ~pl.col("budget_reached")
+            & (pl.col("rests").list.len() == 0)
+        )
+        .drop("day_ends_at", "waits", "budget_reached", "rests")
     )
 
 
@@ -287,6 +295,7 @@ def _reasons(considered: Considered, drawn: pl.DataFrame) -> pl.DataFrame:
         _flag(in_stage.filter("waits"), WAIT),
         _flag(in_stage.filter(pl.col("step") == 0), WAIT),
         _flag(in_stage.filter("budget_reached"), BUDGET),
+        in_stage.select("party_id", reason="rests").explode("reason", empty_as_null=True).drop_nulls(),
         _flag(in_stage.filter("day_over"), DAY_OVER),
         _flag(in_stage.filter(pl.col("step") > 0).join(considered.candidates, on="party_id", how="anti"), NO_CONTACT_POINT),
         _flag(silent.join(considered.candidates.filter("plannable"), on="party_id", how="semi"), DRAWN),

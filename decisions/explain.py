@@ -28,6 +28,9 @@ REASONS: Final = {
     "strategy_budget": "the strategy's budget of contacts for this span is used up",
     "milder_stage_not_offered": "the milder stage was not offered yet (neither delivered, nor tried often enough): only onboarding is open",
     "no_contact_point": "no contact point in use fits a step that is reached",
+    "answered_lately": "the borrower wrote to us or talked with us, and is left in peace for now",
+    "paid_lately": "money of the borrower's has just come in, and she is left in peace for now",
+    "kept_for_next_step": "the next step of the ladder opens soon; the contact is kept for it",
     "no_sender": "the lender has no sender on this channel",
     "locale_without_text": "there is no approved text in the borrower's language for this lender",
     "zone_unknown": "the borrower's time zone is not known",
@@ -70,7 +73,7 @@ def explain(
             "name": f"{strategy.name}/{strategy.stage}",
             "version": strategy.version,
             "step_reached": stands["step"],
-            **{name: stands[name] for name in ("in_stage", "offered", "waits", "budget_reached", "day_over")},
+            **{name: stands[name] for name in ("in_stage", "offered", "waits", "budget_reached", "rests", "day_over")},
         },
         "owed": _owed(stands),
         "candidates": [

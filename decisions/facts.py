@@ -148,6 +148,12 @@ FAILURES: Final[Schema] = {
     "channel": pl.String,
     "at": type_instant,  # the last time
 }
+# Loans for which money came in of late, and was not taken back: whoever stands for one is left in peace for some days.
+PAYMENTS: Final[Schema] = {
+    "party_id": pl.Int64,
+    "loan_id": pl.Int64,
+    "paid_on": pl.Date,  # the last of the days, by the loan's clock
+}
 # On which channels a creditor has a sender for contacts of one purpose or all.
 SENDERS: Final[Schema] = {
     "creditor_id": pl.Int64,
@@ -198,4 +204,6 @@ class Facts:
     treatments: pl.DataFrame = field(default_factory=lambda: empty(TREATMENTS))
     # Read only where a strategy falls back from one channel to the next.
     failures: pl.DataFrame = field(default_factory=lambda: empty(FAILURES))
+    # Read only where a strategy rests after a payment.
+    payments: pl.DataFrame = field(default_factory=lambda: empty(PAYMENTS))
     senders: pl.DataFrame = field(default_factory=lambda: empty(SENDERS))  # empty = not known: every channel is taken to have one

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Final
 
 from decisions.prices import Price
@@ -95,6 +96,21 @@ class OfferedFirst:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rests:
+    """For how many local days somebody is left in peace; 0 = not for that reason (decisions/rests.py).
+
+    Attributes:
+        after_answer_days: After she wrote to us or we talked, that day included.
+        after_payment_days: After money of hers was posted, that day included.
+        before_next_step_days: Before the next step of the ladder opens: the contact is kept for it.
+    """
+
+    after_answer_days: int = 0
+    after_payment_days: int = 0
+    before_next_step_days: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
     """How a stage's borrowers are treated.
 
@@ -116,6 +132,7 @@ class Strategy:
         rests_on_holidays: Whether the stage leaves everybody in peace on a public holiday of the creditor's country.
         approval_roles: Who may give it.
         approval_wait_hours: How long the run waits for it, by the wall clock.
+        rests: When it leaves somebody in peace for what she did, or for the next step's sake.
         prices: By which channels that are as good as each other are weighed; empty where no step has such.
     """
 
@@ -136,7 +153,13 @@ class Strategy:
     rests_on_holidays: bool
     approval_roles: tuple[str, ...] = APPROVAL_ROLES
     approval_wait_hours: int = APPROVAL_WAIT_HOURS
+    rests: Rests = Rests()
     prices: tuple[Price, ...] = ()
+
+    def payments_since(self, business_date: date) -> date | None:
+        """From which day on payments are asked for; None = not at all."""
+        days = self.rests.after_payment_days
+        return business_date - timedelta(days=days - 1) if days else None
 
     @property
     def looks_at(self) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 Nobody is treated by it to whom the mid stage was not offered; they get a first, mild contact instead (I12). The
 hardship review belongs here, as a line of its own, once it exists; until then no message takes its place. What is sent to
-whom, and whom the phone team calls, is said by config/strategies/<strategy>/late.yaml and config/rules/. Scheduled in prefect.yaml. Safe to run again for the same date: a second run plans and sends nothing twice.
+whom, and whom the phone team calls, is said by config/strategies/<strategy>/late.yaml and config/rules/. Scheduled in
+prefect.yaml. Safe to run again for the same date: a second run plans and sends nothing twice.
 """
 
 from __future__ import annotations

@@ -153,7 +153,15 @@ def _let_through(tx: Connection, door: Door, chunk: Chunk, parties: Sequence[int
         if not planned:
             return
         treated_by = () if door.treatment is None else door.treatment.looks_at
-        facts = read_facts(tx, parties=parties, at=at, business_date=door.run.business_date, loans="now", treated_by=treated_by)
+        facts = read_facts(
+            tx,
+            parties=parties,
+            at=at,
+            business_date=door.run.business_date,
+            loans="now",
+            treated_by=treated_by,
+            payments_since=None if door.treatment is None else door.treatment.payments_since(door.run.business_date),
+        )
         wrote_at = reply_windows.read_last(tx, planned, channels=REPLY_WINDOWS, at=at)
         accounts = read_accounts(tx, facts, planned, door.texts, business_date=door.run.business_date)
     with chunk.timed("judge"):

@@ -25,6 +25,7 @@ from decisions.messages import SPOKEN, VOICEMAIL, GapError, NoTextError, Rendere
 from decisions.money import UnknownCurrencyError
 from decisions.offered import offered
 from decisions.packs import Packs
+from decisions.rests import resting
 from decisions.rules import judge
 from decisions.strategy import DIALLED, ONBOARDING, STAGE_ORDER, Strategy
 from decisions.voice import NOBODY, Voice, speak
@@ -117,7 +118,7 @@ def judge_again(
 
     Args:
         facts: Read after the lock, about exactly these borrowers.
-        planned: Read after the lock; at most one a borrower.
+        planned: Read after the lock; at most one a borrower, all of one run.
         stage: Of the run; whoever has left it is not treated by it. What serves a person (SERVICE_PURPOSES) asks for none.
         packs: Rule packs in force.
         texts: All messages.
@@ -136,6 +137,7 @@ def judge_again(
     texts = texts.as_of(at)
     owing = owed(facts.loans)
     asked = {row["party_id"]: row for row in owing.iter_rows(named=True)}
+    rests = _resting(facts, planned, treatment)
     mild = None if treatment is None else set(offered(facts, owing, treatment)["party_id"])
     people = {row["party_id"]: row for row in facts.borrowers.iter_rows(named=True)}
     owners = dict(facts.contact_points.select("contact_point_id", "owner").iter_rows())
@@ -147,6 +149,7 @@ def judge_again(
     for attempt, draft in zip(planned, drafts, strict=True):
         if mild is not None and attempt.message != ONBOARDING and attempt.party_id in asked and attempt.party_id not in mild:
             draft.lacks.append(NOT_OFFERED)
+        draft.lacks.extend(rests.get(attempt.party_id, ()))
         if reachable is not None and attempt.blind_index not in reachable:
             draft.lacks.append(gate_verdict.NOT_ON_ALLOWLIST)
     rows = [
@@ -177,6 +180,16 @@ def judge_again(
         )
         for attempt, row, draft, verdict in zip(planned, rows, drafts, decided.iter_rows(named=True), strict=True)
     ]
+
+
+def _resting(facts: Facts, planned: Sequence[Planned], treatment: Strategy | None) -> Mapping[int, Sequence[str]]:
+    """By party, why she is left in peace for now: what she has done since it was planned counts."""
+    if treatment is None or not planned:
+        return {}
+    found: dict[int, list[str]] = {}
+    for party_id, reason in resting(facts, treatment, planned[0].business_date).iter_rows():
+        found.setdefault(party_id, []).append(reason)
+    return found
 
 
 def _not_for_machines(facts: Facts, frame: pl.DataFrame, drafts: Sequence[_Draft], packs: Packs) -> set[int]:

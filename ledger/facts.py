@@ -42,6 +42,7 @@ def read_facts(
     history_days: int = HISTORY_DAYS,
     treated_by: Collection[str] = (),
     falls_back: bool = False,
+    payments_since: date | None = None,
     ageing: AgingPolicy | None = None,
 ) -> Facts:
     """Read everything that a rule or a choice may look at.
@@ -58,6 +59,7 @@ def read_facts(
         history_days: How far back contacts are read.
         treated_by: Stages whose tries are read, however long ago (`decisions.strategy.Strategy.looks_at`); none = none.
         falls_back: Whether failed ways and the creditors' senders are read (`decisions.strategy.Strategy.falls_back`).
+        payments_since: From which day on payments are read (`decisions.strategy.Strategy.payments_since`); None = none are.
         ageing: Schemes of buckets and stages, for `now`; None = those in force.
 
     Returns:
@@ -89,6 +91,7 @@ def read_facts(
         history=_history(source, asked),
         treatments=_treatments(source, asked, treated_by),
         failures=asked.read(source, _FAILURES, facts.FAILURES) if falls_back else facts.empty(facts.FAILURES),
+        payments=_payments(source, asked, payments_since),
         senders=asked.read(source, _SENDERS, facts.SENDERS) if falls_back else facts.empty(facts.SENDERS),
     )
 
@@ -212,6 +215,16 @@ def _history(source: Source, asked: _Asked) -> pl.DataFrame:
     """Contacts, each with the latest result known of it, without those that were taken back."""
     rows = asked.read(source, _HISTORY, {**facts.HISTORY, "about_event_id": pl.Int64, "uncounts": pl.Boolean})
     return _with_latest_results(rows).select(facts.HISTORY.keys())
+
+
+def _payments(source: Source, asked: _Asked, since: date | None) -> pl.DataFrame:
+    """Loans for which money came in on that day or later, and is still here."""
+    if since is None:
+        return facts.empty(facts.PAYMENTS)
+    liable = asked.read(source, _LIABLE, _names(facts.LOANS, "party_id", "loan_id", "role"))
+    statement = _PAYMENTS.replace("{since}", f"'{since.isoformat()}'::date")
+    paid = asked.read(source, statement, _names(facts.PAYMENTS, "loan_id", "paid_on"), loans=liable["loan_id"].unique().to_list())
+    return liable.join(paid, on="loan_id", maintain_order="left").select(facts.PAYMENTS.keys())
 
 
 def _treatments(source: Source, asked: _Asked, stages: Collection[str]) -> pl.DataFrame:
@@ -378,6 +391,15 @@ _FAILURES = """
         WHERE c.business_date = a.business_date AND c.attempt_id = a.id AND c.id > e.id
           AND c.to_state IN ('delivered', 'read', 'replied') AND {recorded_c})
     GROUP BY a.party_id, a.contact_point_id, a.channel ORDER BY a.party_id, a.contact_point_id, a.channel
+"""
+# Money that is only claimed or pending may not arrive, and what was taken back did not.
+_PAYMENTS = """
+    SELECT y.loan_id, max(y.paid_on) AS paid_on
+    FROM payment y
+    WHERE y.loan_id {loans} AND {known[y]} AND y.state = 'posted' AND y.paid_on >= {since}
+      AND NOT EXISTS (
+        SELECT FROM payment r WHERE r.loan_id = y.loan_id AND r.reverses_external_id = y.external_id AND {known[r]})
+    GROUP BY y.loan_id ORDER BY y.loan_id
 """
 # `sms`, or `sms/receipt` (ledger/senders.py). What a creditor sends from has one time only: an import changes it.
 _SENDERS = """

@@ -50,6 +50,7 @@ def choose(shard: int, campaign_run_id: int) -> int:
             loans="planned",
             treated_by=treatment.looks_at,
             falls_back=treatment.falls_back,
+            payments_since=treatment.payments_since(run.business_date),
         )
     decisions = decide(
         facts,

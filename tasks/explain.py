@@ -9,7 +9,7 @@ Pure: no; reads the ledger, writes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from config.message_files import message_texts
 from config.policies import Policy, policies
 from config.settings import settings
-from config.strategy_files import stages_of, strategy
+from config.strategy_files import REST_DAYS_MAX, stages_of, strategy
 from decisions.candidates import owed
 from decisions.explain import as_json, differences, explain
 from decisions.strategy import STAGE_ORDER
@@ -73,6 +73,7 @@ def explain_borrower(named: str, as_of: date | None = None) -> dict[str, Any]:
             known_at=stored.facts_known_at if stored else None,
             treated_by=STAGE_ORDER,
             falls_back=True,
+            payments_since=on - timedelta(days=REST_DAYS_MAX),
             ageing=then.ageing if then else None,
         )
         flow_runs = read_flow_runs(tx, run.id) if run else []

@@ -78,6 +78,7 @@ def _fall_back(campaign_run_id: int, party_ids: Sequence[int], packs: Packs) -> 
             loans="now",
             treated_by=treatment.looks_at,
             falls_back=True,
+            payments_since=treatment.payments_since(run.business_date),
         )
         # What was tried today comes last, whatever the log has of it by now.
         facts = replace(facts, failures=pl.concat([facts.failures, _tried(still, at)]))

@@ -304,6 +304,7 @@ def _decide(part: Part, policy: InForce, before: pl.DataFrame, people: _People, 
                 known_at=latest or known_at,
                 treated_by=policy.treatment.looks_at,
                 falls_back=policy.treatment.falls_back,
+                payments_since=policy.treatment.payments_since(people.day),
                 ageing=policy.ageing,
             )
             if latest is not None or part.run is None:

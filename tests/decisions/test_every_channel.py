@@ -123,7 +123,7 @@ def test_a_lender_without_a_phone_team_writes_as_before(day: int, stage: str) ->
     assert NO_SENDER in found["reasons"]
 
 
-@pytest.mark.parametrize("day", [1, 4, 20, 33, 40, 44, 50, 58, 61, 70, 78, 88, 91, 300])
+@pytest.mark.parametrize("day", [1, 4, 20, 31, 38, 43, 50, 58, 61, 70, 78, 88, 91, 300])
 def test_a_lender_of_text_messages_and_an_app_reaches_everybody_on_every_day_that_the_older_ladder_does(day: int) -> None:
     stage = stage_of(day)
     known: dict[str, Any] = {"senders": ("push", "sms"), "treatments": OFFERED.get(stage, ())}
