@@ -45,5 +45,6 @@ def test_another_strategy_keeps_its_own_ladder_and_its_own_texts(monkeypatch: py
     assert [policy.name for policy in named if policy.kind == "strategy"] == ["every-channel/mid"]
     assert "early_call/en" in {policy.name for policy in named if policy.kind == "message"}
     assert "early_call/en" not in {policy.name for policy in policies("mid")}
-    monkeypatch.setattr(settings(), "strategy", "every-channel")
+    set_to_it = settings().model_copy(update={"strategy": "every-channel"})
+    monkeypatch.setattr("config.policies.settings", lambda: set_to_it)
     assert policies("mid") == named

@@ -34,6 +34,7 @@ SCHEMAS = {
     "history": facts.HISTORY,
     "treatments": facts.TREATMENTS,
     "failures": facts.FAILURES,
+    "payments": facts.PAYMENTS,
     "senders": facts.SENDERS,
 }
 
@@ -423,7 +424,7 @@ def test_tries_of_the_stages_asked_for_are_read_with_their_latest_result_however
     portfolio.contact(who.party_id, NOON)
     read = facts_of(who.party_id, other.party_id, treated_by=("early", "mid")).treatments
     assert read.rows() == [
-        (who.party_id, stage, "early_reminder", long_ago, [who.loan_id], who.sms_id, result)
+        (who.party_id, stage, "early_reminder", "sms", long_ago, [who.loan_id], who.sms_id, result)
         for stage, result in (("early", "delivered"), ("mid", "undelivered"))
     ]
     assert facts_of(who.party_id).treatments.is_empty()
@@ -439,6 +440,23 @@ def test_a_try_that_was_taken_back_is_none_and_a_replay_knows_only_what_was_know
     assert results == [["sent"], ["delivered"]]
     _tried(attempt, who, at=NOON, result="failed", about=event, uncounts=True)
     assert facts_of(who.party_id, treated_by=("early",)).treatments.is_empty()
+
+
+def test_money_that_came_in_of_late_is_read_while_it_is_still_here_and_as_it_was_known_then(portfolio: Portfolio) -> None:
+    paid, claimed, long_ago, bounced = (portfolio.borrower() for _ in range(4))
+    portfolio.payment(paid.loan_id, 100, paid_on=TODAY - timedelta(days=2))
+    portfolio.payment(paid.loan_id, 100, paid_on=TODAY - timedelta(days=1))
+    portfolio.payment(claimed.loan_id, 100, state="claimed")
+    portfolio.payment(long_ago.loan_id, 100, paid_on=TODAY - timedelta(days=3))
+    back = portfolio.payment(bounced.loan_id, 100)
+    before = _wall_clock()
+    portfolio.payment(bounced.loan_id, -100, reverses=back)
+    everybody = [one.party_id for one in (paid, claimed, long_ago, bounced)]
+    since = TODAY - timedelta(days=2)
+    now, then = (facts_of(*everybody, payments_since=since, known_at=known).payments.rows() for known in (None, before))
+    assert now == [(paid.party_id, paid.loan_id, TODAY - timedelta(days=1))]
+    assert then == [*now, (bounced.party_id, bounced.loan_id, TODAY)]
+    assert facts_of(*everybody).payments.is_empty()
 
 
 def test_tries_of_a_stage_that_does_not_exist_are_refused(portfolio: Portfolio) -> None:
