@@ -38,6 +38,9 @@ SCHEMAS = {
     "senders": facts.SENDERS,
 }
 
+# What is read only where a strategy asks for it.
+ALL: dict[str, Any] = {"treated_by": ("early",), "falls_back": True, "payments_since": TODAY}
+
 
 def facts_of(*parties: int, loans: Literal["planned", "now"] = "now", **how: Any) -> Facts:
     asked = {"parties": list(parties), "at": NOON, "business_date": TODAY, "loans": loans, **how}
@@ -84,8 +87,8 @@ def test_planning_and_the_gate_read_the_same_facts(full: list[int], loans: Liter
     ids: list[Ids] = [full, range(min(full), max(full) + 1)]
     for parties in ids:
         with arrow() as tx:
-            planned = read_facts(tx, parties=parties, at=NOON, business_date=TODAY, loans=loans, treated_by=("early",), falls_back=True)
-        gated = facts_of(*full, treated_by=("early",), falls_back=True)
+            planned = read_facts(tx, parties=parties, at=NOON, business_date=TODAY, loans=loans, **ALL)
+        gated = facts_of(*full, **ALL)
         for name, frame in frames_of(planned).items():
             assert dict(frame.schema) == SCHEMAS[name], name
             assert frame.height >= len(full), name
