@@ -145,7 +145,7 @@ def enqueue_unreached(tx: Connection, *, at: datetime, window: timedelta, tries_
 
 
 def enqueue_planned(tx: Connection, *, at: datetime) -> int:
-    """Put in the queue what a strategy planned for a person to dial; how many people."""
+    """Put in the queue what a strategy planned for a person to dial, of runs that may contact people by now; how many people."""
     return tx.execute(_PLANNED, {"at": at, "owner": PHONE_TEAM}).rowcount
 
 
@@ -354,6 +354,9 @@ _PLANNED = text("""
                            attempt_business_date, attempt_id)
     SELECT a.party_id, a.contact_point_id, 'strategy', a.message, a.send_after, a.expires_at, :owner, 'waiting', :at, a.business_date, a.id
     FROM attempt a
+    JOIN campaign_run r ON r.id = a.campaign_run_id AND NOT r.preview AND r.state IN ('open', 'closed')
+     AND r.approval IN ('none', 'approved')
+     AND (r.canary IN ('none', 'passed') OR (r.canary = 'trying' AND md5(r.seed || ' ' || a.party_id) <= r.canary_rank))
     WHERE a.state = 'planned' AND a.channel = 'call' AND a.stage NOT IN ('callback', 'call')
       AND a.expires_at > :at AND a.expires_at > a.send_after
       AND NOT EXISTS (SELECT 1 FROM call_task t WHERE t.attempt_business_date = a.business_date AND t.attempt_id = a.id)

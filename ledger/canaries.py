@@ -169,7 +169,8 @@ _STANDS = text("""
                          AND r.state IN ('open', 'closed'))
     ORDER BY r.id
 """)
-_PLANNED = text("SELECT count(*) FROM attempt WHERE campaign_run_id = :id AND state = 'planned'")
+# What a person dials is tried by whoever dials it: it is none of the few, and holds nobody up.
+_PLANNED = text("SELECT count(*) FROM attempt WHERE campaign_run_id = :id AND state = 'planned' AND channel <> 'call'")
 # Of the texts only those that are planned: what nobody is to read need not be tried.
 _NEW = text("""
     SELECT p.key AS name, p.value AS hash
@@ -177,7 +178,7 @@ _NEW = text("""
     WHERE r.id = :id AND (
         starts_with(p.key, 'strategy/')
         OR p.key IN (SELECT 'message/' || a.message || '/' || a.locale
-                     FROM attempt a WHERE a.campaign_run_id = r.id AND a.state = 'planned'))
+                     FROM attempt a WHERE a.campaign_run_id = r.id AND a.state = 'planned' AND a.channel <> 'call'))
       AND NOT EXISTS (
         SELECT 1 FROM campaign_run b
         WHERE b.id <> r.id AND b.mode = :mode AND b.canary IN ('none', 'passed') AND b.policy_hashes ->> p.key = p.value AND EXISTS (
@@ -195,7 +196,7 @@ _SENT_TO_STAFF = text("""
 _TRY = text(f"""
     UPDATE campaign_run u SET canary = 'trying', canary_said = :said, canary_rank = (
         SELECT {RANK} FROM attempt a JOIN campaign_run r ON r.id = a.campaign_run_id
-        WHERE r.id = :id AND a.state = 'planned' ORDER BY 1 LIMIT 1 OFFSET :size - 1)
+        WHERE r.id = :id AND a.state = 'planned' AND a.channel <> 'call' ORDER BY 1 LIMIT 1 OFFSET :size - 1)
     WHERE u.id = :id
 """)  # noqa: S608  # the rank of run_standings.py
 _TO_BEGIN = text("""
@@ -207,7 +208,7 @@ _TO_BEGIN = text("""
 """)
 _TO_JUDGE = text("SELECT id FROM campaign_run WHERE canary = 'trying' AND state IN ('open', 'closed') ORDER BY id")
 _SEEN = text(f"""
-    SELECT count(*) FILTER (WHERE a.state = 'planned') AS planned,
+    SELECT count(*) FILTER (WHERE a.state = 'planned' AND a.channel <> 'call') AS planned,
            count(*) FILTER (WHERE a.submitted_at IS NOT NULL) AS contacts,
            count(DISTINCT a.party_id) FILTER (WHERE a.submitted_at IS NOT NULL AND (
                EXISTS (SELECT 1 FROM opt_out o

@@ -111,6 +111,17 @@ def test_what_a_strategy_plans_waits_until_its_window_is_over(borrower: Borrower
     assert queue() == []
 
 
+@pytest.mark.parametrize(
+    "held", ["preview = true", "state = 'paused'", "approval = 'awaiting'", "canary = 'undecided'", "canary = 'trying'"]
+)
+def test_what_a_strategy_plans_waits_for_nobody_while_its_run_may_contact_nobody(borrower: BorrowerIds, outbox: Outbox, held: str) -> None:
+    attempt = outbox.plan(outbox.run(), borrower)
+    outbox._do("UPDATE attempt SET channel = 'call' WHERE id = :id", id=attempt)  # noqa: SLF001  # a plain statement
+    with connection() as tx:
+        tx.exec_driver_sql(f"UPDATE campaign_run SET {held}, approval_until = now(), approval_subject = 'x'")  # noqa: S608  # of the five above
+        assert call_queue.enqueue_planned(tx, at=NOON) == 0
+
+
 def test_only_one_takes_a_task_and_a_try_that_found_nobody_waits_again(borrower: BorrowerIds, outbox: Outbox) -> None:
     attempt = outbox.attempt(outbox.plan(outbox.run(), borrower))
     key = (attempt["business_date"], attempt["id"])

@@ -121,6 +121,15 @@ def test_one_goes_first_and_after_a_wait_the_rest(run: int, portfolio: Portfolio
     assert sent(run) == 3
 
 
+def test_what_a_person_dials_is_none_of_the_few_and_holds_nobody_up(run: int, portfolio: Portfolio) -> None:
+    with connection() as tx:
+        tx.execute(text("UPDATE attempt SET channel = 'call' WHERE id IN (SELECT min(id) FROM attempt UNION SELECT max(id) FROM attempt)"))
+    assert begin(run).said == "1 of 2 go first; new: message/early_reminder/en, strategy/static-ladder/early"
+    assert sent(run) == 1
+    assert judged(run, portfolio, hours=2) == "passed"
+    assert (sent(run), due(), left(run)) == (1, 0, {})
+
+
 def test_what_went_well_is_not_new_any_more(run: int, portfolio: Portfolio) -> None:
     begin(run)
     sent(run)
