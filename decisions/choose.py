@@ -280,15 +280,17 @@ def _reasons(considered: Considered, drawn: pl.DataFrame) -> pl.DataFrame:
     judged = considered.candidates.join(chosen, on="party_id").filter(pl.col("chosen").is_null() | (pl.col("candidate") < pl.col("chosen")))
     against = judged.filter(~pl.col("plannable"))
     by_rule = against.filter(~pl.col("in_time")).select("party_id", reason="blocked_by").explode("reason", empty_as_null=True).drop_nulls()
+    silent = considered.stands.join(chosen.filter(pl.col("chosen").is_null()), on="party_id")
+    # Whom the creditor could speak to in some way is left in peace for another reason.
+    could_speak = silent.join(considered.candidates.filter("has_sender"), on="party_id", how="semi")
     flags = [
         by_rule,
-        _flag(against.filter(~pl.col("has_sender")), NO_SENDER),
+        _flag(against.filter(~pl.col("has_sender")).join(could_speak, on="party_id", how="anti"), NO_SENDER),
         _flag(against.filter("has_sender", pl.col("text_locale").is_null()), NO_TEXT),
         _flag(against.filter(pl.col("expires_at").is_null() & pl.col("allowed")), NO_ZONE),
     ]
     # Said of whom is contacted too: it is why she gets onboarding and not the ladder.
     flags.append(_flag(considered.stands.filter(pl.col("in_stage") & ~pl.col("offered")), NOT_OFFERED))
-    silent = considered.stands.join(chosen.filter(pl.col("chosen").is_null()), on="party_id")
     in_stage = silent.filter("in_stage")
     flags += [
         _flag(silent.filter(~pl.col("in_stage")), NOT_IN_STAGE),

@@ -173,3 +173,8 @@ def test_the_explanation_names_the_channel_on_which_the_lender_cannot_speak() ->
     at = next(number for number, line in enumerate(said) if "whatsapp to contact point" in line)
     assert said[at + 1] == "  Not open: the lender has no sender on this channel."
     assert f"  because {NO_SENDER}: the lender has no sender on this channel" in said
+
+
+def test_who_is_left_in_peace_for_another_reason_is_not_said_to_be_out_of_reach() -> None:
+    assert chosen(9, senders=("push", "sms"))["reasons"] == ["kept_for_next_step"]
+    assert chosen(8, senders=("letter",))["reasons"] == ["kept_for_next_step", NO_SENDER]
