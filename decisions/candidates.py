@@ -113,17 +113,17 @@ def standing(facts: Facts, strategy: Strategy, *, at: datetime, business_date: d
         `rests: List[String]` (reasons to leave her in peace now, decisions/rests.py), `step` (the last one reached through any
         channel; 0 = none). `day` is negative while the payment is still to come.
     """
-    reached = [
-        (day, was_offered, level, max((step.number for step in _reached(strategy, day, was_offered, level).values()), default=0))
-        for day, was_offered, level in _rungs(strategy)
-    ]
-    steps = pl.DataFrame(reached, schema={**_RUNG, "step": pl.Int32}, orient="row")
     asked = owed(facts.loans).with_columns(
         day=pl.when(pl.col("stage") == PRE_DUE)
         .then((pl.lit(business_date) - pl.col("due_on")).dt.total_days())
         .otherwise("day")
         .cast(pl.Int32)
     )
+    reached = [
+        (day, was_offered, level, max((step.number for step in _reached(strategy, day, was_offered, level).values()), default=0))
+        for day, was_offered, level in _rungs(strategy, asked["day"])
+    ]
+    steps = pl.DataFrame(reached, schema={**_RUNG, "step": pl.Int32}, orient="row")
     offered_to = offered(facts, asked, strategy).with_columns(offered=pl.lit(True))
     levels = [pl.when(pl.col("written") >= level).then(level).otherwise(0).cast(pl.Int32) for level in strategy.written_levels]
     return (
@@ -178,7 +178,7 @@ def candidates(facts: Facts, stands: pl.DataFrame, strategy: Strategy, texts: Te
         stands.filter("in_stage")
         .select("party_id", "at", *_RUNG, "loans", "counterparty", "locale", "creditor_role")
         .join(reachable.drop("zones", "country"), on="party_id")
-        .join(_step_of_channel(strategy), on=[*_RUNG, "channel"])
+        .join(_step_of_channel(strategy, stands["day"]), on=[*_RUNG, "channel"])
         .join(_text_locales(stands, strategy, texts), on=["locale", "creditor_role", "message", "channel"], how="left", nulls_equal=True)
         .join(_in_vain(facts, stands, strategy), on=["party_id", "contact_point_id", "channel"], how="left")
         .with_columns(in_vain=pl.col("in_vain").fill_null(False) & pl.col("falls_back"))
@@ -278,20 +278,21 @@ def _in_vain(facts: Facts, stands: pl.DataFrame, strategy: Strategy) -> pl.DataF
 _RUNG: Final[Schema] = {"day": pl.Int32, "offered": pl.Boolean, "written": pl.Int32}
 
 
-def _rungs(strategy: Strategy) -> Iterator[tuple[int, bool, int]]:
-    """Each day of the stage, before and after the milder stage was offered, at each number of written messages that makes a difference."""
-    return product(range(strategy.first_day, strategy.last_day + 1), (False, True), strategy.written_levels)
+def _rungs(strategy: Strategy, days: pl.Series) -> Iterator[tuple[int, bool, int]]:
+    """Each of these days of the stage, before and after the milder stage was offered, at each number of messages that matters."""
+    within = (day for day in days.unique().drop_nulls().sort() if strategy.first_day <= day <= strategy.last_day)
+    return product(within, (False, True), strategy.written_levels)
 
 
 def _reached(strategy: Strategy, day: int, was_offered: bool, level: int) -> dict[str, Step]:  # noqa: FBT001  # a rung's three parts
     return strategy.reached(day, offered=was_offered, written=level)
 
 
-def _step_of_channel(strategy: Strategy) -> pl.DataFrame:
+def _step_of_channel(strategy: Strategy, days: pl.Series) -> pl.DataFrame:
     places = strategy.places
     rows = [
         (*rung, channel, step.number, places[step.number, channel], step.falls_back, step.message, list(step.offers))
-        for rung in _rungs(strategy)
+        for rung in _rungs(strategy, days)
         for channel, step in _reached(strategy, *rung).items()
     ]
     schema: Schema = {

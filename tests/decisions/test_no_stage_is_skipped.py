@@ -31,9 +31,9 @@ from tests.plugins.known_facts import NOON_IN_NEW_YORK, TODAY, Known, facts_of, 
 
 PACKS, TEXTS = rule_packs(), message_texts()
 ZONES = ("America/New_York", "Pacific/Honolulu", "Asia/Tokyo")
-DAYS = 16
+DAYS = 14
 # The run looks at a day before it has begun in New York: in Tokyo it is late morning, and whoever moves there or away has lived through
-# another date by the same instants. Dispatch looks again while it is day in Tokyo, and then while it is day in America.
+# another date by the same instants. Dispatch looks again while it is day in Tokyo, the next day while it is day in America.
 RUNS_AT, DISPATCHES_AT = time(2), (time(4), time(20))
 NEVER_CAME = {"undelivered", "rejected"}
 SAID = {"early": "early_reminder", "mid": "mid_talk", "late": "late_situation"}
@@ -201,9 +201,8 @@ def play(
             _happens(person, day, on)
         running = [(person, day) for person, day in zip(people, today, strict=True) if not day.outage]
         _run(running, on, datetime.combine(on, RUNS_AT, UTC), by or STAGES, again=False)
-        for hour in DISPATCHES_AT:
-            at = datetime.combine(on, hour, UTC)
-            _run([(person, day) for person, day in running if _failed_today(person, on, at)], on, at, by or STAGES, again=True)
+        at = datetime.combine(on, DISPATCHES_AT[number % 2], UTC)
+        _run([(person, day) for person, day in running if _failed_today(person, on, at)], on, at, by or STAGES, again=True)
     return people
 
 
@@ -254,6 +253,7 @@ def _contact(person: Person, ladder: Strategy, row: dict[str, Any], on: date, ou
 
 def check(person: Person, ladder: Strategy, new: Try) -> None:
     """What must hold of a contact, by what was tried before it."""
+    assert new.loans, "nothing of hers is late"
     arrived = [one for one in person.tries if one.result not in NEVER_CAME]
     assert new.on not in {one.on for one in arrived}, "two contacts on one day"
     within = [one for one in arrived if person.local(one.at) > new.on - timedelta(days=ladder.span_days)]
@@ -313,10 +313,10 @@ def _life(drawn: Random) -> list[Day]:
 
 
 # Lives in which every planted bug shows.
-SEED, LATE = 0, 1
+SEED, LATE = 0, 6
 
 
-@settings(max_examples=2, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=1, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
 @given(seed=st.integers(0, 10_000), late=st.sampled_from([0, 1, 6]))
 @example(seed=SEED, late=LATE)
 def test_I12_nobody_meets_a_harsher_stage_before_the_milder_one_was_offered_whatever_happens(seed: int, late: int) -> None:

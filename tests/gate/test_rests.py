@@ -50,5 +50,5 @@ def test_a_part_payment_or_an_answer_after_planning_leaves_her_in_peace_and_one_
     stood = dict(outbox.rows("SELECT party_id, coalesce(permit -> 'blocked_by', '[]') FROM attempt WHERE state = 'withheld'"))
     assert stood == {pays.party_id: [PAID], writes.party_id: [ANSWERED]}
     assert len(sms.sent) == 2
-    assert explain_borrower(f"#{paid_before.party_id}")["decision"]["reasons"] == [PAID]
-    assert explain_borrower(f"#{nothing.party_id}")["replays"] is True
+    assert explain_borrower(f"#{paid_before.party_id}", TODAY)["decision"]["reasons"] == [PAID]
+    assert explain_borrower(f"#{nothing.party_id}", TODAY)["replays"] is True
