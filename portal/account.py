@@ -14,8 +14,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
-from config.policies import STRATEGY
 from config.portal_files import PageWords, page_policy_in_force
+from config.settings import settings
 from config.strategy_files import strategy
 from decisions.strategy import STAGE_ORDER
 from gate.written_again import Explained, explained
@@ -167,14 +167,18 @@ def _named(ways: Iterable[str], words: PageWords) -> str:
 def _ways(debts: Sequence[Debt]) -> list[str]:
     staged = {debt.stage for debt in debts} & set(STAGE_ORDER)
     return list(
-        dict.fromkeys(way for stage in STAGE_ORDER if stage in staged for step in strategy(STRATEGY, stage).steps for way in step.channels)
+        dict.fromkeys(
+            way for stage in STAGE_ORDER if stage in staged for step in strategy(settings().strategy, stage).steps for way in step.channels
+        )
     )
 
 
 def _all_ways() -> list[str]:
     """Every way that a strategy in force may take, and the call that a person asks for."""
     return list(
-        dict.fromkeys([*(way for stage in STAGE_ORDER for step in strategy(STRATEGY, stage).steps for way in step.channels), "call"])
+        dict.fromkeys(
+            [*(way for stage in STAGE_ORDER for step in strategy(settings().strategy, stage).steps for way in step.channels), "call"]
+        )
     )
 
 
