@@ -61,11 +61,11 @@ def day_off(stage: str, day: date, country: str | None, named: str | None = None
         return None
     with connection() as tx:
         countries = [country] if country else creditor_countries(tx)
-    named = {one: name for one in countries if (name := _name(one, day))}
-    if not named:
+    resting = {one: name for one in countries if (name := _name(one, day))}
+    if not resting:
         return None
-    note = f"holiday: {', '.join(f'{name} ({one})' for one, name in named.items())}; nobody is contacted"
-    if at_work := [one for one in countries if one not in named]:
+    note = f"holiday: {', '.join(f'{name} ({one})' for one, name in resting.items())}; nobody is contacted"
+    if at_work := [one for one in countries if one not in resting]:
         note += f". No holiday in {', '.join(at_work)}: run the stage there with `country`"
     return note
 

@@ -18,7 +18,7 @@ from prefect.logging import disable_run_logger
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.policies import STRATEGY, policies
+from config.policies import policies
 from config.strategy_files import strategy
 from ledger import clock, vault
 from ledger.campaigns import open_run
@@ -50,7 +50,7 @@ def plan_day(house: House, *, messages: int, on: date, at: datetime, countries: 
             borrowers_max=None,
             policies=policies("early"),
             at=at,
-            approval_above=strategy(STRATEGY, "early").approval_above,
+            approval_above=strategy("static-ladder", "early").approval_above,
         )
     with disable_run_logger():
         for shard in pick.fn(run):
