@@ -36,16 +36,16 @@ JOURNEYS = {
         "Tell us",
         "We leave you in peace until",
     ),
-    "TW": (
-        "zh-Hant",
-        "傳送驗證碼",
-        "6位數驗證碼",
-        "打開我的頁面",
-        "還有哪些款項，為什麼",
-        "我會在我選的日子繳款",
-        "哪一天？",
-        "告訴我們",
-        "結束之前我們不打擾您",
+    "MX": (
+        "es",
+        "Enviarme un código",
+        "Código de 6 cifras",
+        "Abrir mi página",
+        "Qué está pendiente y por qué",
+        "Pagaré un día que yo elija",
+        "¿Qué día?",
+        "Decírnoslo",
+        "Le dejamos en paz hasta",
     ),
 }
 
@@ -99,6 +99,6 @@ def _fits(page: Page) -> None:
     """Nothing reaches beyond the smallest phone, and what is tapped is large enough."""
     page.set_viewport_size(ViewportSize(width=SMALLEST_WIDTH, height=PHONE["height"]))
     assert page.evaluate("document.documentElement.scrollWidth") <= SMALLEST_WIDTH
-    heights = page.evaluate("[...document.querySelectorAll('button, .button, input:not([type=hidden])')].map(one => one.offsetHeight)")
+    heights = page.evaluate("[...document.querySelectorAll('button, .button, input:not([type=hidden], [type=radio]), .choice')].map(one => one.offsetHeight)")
     assert min(heights, default=THUMB_MIN) >= THUMB_MIN
     page.set_viewport_size(PHONE)
