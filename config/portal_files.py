@@ -33,6 +33,7 @@ _GAPS: Final[Mapping[str, frozenset[str]]] = {
         "loan": "number",
         "code_minutes": "minutes",
         "next_until": "date",
+        "next_answer": "date",
         "next_due": "amount date",
         "next_ways": "ways",
         "next_stopped": "ways",

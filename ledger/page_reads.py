@@ -114,11 +114,13 @@ class Standing:
         holds: Kind and end of each hold that is in force.
         stopped: Channels that she stopped; `all` = every one.
         promised: The promise that is waited for: day, amount, currency.
+        answer_by: Local date by which she is owed an answer, the earliest; None = none is owed.
     """
 
     holds: tuple[tuple[str, datetime | None], ...]
     stopped: tuple[str, ...]
     promised: tuple[date, int | None, str | None] | None
+    answer_by: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,12 +149,14 @@ class Heard:
         needs_person: Whether somebody looks at it.
         until: When the peace ends that came of it; None = when somebody ends it, or there is none.
         gives_peace: Whether there is one.
+        answer_by: Local date by which she is owed an answer to it; None = none is owed.
     """
 
     intent: str
     needs_person: bool
     until: datetime | None
     gives_peace: bool
+    answer_by: date | None = None
 
 
 @dataclass(slots=True)
@@ -201,6 +205,7 @@ def standing(tx: Connection, party_id: int, *, at: datetime) -> Standing:
         holds=tuple((row.kind, row.until) for row in tx.execute(_HOLDS, keys)),
         stopped=tuple(tx.execute(_STOPPED, keys).scalars()),
         promised=None if promise is None else (promise.due_on, promise.amount_minor, promise.currency),
+        answer_by=tx.execute(_ANSWER_BY, keys).scalar(),
     )
 
 
@@ -219,7 +224,7 @@ def heard(tx: Connection, party_id: int, provider_id: str) -> Heard | None:
     row = tx.execute(_HEARD, {"party": party_id, "provider_id": provider_id}).one_or_none()
     if row is None:
         return None
-    return Heard(intent=row.intent, needs_person=row.needs_person, until=row.until, gives_peace=row.holds > 0)
+    return Heard(intent=row.intent, needs_person=row.needs_person, until=row.until, gives_peace=row.holds > 0, answer_by=row.answer_by)
 
 
 def _by_loan(rows: Sequence[Row[Any]]) -> defaultdict[int, list[Row[Any]]]:
@@ -307,6 +312,11 @@ _PROMISE = text("""
     SELECT due_on, amount_minor, currency FROM promise
     WHERE party_id = :party AND superseded_at IS NULL AND state = 'open' AND effective_at <= :at ORDER BY due_on DESC, id DESC LIMIT 1
 """)
+# Where a borrower is reached is found out without her.
+_ANSWER_BY = text("""
+    SELECT min(answer_by) FROM borrower_case
+    WHERE party_id = :party AND state <> 'closed' AND answered_at IS NULL AND kind <> 'wrong_number'
+""")
 _CONTACTS = text("""
     SELECT e.id, e.at, e.channel, e.attempt_id FROM contact_event e
     WHERE e.party_id = :party AND e.direction = 'outbound' AND e.about_event_id IS NULL
@@ -316,6 +326,9 @@ _CONTACTS = text("""
 _IS_HERS = text("SELECT 1 FROM attempt WHERE id = :attempt AND party_id = :party AND submitted_at IS NOT NULL")
 _HEARD = text("""
     SELECT o.intent, o.needs_person, count(h.id) AS holds,
+           (SELECT min(c.answer_by) FROM borrower_case c
+            WHERE c.party_id = o.party_id AND c.state <> 'closed' AND c.answered_at IS NULL AND o.needs_person
+              AND c.kind = CASE o.intent WHEN 'paid' THEN 'dispute' WHEN 'cannot_pay' THEN 'hardship' ELSE o.intent END) AS answer_by,
            CASE WHEN bool_or(h.until IS NULL) THEN NULL ELSE max(h.until) END AS until
     FROM provider_event e JOIN outcome o ON o.provider_event_id = e.id AND o.party_id = :party
     LEFT JOIN hold h ON h.party_id = o.party_id AND h.superseded_at IS NULL AND h.starts_at <= o.at AND (h.until IS NULL OR h.until > o.at)

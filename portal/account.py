@@ -7,7 +7,7 @@ Pure: no; reads, but for ending sessions and links.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -134,20 +134,7 @@ def what_happens(debts: Sequence[Debt], standing: Standing, words: PageWords, zo
 
     The ways are those of the strategies in force for the stages that her loans are in, without those that she stopped.
     """
-    said = []
-    if any(kind in LOOKED_AT for kind, _ in standing.holds):
-        said.append(words.say("next_person"))
-    if any(kind == "callback" for kind, _ in standing.holds):
-        said.append(words.say("about_call_me"))
-    ends = [until for kind, until in standing.holds if kind in PEACE and until is not None]
-    if ends:
-        said.append(words.say("next_until", date=day(last_day(max(ends), zone), words)))
-    if standing.promised is not None:
-        on, minor, currency = standing.promised
-        if minor is not None and currency is not None:
-            said.append(words.say("next_promise_amount", amount=money(minor, currency, words), date=day(on, words)))
-        else:
-            said.append(words.say("next_promise", date=day(on, words)))
+    said = [*_waited_for(standing, words, zone)]
     for debt in debts:
         if debt.next_due_on is not None and debt.next_due_minor:
             amount = money(debt.next_due_minor, debt.currency, words)
@@ -158,6 +145,26 @@ def what_happens(debts: Sequence[Debt], standing: Standing, words: PageWords, zo
     if left and "all" not in standing.stopped and not standing.holds:
         said.append(words.say("next_ways", ways=_named(left, words)))
     return said
+
+
+def _waited_for(standing: Standing, words: PageWords, zone: str) -> Iterator[str]:
+    """What she said, and what comes of it."""
+    kinds = {kind for kind, _ in standing.holds}
+    if kinds & LOOKED_AT:
+        yield words.say("next_person")
+    if standing.answer_by is not None:
+        yield words.say("next_answer", date=day(standing.answer_by, words))
+    if "callback" in kinds:
+        yield words.say("about_call_me")
+    ends = [until for kind, until in standing.holds if kind in PEACE and until is not None]
+    if ends:
+        yield words.say("next_until", date=day(last_day(max(ends), zone), words))
+    if standing.promised is not None:
+        on, minor, currency = standing.promised
+        if minor is not None and currency is not None:
+            yield words.say("next_promise_amount", amount=money(minor, currency, words), date=day(on, words))
+        else:
+            yield words.say("next_promise", date=day(on, words))
 
 
 def _named(ways: Iterable[str], words: PageWords) -> str:

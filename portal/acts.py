@@ -161,6 +161,8 @@ def became(heard: Heard | None, words: PageWords, zone: str) -> list[str]:
     # Said again it is a thing that a person settles.
     about = "dispute" if heard.intent == "paid" and heard.needs_person else heard.intent
     sentences = [] if about == "promise" else [words.say(f"about_{about}")]
+    if heard.answer_by is not None:
+        sentences.append(words.say("next_answer", date=day(heard.answer_by, words)))
     if about in GIVES_PEACE and heard.until is not None:
         sentences.append(words.say("next_until", date=day(last_day(heard.until, zone), words)))
     return sentences

@@ -99,6 +99,8 @@ def _fits(page: Page) -> None:
     """Nothing reaches beyond the smallest phone, and what is tapped is large enough."""
     page.set_viewport_size(ViewportSize(width=SMALLEST_WIDTH, height=PHONE["height"]))
     assert page.evaluate("document.documentElement.scrollWidth") <= SMALLEST_WIDTH
-    heights = page.evaluate("[...document.querySelectorAll('button, .button, input:not([type=hidden], [type=radio]), .choice')].map(one => one.offsetHeight)")
+    heights = page.evaluate(
+        "[...document.querySelectorAll('button, .button, input:not([type=hidden], [type=radio]), .choice')].map(one => one.offsetHeight)"
+    )
     assert min(heights, default=THUMB_MIN) >= THUMB_MIN
     page.set_viewport_size(PHONE)

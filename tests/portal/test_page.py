@@ -19,6 +19,7 @@ from channels.registry import openers
 from config.audit_limits import audit_limits
 from config.policies import policies
 from config.settings import settings
+from decisions.messages import date_text
 from gate.lane import run_lane
 from ledger import campaigns, page_sessions
 from ledger.audit import audit, seal
@@ -319,6 +320,12 @@ def test_every_form_does_what_a_reply_with_its_meaning_does(house: House, known:
         done = house.post(form, f"/b/do/{act}", **fields)
         house.post(form, f"/b/do/{act}", **fields)  # a double click
         assert says in words(done), act
+        owed = house.outbox.rows(
+            "SELECT answer_by FROM borrower_case WHERE party_id = :id AND kind <> 'wrong_number'", id=borrower.party_id
+        )
+        assert [f"We answer you by {date_text(on, 'en-US')}." in words(done) for (on,) in owed] == [True] * (
+            holds in (["hardship"], ["dispute"], ["complaint"])
+        ), act
         assert known.outcomes(borrower) == outcomes, act
         assert [kind for kind, _ in known.holds(borrower)] == holds, act
         assert known.opt_outs(borrower) == stops, act
@@ -327,6 +334,15 @@ def test_every_form_does_what_a_reply_with_its_meaning_does(house: House, known:
     assert [tuple(row) for row in promised] == [("2026-03-20", 5_000, "USD")]
     assert [tuple(row) for row in house.outbox.rows("SELECT because, amount_minor FROM outcome WHERE amount_minor = 500")] == [
         ("page: dispute", 500)
+    ]
+    cases = house.outbox.rows("SELECT kind, disputed_minor FROM borrower_case ORDER BY id")
+    assert [tuple(row) for row in cases] == [
+        ("hardship", None),
+        ("hardship", None),
+        ("dispute", None),
+        ("dispute", None),
+        ("wrong_number", None),
+        ("complaint", None),
     ]
     payloads = b"".join(bytes(row[0]) for row in house.outbox.rows("SELECT payload_encrypted FROM provider_event_payload"))
     assert b"shouted" not in payloads
