@@ -327,10 +327,15 @@ def test_what_teaches_asks_for_nothing_and_speaks_of_no_one_payment(message: str
     assert {gap for words in text.words.values() for gap in gaps(words.title) | gaps(words.body)} <= {"creditor", "stop"}
 
 
+# Drafts in every language.
+READ_BY_NOBODY_YET = frozenset({"case_acknowledged", "case_answered"})
+
+
 def test_a_language_that_nobody_has_read_yet_is_a_draft() -> None:
     """Whoever turns one into a text for live mode has had it read by somebody who reads the language, and changes this line."""
-    drafts = {text.locale for text in TEXTS.by_key.values() if text.draft}
+    drafts = {text.locale for text in TEXTS.by_key.values() if text.draft and text.message not in READ_BY_NOBODY_YET}
     assert drafts == {"fil", "hi", "id", "ja", "ko", "pt", "sw", "th", "vi"}
+    assert {text.draft for text in TEXTS.by_key.values() if text.message in READ_BY_NOBODY_YET} == {True}
 
 
 def test_a_text_changes_its_version_with_its_locales_words(tmp_path: Path) -> None:
