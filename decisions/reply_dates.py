@@ -84,6 +84,11 @@ class DateWords:
     numbers: Mapping[str, int]
 
     @cached_property
+    def no_day(self) -> re.Pattern[str]:
+        """What holds a word of `days` and means something else."""
+        return re.compile(alternatives(self.not_days))
+
+    @cached_property
     def patterns(self) -> tuple[tuple[re.Pattern[str], str], ...]:
         """Expressions in the order in which they are tried, with the name of their reading."""
         month, weekday = alternatives(self.months), alternatives(self.weekdays)
@@ -140,9 +145,7 @@ def find_dates(
         day_first: Whether 3/4 is the third of April.
         not_a_day: Whether what follows a bare number says that it counts something else.
     """
-    text = plain
-    for phrase in words.not_days:
-        text = re.sub(alternatives((phrase,)), lambda found: "·" * len(found[0]), text)
+    text = words.no_day.sub(lambda found: "·" * len(found[0]), plain)
     reader = _Reader(words, today, past=past, day_first=day_first)
     found: list[Found] = []
     for pattern, name in words.patterns:

@@ -239,6 +239,9 @@ def _hits(text: Text, words: WordList, negated_by: frozenset[str], *, gaps: bool
             ):
                 yield phrase
     for gapped in words.gapped if gaps else ():
+        # Most phrases do not begin here: that is seen faster than looked for.
+        if gapped.parts[0].isdisjoint(text.runs) if gapped.is_spaced else not text.packed:
+            continue
         for start, _, parts in text.spans(gapped):
             if not _is_taken_back(text.tokens[:start] if gapped.is_spaced else [text.packed[:start]], negated_by):
                 yield " … ".join(parts)
