@@ -8,17 +8,20 @@ Pure: no; reads files.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
+from yaml import MappingNode
 
 from config.load import Day, Document, Strict, Whole, checked, parse
 from config.message_files import MESSAGES
 from config.replies import reply_policy_in_force
 from config.rule_files import rule_packs
+from config.voice_files import VOICE
 from config.zones import zone_tables
 from decisions.lint import Excepted, Finding, Language, Term, WordLists
 from decisions.lint_all import EVERY_MESSAGE, Beside
@@ -30,6 +33,7 @@ from decisions.lint_words import Accents, Listed, Spaces, Writing, unfindable
 from decisions.messages import Texts
 from decisions.money import UnknownCurrencyError, minor_units
 from decisions.replies import read_reply
+from decisions.voice import VOICE_PROMPTS
 
 LINT: Final = Path(__file__).with_name("lint")
 EXAMPLES: Final = "examples.yaml"
@@ -111,6 +115,15 @@ class LanguageForm(Strict):
     with_lists_of: tuple[Phrase, ...] = ()
 
 
+class RegionForm(Strict):
+    """The file of a language as one country reads it: the same words as the whole language's."""
+
+    owner: Phrase
+    reviewed_on: Day
+    like: Phrase
+    serves: Some
+
+
 class ExamplesForm(Strict):
     """The longest values, as written."""
 
@@ -146,9 +159,19 @@ def word_lists(folder: Path = LINT) -> WordLists:
         ConfigError: A file is not of its form, a phrase can never be found, a country, rule or language does not exist.
     """
     documents = {path.stem: parse(path) for path in sorted(folder.glob("*.yaml")) if path.name not in {EXAMPLES, EXCEPTIONS}}
-    forms = {locale: _form(document) for locale, document in documents.items()}
+    regions = {
+        locale: checked(one, one.plain, RegionForm)
+        for locale, one in documents.items()
+        if isinstance(one.plain, dict) and "like" in one.plain
+    }
+    forms = {locale: _form(document) for locale, document in documents.items() if locale not in regions}
+    languages = {locale: _language(form, documents[locale], forms) for locale, form in forms.items()}
+    for locale, region in regions.items():
+        if region.like not in languages:
+            raise documents[locale].error(["like"], f"there is no list {region.like}")
+        languages[locale] = replace(languages[region.like], serves=region.serves)
     return WordLists(
-        languages={locale: _language(form, documents[locale], forms) for locale, form in forms.items()},
+        languages=languages,
         exceptions=_exceptions(folder / EXCEPTIONS),
         disclosures=disclosures(rule_packs()),
     )
@@ -208,7 +231,7 @@ def places(findings: Iterable[Finding], folder: Path = MESSAGES) -> list[tuple[s
 def _place(one: Finding, folder: Path) -> tuple[str, int]:
     if one.message == EVERY_MESSAGE:
         return str(folder / LOCALES), _lines(folder / LOCALES).get(one.locale, 1)
-    path = folder / one.message / f"{one.locale}.yaml"
+    path = VOICE / f"{one.locale}.yaml" if one.message == VOICE_PROMPTS else folder / one.message / f"{one.locale}.yaml"
     lines = _lines(path)
     names = (one.channel, f"{one.channel}_{one.part}", f"{one.channel}_subject" if one.part == "title" else "")
     return str(path), next((lines[name] for name in names if name in lines), 1)
@@ -216,9 +239,13 @@ def _place(one: Finding, folder: Path) -> tuple[str, int]:
 
 @lru_cache(maxsize=1_024)
 def _lines(path: Path) -> dict[str, int]:
-    """Key → line of its value, of a file that is one mapping."""
+    """Key → line of its value, of a file that is one mapping; `answers.paid` for the keys of a mapping in it."""
     root = parse(path).root
-    return {} if root is None else {key.value: key.start_mark.line + 1 for key, _ in root.value}
+    if root is None:
+        return {}
+    lines = {key.value: key.start_mark.line + 1 for key, _ in root.value}
+    inner = [(key.value, node.value) for key, node in root.value if isinstance(node, MappingNode)]
+    return lines | {f"{outer}.{key.value}": key.start_mark.line + 1 for outer, pairs in inner for key, _ in pairs}
 
 
 def _form(document: Document) -> LanguageForm:

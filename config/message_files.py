@@ -17,7 +17,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from config.load import ConfigError, Strict, checked, parse, text_of
-from decisions.messages import SPOKEN, VOICEMAIL, GapError, NoTextError, Registration, Text, Texts, Words, gaps, known_locale
+from decisions.messages import GAP, SPOKEN, VOICEMAIL, GapError, NoTextError, Registration, Text, Texts, Words, gaps, known_locale
 from decisions.statements import BREAKDOWN
 from decisions.words import NOTICE_MESSAGES
 
@@ -85,7 +85,11 @@ class RegistrationForm(Strict):
 
 
 class BreakdownForm(Strict):
-    """What stands over the columns of an account, before a loan's own number, and beside the sums."""
+    """What stands over the columns of an account, before a loan's own number, and beside the sums.
+
+    `opened_on` and `rate`: before the day and the rate of a loan's contract, where a law wants them named; a notice is not sent
+    where they are not known then.
+    """
 
     due_on: Phrase
     principal: Phrase
@@ -97,6 +101,8 @@ class BreakdownForm(Strict):
     loan: Phrase
     disputed: Phrase
     total: Phrase
+    opened_on: Phrase | None = None
+    rate: Phrase | None = None
 
 
 class TextForm(Strict):
@@ -186,6 +192,13 @@ class TextForm(Strict):
 def words_hash(words: Words) -> str:
     """What a registration at a provider names the words by that were registered."""
     return sha256(f"{words.title}\0{words.body}".encode()).hexdigest()[:WORDS_HASH_LENGTH]
+
+
+def numbered(words: Words) -> tuple[str, tuple[str, ...]]:
+    """The words as a provider wants them registered, with {{1}} for the first gap, and the gaps in that order."""
+    said = f"{words.title}\n{words.body}".strip()
+    variables = tuple(dict.fromkeys(GAP.findall(said)))
+    return GAP.sub(lambda gap: f"{{{{{variables.index(gap[1]) + 1}}}}}", said), variables
 
 
 def message_texts(folder: Path = MESSAGES) -> Texts:
@@ -285,7 +298,7 @@ def _text(path: Path, form: TextForm, words: LocaleForm, body: str) -> Text:
         read_by=words.read_by,
         approved_until=form.approved_until,
         words=form.written(),
-        breakdown=None if form.breakdown is None else form.breakdown.model_dump(),
+        breakdown=None if form.breakdown is None else form.breakdown.model_dump(exclude_none=True),
         registered={channel: Registration(id=one.id, variables=one.variables) for channel, one in form.registered.items()},
     )
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
+from typing import Final
 
 from config.aging import AGING_FILE
 from config.calendar_files import CALENDARS
@@ -23,6 +25,8 @@ from config.replies import REPLIES_FILE
 from config.rule_files import pack_bodies
 from config.settings import settings
 from config.strategy_files import strategy, strategy_body
+
+EDUCATION_FILE: Final = Path(__file__).with_name("education.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +75,17 @@ def policies(stage: str, rules: Mapping[str, str] | None = None, named: str | No
     )
 
 
-def service_policies(message: str, rules: Mapping[str, str] | None = None) -> tuple[Policy, ...]:
-    """Every policy in force for a message that treats no stage.
+def service_policies(*messages: str, rules: Mapping[str, str] | None = None) -> tuple[Policy, ...]:
+    """Every policy in force for messages that treat no stage.
 
     Args:
-        message: Folder in config/messages.
+        messages: Folders in config/messages.
         rules: As above.
 
     Raises:
         ConfigError: A file cannot be used; nothing is decided then.
     """
-    return (*_law(rules), *message_policies({message}))
+    return (*_law(rules), *message_policies(messages))
 
 
 def _law(rules: Mapping[str, str] | None) -> tuple[Policy, ...]:
@@ -105,5 +109,12 @@ def message_policies(names: Collection[str]) -> tuple[Policy, ...]:
 def other_files() -> dict[str, str]:
     """Files of operations that no run keeps as a policy, by name: hash of what they hold now."""
     lists = {f"lint/{path.stem}": path for path in sorted(LINT.glob("*.yaml"))}
-    files = {"cases": CASES_FILE, "prices": PRICES, "promises": PROMISES_FILE, "replies": REPLIES_FILE, **lists}
+    files = {
+        "cases": CASES_FILE,
+        "education": EDUCATION_FILE,
+        "prices": PRICES,
+        "promises": PROMISES_FILE,
+        "replies": REPLIES_FILE,
+        **lists,
+    }
     return {f"file/{name}": sha256(path.read_bytes()).hexdigest() for name, path in files.items()}

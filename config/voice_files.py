@@ -86,5 +86,5 @@ def voice_prompts(folder: Path = VOICE) -> dict[str, Prompts]:
 
 @lru_cache(maxsize=1)
 def voice_prompts_in_force() -> dict[str, Prompts]:
-    """The shipped files, read once a process; with the real providers no drafts."""
+    """The shipped files, read once a process; with the real providers no drafts (what may be said: `ledger.law.voice_in_force`)."""
     return {locale: prompts for locale, prompts in voice_prompts().items() if not (prompts.draft and settings().is_real)}

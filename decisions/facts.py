@@ -10,8 +10,9 @@ Pure: values only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from collections.abc import Collection
+from dataclasses import dataclass, field, fields, replace
+from typing import Final, Self, TypeAlias
 
 import polars as pl
 
@@ -207,3 +208,9 @@ class Facts:
     # Read only where a strategy rests after a payment.
     payments: pl.DataFrame = field(default_factory=lambda: empty(PAYMENTS))
     senders: pl.DataFrame = field(default_factory=lambda: empty(SENDERS))  # empty = not known: every channel is taken to have one
+
+    def about(self, party_ids: Collection[int]) -> Self:
+        """The same facts, of some of these borrowers alone."""
+        frames = {one.name: getattr(self, one.name) for one in fields(self)}
+        theirs = pl.col("party_id").is_in(list(party_ids))
+        return replace(self, **{name: frame.filter(theirs) for name, frame in frames.items() if "party_id" in frame.columns})

@@ -29,11 +29,14 @@ EXPIRE: Final = "expire"
 # What an attempt may lack, beside the reasons of decisions/choose.py and the rules' ids.
 NO_ENVELOPE: Final = "no_envelope"
 NOTHING_DUE: Final = "nothing_due"
+NOTHING_PROMISED: Final = "nothing_promised"  # the promise was kept or moved, or nothing of it is open any more
 WORDS_REFUSED: Final = "words_refused"  # with the linter's rule behind a colon: `tideover message lint` says where and why
 NOT_ON_ALLOWLIST: Final = "not_on_allowlist"  # in allowlist mode only staff may be reached
-WINDOW_CLOSED: Final = "window_closed"  # the person did not write lately, and the words are not registered with the provider
+WINDOW_CLOSED: Final = "window_closed"  # the person did not write lately, and this channel lets nobody write before she does
+# The person did not write lately, and the words stand under no `registered:` in the text's file: `tideover message template` helps.
+TEMPLATE_NOT_REGISTERED: Final = "template_not_registered"
 # What stands against a way to the person, and says nothing against writing to her.
-_OF_THE_WAY: Final = frozenset({NO_SENDER, NO_CONTACT_POINT, NO_ENVELOPE, WINDOW_CLOSED})
+_OF_THE_WAY: Final = frozenset({NO_SENDER, NO_CONTACT_POINT, NO_ENVELOPE, WINDOW_CLOSED, TEMPLATE_NOT_REGISTERED})
 
 
 def reasons_of_the_way(packs: Packs) -> frozenset[str]:

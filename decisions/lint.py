@@ -37,13 +37,14 @@ TURNED_OFF: Final = frozenset({"push", "email"})
 # A last word, and a word that was asked for a second ago, say nothing else.
 SAYS_NO_STOP: Final = frozenset({"confirmation", "one_time_code"})
 HARMLESS_GAPS: Final = frozenset({"creditor", "link", "stop"})
+OF_A_PAYMENT: Final = frozenset({"amount", "due_on", "promised_amount", "promised_on"})
 # Purpose → gaps that it has no use for.
 NOT_FOR_PURPOSE: Final[Mapping[str, frozenset[str]]] = {
-    "confirmation": frozenset({"amount", "due_on", "link"}),
-    "one_time_code": frozenset({"amount", "due_on", "link"}),
-    "education": frozenset({"amount", "due_on"}),
-    "correction": frozenset({"amount", "due_on"}),
-    "consent_request": frozenset({"amount", "due_on"}),
+    "confirmation": OF_A_PAYMENT | {"link"},
+    "one_time_code": OF_A_PAYMENT | {"link"},
+    "education": OF_A_PAYMENT,
+    "correction": OF_A_PAYMENT,
+    "consent_request": OF_A_PAYMENT,
 }
 # What a lender's own name may not do.
 OF_A_NAME: Final = ("threat", "shame", "imitation")

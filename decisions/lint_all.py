@@ -8,7 +8,7 @@ Source: CASES.md, `tideover message lint`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
@@ -93,23 +93,50 @@ def _of_one(text: Text, texts: Texts, beside: Beside) -> list[Finding]:
     language = beside.lists.languages.get(text.locale)
     if language is None:
         return found
-    more = [*_law(text, language, beside), *of_sizes(text, language, beside.longest), *_says_less(text, texts)]
+    more = [*of_law(text, language, beside, sisters=texts), *of_sizes(text, language, beside.longest), *_says_less(text, texts)]
     return [*found, *kept(list(dict.fromkeys(more)), text, beside.lists)]
 
 
-def _law(text: Text, language: Language, beside: Beside) -> Iterator[Finding]:
+def of_law(text: Text, language: Language, beside: Beside, *, sisters: Texts | None = None, whole_call: bool = False) -> Iterator[Finding]:
+    """What the law of the countries where a text is read finds wrong with it.
+
+    Args:
+        text: One message in one locale.
+        language: Its language.
+        beside: Rule packs, a date, the longest values.
+        sisters: All texts: where one of the same message and language is made for a country, it speaks there for its roles.
+        whole_call: Nothing else is said in a call around these words.
+    """
+    for roles, countries in _readers(text, language, sisters):
+        yield from _of_law(text, roles, countries, language, beside, whole_call=whole_call)
+
+
+def _readers(text: Text, language: Language, sisters: Texts | None) -> Iterator[tuple[frozenset[str], list[str]]]:
+    """Roles in which a text speaks, and the countries in which it does in just these."""
+    of_country: dict[frozenset[str], list[str]] = {}
+    for country in language.serves:
+        special = None if sisters is None else sisters.by_key.get((text.message, f"{text.locale}-{country}"))
+        roles = text.creditor_roles if special is None else text.creditor_roles - special.creditor_roles
+        of_country.setdefault(roles, []).append(country)
+    yield from ((roles, countries) for roles, countries in of_country.items() if roles)
+
+
+def _of_law(
+    text: Text, roles: frozenset[str], countries: Sequence[str], language: Language, beside: Beside, *, whole_call: bool
+) -> Iterator[Finding]:
     known = currencies(language, beside.longest)
     for channel, parts in said(text).items():
         words = "\n".join(parts.values())
         spoken = lint_law.Spoken(
-            words=filled(words, text, beside.longest, known[0]) if known else words,
+            words=filled(words, text, channel, beside.longest, known[0]) if known else words,
             channel=channel,
             purpose=text.purpose,
-            roles=text.creditor_roles,
+            roles=roles,
             locale=text.locale,
+            whole_call=whole_call,
         )
         broken: dict[tuple[str, str, str], list[lint_law.Breach]] = {}
-        for breach in lint_law.breaches(spoken, language.serves, beside.packs, beside.on):
+        for breach in lint_law.breaches(spoken, countries, beside.packs, beside.on):
             broken.setdefault((breach.kind, breach.jurisdiction, breach.rule), []).append(breach)
         for (kind, jurisdiction, rule), of_rule in broken.items():
             one = finding(text, channel, "body", kind, ", ".join(breach.element for breach in of_rule))

@@ -20,8 +20,8 @@ from decisions.packs import HOUSE, Pack, Packs
 from decisions.rule_forms import ContentRule, Element, value_on
 from decisions.rules.contents import EVERY_LANGUAGE, carries, elements
 
-# What a machine hears is, before the law, a call that left a voicemail.
-_AS_BEFORE_THE_LAW: Final = {"voice": ("voice", "live"), "voicemail": ("voice", "voicemail")}
+# What a machine hears is, before the law, a call that left a voicemail; what a colleague says first is said to somebody.
+_AS_BEFORE_THE_LAW: Final = {"voice": ("voice", "live"), "call": ("call", "live"), "voicemail": ("voice", "voicemail")}
 # Who calls, at which number to call back and which key ends it stand around the words of a message, in the frame of every call.
 PART_OF_A_CALL: Final = "voice"
 _SEQUENCES: Final = (True, False)
@@ -38,6 +38,7 @@ class Spoken:
         purpose: Of the message.
         roles: Who may send it.
         locale: Language of the text.
+        whole_call: Of a call these are all words that are said; else a frame is spoken around them.
     """
 
     words: str
@@ -45,6 +46,7 @@ class Spoken:
     purpose: str
     roles: frozenset[str]
     locale: str
+    whole_call: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +138,8 @@ def _broken(rule: ContentRule, spoken: Spoken, use: Use, form: str | None) -> It
     role, first = use
     if rule.basis_for(role) is None:
         return
-    for element in () if spoken.channel == PART_OF_A_CALL else elements(rule.requires, first=first, form=form):
+    in_the_frame = spoken.channel == PART_OF_A_CALL and not spoken.whole_call
+    for element in () if in_the_frame else elements(rule.requires, first=first, form=form):
         if not carries(spoken.words, element, spoken.locale):
             yield "lacks" if _is_spoken(element, spoken.locale) else "not_judged", element.name
     for element in elements(rule.forbids, first=first, form=form):

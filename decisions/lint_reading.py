@@ -56,8 +56,13 @@ def sentences(words: str) -> list[str]:
 
 
 def length(sentence: str, *, in_words: bool) -> int:
-    """Words, or letters and figures where spaces tell nothing."""
-    return len(_WORD.findall(sentence)) if in_words else sum(unicodedata.category(mark)[0] in "LN" for mark in sentence)
+    """Words, or letters and figures where spaces tell nothing.
+
+    A word is what stands between two spaces: in Devanagari a vowel is a mark on its letter, and no letter to Python's expressions.
+    """
+    if in_words:
+        return sum(any(map(str.isalnum, word)) for word in sentence.split())
+    return sum(unicodedata.category(mark)[0] in "LN" for mark in sentence)
 
 
 def figure(words: str, measure: Measure) -> float:

@@ -19,7 +19,7 @@ from babel.numbers import get_territory_currencies
 from decisions.lint import Finding, Language, finding, said
 from decisions.lint_reading import GRADES, figure, length, sentences
 from decisions.lint_words import GAP
-from decisions.messages import Text, date_text, money_text
+from decisions.messages import Text, date_text, money_text, writes_short
 from decisions.segments import Size, measure, smart
 
 # A month's name may be long in one language and short in another.
@@ -52,12 +52,13 @@ class Cost:
     size: Size
 
 
-def filled(words: str, text: Text, longest: Longest, currency: str) -> str:
-    """The words as a person may get them at their longest."""
+def filled(words: str, text: Text, channel: str, longest: Longest, currency: str) -> str:
+    """The words of a channel as a person may get them at their longest."""
     day = _longest_date(text.writes_like)
-    amount = money_text(longest.amounts_minor[currency], currency, text.writes_like)
+    # As `render` writes it: a text message's sign that would make it dear gives way to the currency's code.
+    amount = money_text(longest.amounts_minor[currency], currency, text.writes_like, short=writes_short(channel, text.words[channel]))
     known = {"creditor": longest.creditor, "link": longest.link, "stop": text.stop, "code": "000000"}
-    return GAP.sub(lambda gap: known.get(gap[0][1:-1]) or (day if gap[0].endswith("_on}") else amount), words)
+    return GAP.sub(lambda gap: known.get(gap[0][1:-1]) or (day if gap[0].endswith(("_on}", "{as_of}")) else amount), words)
 
 
 @lru_cache(maxsize=64)
@@ -84,7 +85,7 @@ def costs(text: Text, language: Language, longest: Longest) -> list[Cost]:
     """Pieces of the text message by currency; none where the text has no such words."""
     words = said(text).get(SMS, {}).get("body", "")
     return [
-        Cost(message=text.message, locale=text.locale, currency=currency, size=measure(filled(words, text, longest, currency)))
+        Cost(message=text.message, locale=text.locale, currency=currency, size=measure(filled(words, text, SMS, longest, currency)))
         for currency in (currencies(language, longest) if words else ())
     ]
 
@@ -92,7 +93,7 @@ def costs(text: Text, language: Language, longest: Longest) -> list[Cost]:
 def _pieces(text: Text, words: str, language: Language, longest: Longest) -> Iterator[Finding]:
     # By the first country's currency: a sign that is not in GSM-7 is nothing that the writer of a text can help; `costs` tells all.
     for currency in currencies(language, longest)[:1]:
-        segments = measure(filled(words, text, longest, currency)).segments
+        segments = measure(filled(words, text, SMS, longest, currency)).segments
         if segments > language.segments_max:
             yield finding(text, SMS, "body", "too_long", f"{segments} > {language.segments_max}")
     # Each by itself: with its amount a text may be dear whatever its writer does.

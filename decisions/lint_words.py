@@ -28,7 +28,7 @@ Accents = Literal["ignored", "tones", "kept"]
 Spaces = Literal["words", "loose", "none"]
 
 _APOSTROPHES: Final = re.compile("['’‘`´ʼ]")
-_SENTENCE_END: Final = re.compile(r"[.!?…]+(?=[\s¦]|$)|[。！？；;:：\n]+")
+_SENTENCE_END: Final = re.compile(r"[.!?…]+(?=[\s¦]|$)|[。！？；;:：।॥\n]+")
 _CLAUSE_END: Final = re.compile(r"[、，,]")
 # Set inside a word, so that it looks like none: c-o-u-r-t, de·bt.
 _SET_APART: Final = re.compile(r"(?<=[^\W\d_])[-.*_·•|/\\+~^]{1,2}(?=[^\W\d_])")

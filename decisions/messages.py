@@ -20,13 +20,14 @@ from typing import Final
 from babel import Locale, UnknownLocaleError
 from babel.core import get_global
 from babel.dates import format_date
-from babel.numbers import NumberPattern, get_currency_symbol
+from babel.numbers import NumberPattern, format_percent, get_currency_symbol
 
 from decisions import money
+from decisions.promises import StillPromised
 from decisions.segments import measure
 from decisions.statements import BREAKDOWN, Statement, breakdown_blocks
 
-GAPS: Final = ("creditor", "amount", "due_on", "link", "stop", "as_of", "code", BREAKDOWN)
+GAPS: Final = ("creditor", "amount", "due_on", "link", "stop", "as_of", "code", "promised_on", "promised_amount", "licence", BREAKDOWN)
 GAP: Final = re.compile(r"\{([^{}]*)\}")
 SCRIPT_LETTERS: Final = 4
 # What is left with a machine that answers a call: words of their own beside those that are spoken to the person.
@@ -155,17 +156,20 @@ class Texts:
     def locale_for(self, locale: str | None, message: str, channel: str, creditor_role: str | None) -> str | None:
         """Locale of the approved text that a person of `locale` reads, or None: zh-TW reads zh-Hant, es-MX reads es, fr nothing.
 
-        Her own language comes first; where it has no approved text, one that her country shares officially. A language is never
-        guessed: a person whose language is unknown gets no text.
+        Her own language comes first, as that role may speak in it (a collector's words for one country stand in a text of that
+        country, en-US); where it has no approved text, one that her country shares officially. A language is never guessed: a
+        person whose language is unknown gets no text.
         """
         tags = _ancestors(locale)
-        own = next((text for tag in tags if (text := self.by_key.get((message, tag))) is not None), None)
-        text = own if own is not None and own.approved else self._shared(message, tags)
-        return text.locale if text is not None and text.says(channel) and creditor_role in text.creditor_roles else None
+        texts = (self.by_key.get((message, tag)) for tag in tags)
+        own = next((text for text in texts if text is not None and creditor_role in text.creditor_roles), None)
+        text = own if own is not None and own.approved else self._shared(message, tags, creditor_role)
+        return text.locale if text is not None and text.says(channel) else None
 
-    def _shared(self, message: str, tags: Collection[str]) -> Text | None:
+    def _shared(self, message: str, tags: Collection[str], creditor_role: str | None) -> Text | None:
         found = (text for (name, _), text in self.by_key.items() if name == message and text.read_by)
-        return next((text for text in found if text.approved and not set(tags).isdisjoint(text.read_by)), None)
+        shared = (text for text in found if text.approved and creditor_role in text.creditor_roles)
+        return next((text for text in shared if not set(tags).isdisjoint(text.read_by)), None)
 
     def channels_of(self, message: str) -> frozenset[str]:
         """Channels on which a message says something in some locale."""
@@ -196,6 +200,7 @@ class Rendered:
         voicemail: What a machine hears that answers the call; None where nothing is left with it.
         template: What the provider knows the words by; None where they are not registered.
         variables: What stands in the template's gaps, in its order.
+        prompts: Version of what a call says around it; None where it is no call.
     """
 
     title: str
@@ -204,6 +209,7 @@ class Rendered:
     voicemail: str | None = None
     template: str | None = None
     variables: tuple[tuple[str, str], ...] = ()
+    prompts: str | None = None
 
     @property
     def in_full(self) -> str:
@@ -216,6 +222,7 @@ def render(
     *,
     channel: str,
     creditor_name: str,
+    creditor_licence: str | None = None,
     amount_minor: int | None = None,
     currency: str | None = None,
     due_on: date | None = None,
@@ -223,6 +230,7 @@ def render(
     as_of: date | None = None,
     statements: Sequence[Statement] = (),
     code: str | None = None,
+    promised: StillPromised | None = None,
 ) -> Rendered:
     """Fill a text's gaps.
 
@@ -230,6 +238,7 @@ def render(
         text: From `Texts.text`.
         channel: Of CASES.md.
         creditor_name: The lender's name as the borrower knows it.
+        creditor_licence: What a law makes it say beside its name: its number in a register.
         amount_minor: What is past due, in minor units of `currency`; never negative.
         currency: ISO 4217.
         due_on: Since when: the oldest due date.
@@ -237,6 +246,7 @@ def render(
         as_of: On which local date the account stands so.
         statements: Of the loans that are spoken of; together they ask for `amount_minor`, or nothing is written.
         code: With which the person opens her page.
+        promised: What is still open of a promise, and the day that was named.
 
     Raises:
         NoTextError: The text has no words for that channel, or is not approved.
@@ -248,16 +258,22 @@ def render(
     if not text.says(channel):
         raise NoTextError(text.message, text.locale, f"no words for {channel}")
     words, registration = text.words[channel], text.registered.get(channel)
-    # A sign beyond the short alphabet would make a text message of it cost twice as much.
-    short = channel == "sms" and _in_short_alphabet(words.body)
+    short = writes_short(channel, words)
+
+    def amount(minor: int | None, code: str | None) -> str | None:
+        return None if minor is None or code is None else money_text(minor, code, text.writes_like, short=short)
+
     values = {
         "creditor": creditor_name,
-        "amount": None if amount_minor is None or currency is None else money_text(amount_minor, currency, text.writes_like, short=short),
+        "amount": amount(amount_minor, currency),
         "due_on": None if due_on is None else date_text(due_on, text.writes_like),
+        "licence": creditor_licence,
         "link": link,
         "stop": text.stop,
         "as_of": None if as_of is None else date_text(as_of, text.writes_like),
         "code": code,
+        "promised_on": None if promised is None else date_text(promised.due_on, text.writes_like),
+        "promised_amount": None if promised is None else amount(promised.amount_minor, promised.currency),
         BREAKDOWN: _account(text, statements, amount_minor),
     }
     return Rendered(
@@ -271,14 +287,17 @@ def render(
 
 
 def _account(text: Text, statements: Sequence[Statement], amount_minor: int | None) -> str | None:
-    """The account as the text shows it; None where the statements do not add up to what is asked for."""
+    """The account as the text shows it; None where the statements do not add up to what is asked for, or lack what it must say."""
     if text.breakdown is None or not statements or sum(one.asked_minor for one in statements) != amount_minor:
+        return None
+    if not all(one.knows(text.breakdown) for one in statements):
         return None
     return breakdown_blocks(
         statements,
         text.breakdown,
         money=lambda minor, currency: money_text(minor, currency, text.writes_like),
         day=lambda day: date_text(day, text.writes_like),
+        rate=lambda basis_points: rate_text(basis_points, text.writes_like),
     )
 
 
@@ -295,6 +314,11 @@ def gaps(words: str) -> frozenset[str]:
     if set(GAP.sub("", words)) & set("{}"):
         raise GapError("a brace that belongs to no gap")
     return frozenset(named)
+
+
+def writes_short(channel: str, words: Words) -> bool:
+    """Whether a currency's code stands where its sign is none of GSM-7: with the sign a text message would cost twice as much."""
+    return channel == "sms" and _in_short_alphabet(words.body)
 
 
 @lru_cache(maxsize=1_024)
@@ -349,6 +373,11 @@ def date_text(day: date, writes_like: str) -> str:
     if (locale.language, locale.territory) == BUDDHIST_YEARS:
         written = written.replace(str(day.year), str(day.year + BUDDHIST_ERA))
     return written.translate(PLAIN_SPACES)
+
+
+def rate_text(basis_points: int, writes_like: str) -> str:
+    """A rate a year as that region writes it, to the hundredth of a percent."""
+    return str(format_percent(basis_points / 10_000, format="#,##0.00%", locale=known_locale(writes_like))).translate(PLAIN_SPACES)
 
 
 def _fill(words: str, values: dict[str, str | None]) -> str:

@@ -50,6 +50,40 @@ class PromiseTerms:
     reminder_days_before: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StillPromised:
+    """What of an open promise has not come in yet: what a reminder may truly name.
+
+    Attributes:
+        due_on: The day that was named.
+        amount_minor: Never more than is owed at all; > 0.
+        currency: ISO 4217.
+    """
+
+    due_on: date
+    amount_minor: int
+    currency: str
+
+
+def still_promised(
+    due_on: date, promised_minor: Mapping[str, int], paid_minor: Mapping[str, int], owed_minor: Mapping[str, int]
+) -> StillPromised | None:
+    """What is still open of a promise; None where nothing is, or not in one currency: a text names one amount.
+
+    Args:
+        due_on: The day that was named.
+        promised_minor: Currency → what was promised.
+        paid_minor: Currency → what was posted since, as far as it counts towards the promise.
+        owed_minor: Currency → what is owed at all and not disputed: nobody is reminded of more.
+    """
+    left = {currency: min(amount - paid_minor.get(currency, 0), owed_minor.get(currency, 0)) for currency, amount in promised_minor.items()}
+    still_open = [(currency, amount) for currency, amount in left.items() if amount > 0]
+    if len(still_open) != 1:
+        return None
+    ((currency, amount_minor),) = still_open
+    return StillPromised(due_on=due_on, amount_minor=amount_minor, currency=currency)
+
+
 def gives_peace(due_on: date, amount_minor: int | None, terms: PromiseTerms, *, today: date, past_due_minor: int) -> bool:
     """Whether a promise is good enough to be waited for; any other is looked at by a person.
 

@@ -1,4 +1,4 @@
-"""Messages of their own, outside the stages: a correction of what was wrong, a reminder of a promise.
+"""Messages of their own, outside the stages: a correction of what was wrong, a reminder of a promise, a short lesson.
 
 People who are named, through the contact point at which we last met them, or another one of theirs; at most one message
 each. Every rule judges it, as it judges any contact: a stop is a stop, a number that is somebody else's is left alone. Only
@@ -31,13 +31,27 @@ PROMISE_REMINDER: Final = "promise_reminder"
 REACHED: Final[Schema] = {"party_id": pl.Int64, "contact_point_id": pl.Int64}
 
 
+def nobody_met() -> pl.DataFrame:
+    """`REACHED` of people who were met nowhere in particular."""
+    return pl.DataFrame(schema=REACHED)
+
+
 def plan_messages(
-    facts: Facts, reached: pl.DataFrame, message: str, texts: Texts, packs: Packs, *, purpose: str, at: datetime, business_date: date
+    facts: Facts,
+    reached: pl.DataFrame,
+    message: str,
+    texts: Texts,
+    packs: Packs,
+    *,
+    purpose: str,
+    at: datetime,
+    business_date: date,
+    channels: Collection[str] | None = None,
 ) -> pl.DataFrame:
     """Decide for everybody in `facts`.
 
     Args:
-        facts: Read at one instant.
+        facts: Read at one instant. Where the creditors' senders are known, nothing is planned on a channel without one.
         reached: `REACHED`: contact points at which they were met; these come first.
         message: Folder in config/messages.
         texts: All messages.
@@ -45,10 +59,12 @@ def plan_messages(
         purpose: Of CASES.md.
         at: The instant of planning, UTC; nothing is planned before it.
         business_date: The local day; nothing is planned outside it.
+        channels: Only these; None = all on which the message says something.
 
     Returns:
         Columns `DECISIONS`, one row a borrower, by id.
     """
+    said = texts.channels_of(message) if channels is None else texts.channels_of(message) & frozenset(channels)
     facts = replace(
         facts, borrowers=facts.borrowers.with_columns(paused=pl.lit(False), paused_channels=pl.lit([], dtype=pl.List(pl.String)))
     )
@@ -56,7 +72,7 @@ def plan_messages(
         day_bounds(facts.borrowers, business_date), on="party_id", how="left"
     )
     found = (
-        _candidates(facts, people, reached, texts.channels_of(message), at)
+        _candidates(facts, people, reached, said, purpose, at)
         .with_columns(purpose=pl.lit(purpose))
         .pipe(_with_texts, message, texts.as_of(at))
     )
@@ -97,13 +113,16 @@ def plan_messages(
     )
 
 
-def _candidates(facts: Facts, people: pl.DataFrame, reached: pl.DataFrame, channels: Collection[str], at: datetime) -> pl.DataFrame:
+def _candidates(
+    facts: Facts, people: pl.DataFrame, reached: pl.DataFrame, channels: Collection[str], purpose: str, at: datetime
+) -> pl.DataFrame:
     """Contact points in use × channels on which the message says something, those first at which they were met."""
     met = reached.select("party_id", "contact_point_id").unique().with_columns(rank=pl.lit(0, dtype=pl.Int8))
     now = pl.lit(at, dtype=DECISIONS["send_after"])
     return (
         by_channel(facts.contact_points.filter(pl.col("status") == "active"), channels)
         .select("party_id", "contact_point_id", "channel", "way", "owner")
+        .pipe(_with_sender, facts, purpose)
         .join(people, on="party_id")
         .join(met, on=["party_id", "contact_point_id"], how="left")
         .with_columns(pl.col("rank").fill_null(1))
@@ -116,6 +135,15 @@ def _candidates(facts: Facts, people: pl.DataFrame, reached: pl.DataFrame, chann
             automated=pl.lit(True),
         )
     )
+
+
+def _with_sender(points: pl.DataFrame, facts: Facts, purpose: str) -> pl.DataFrame:
+    """Without channels on which the creditor could not speak; nothing is left out where the senders were not read."""
+    if facts.senders.is_empty():
+        return points
+    usable = facts.senders.filter(pl.col("purpose").is_null() | (pl.col("purpose") == purpose)).select("creditor_id", "channel").unique()
+    speaks = facts.borrowers.select("party_id", "creditor_id").join(usable, on="creditor_id")
+    return points.join(speaks, on=["party_id", "channel"], how="semi", maintain_order="left")
 
 
 def _with_texts(points: pl.DataFrame, message: str, texts: Texts) -> pl.DataFrame:

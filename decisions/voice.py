@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from decisions.messages import GAP, GapError, Rendered
+from decisions.messages import GAP, SPOKEN, VOICEMAIL, GapError, Rendered, Text, Words
+from decisions.words import ROLES
 
 # Before anybody has said who she is. A stop and "not me" may come from whoever holds the phone: both only protect.
 IDENTIFIED: Final = "identified"
@@ -27,6 +28,10 @@ KEYS: Final[Mapping[str, str]] = {"1": "paid", "2": "cannot_pay", "3": "call_me"
 # A stop that is pressed in a call is a stop of calls.
 STOPPED: Final = ("voice", "call")
 GAPS: Final = frozenset({"creditor", "name", "phone", "agent"})
+# What these words are called among the messages: listed, linted and approved like them.
+VOICE_PROMPTS: Final = "voice"
+# Whoever picks up hears these, or a machine: before a key, after "not me" and a stop, and when no key came.
+HEARD_BY_ANYBODY: Final = frozenset({"greeting", "identify", "answers.wrong_person", "answers.stop", "goodbye", "voicemail"})
 _DIGIT: Final = re.compile(r"\d")
 
 
@@ -59,6 +64,36 @@ class Prompts:
     answers: Mapping[str, str]
     goodbye: str
     voicemail: str
+
+
+def parts(prompts: Prompts) -> dict[str, str]:
+    """Place in the file → what is said there, as in `answers.paid`."""
+    return {
+        "greeting": prompts.greeting,
+        "identify": prompts.identify,
+        "menu": prompts.menu,
+        **{f"answers.{intent}": said for intent, said in prompts.answers.items()},
+        "goodbye": prompts.goodbye,
+        "voicemail": prompts.voicemail,
+    }
+
+
+def as_text(prompts: Prompts) -> Text:
+    """The prompts as a text among the others: what is heard by whom, word for word, under their own version."""
+    said = parts(prompts)
+    voicemail = said.pop("voicemail")
+    return Text(
+        message=VOICE_PROMPTS,
+        locale=prompts.locale,
+        purpose="collection",
+        version=prompts.version,
+        writes_like=prompts.language,
+        stop="9",
+        creditor_roles=frozenset(ROLES),
+        approved=prompts.approved,
+        draft=prompts.draft,
+        words={SPOKEN: Words(body="\n".join(said.values())), VOICEMAIL: Words(body=voicemail)},
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +136,7 @@ def speak(words: Rendered, prompts: Prompts, *, creditor_name: str, name: str | 
         title=f"{_filled(prompts.greeting, values)} {_filled(prompts.identify, values)}",
         body=f"{words.body} {_filled(prompts.menu, values)}",
         voicemail=words.voicemail or (_filled(prompts.voicemail, values) if agent else None),
+        prompts=prompts.version,
     )
 
 

@@ -1,7 +1,7 @@
-"""Accounts: what a text needs that shows a whole account, read under the lock for those few attempts whose text does.
+"""Accounts: what a few texts need beyond the facts, read under the lock: a whole account, an envelope, what is open of a promise.
 
 In:   a connection inside the gate's transaction, facts and planned attempts, all texts.
-Out:  `Accounts`: statements of the loans that are spoken of, and whom envelopes are for. Empty, without a question, for the others.
+Out:  `Accounts`. Empty, without a question, for all other attempts.
 Pure: no; reads the ledger.
 """
 
@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection
 
+from config.promises import promise_terms_in_force
 from decisions.candidates import owed
 from decisions.envelopes import Addressee
 from decisions.facts import Facts
 from decisions.messages import Texts, gaps
+from decisions.promises import StillPromised
+from decisions.service_messages import PROMISE_REMINDER
 from decisions.statements import BREAKDOWN, Statement
-from ledger import statements
+from ledger import promises, statements
 from ledger.outbox import Planned
 
 LETTER: Final = "letter"
@@ -33,11 +36,13 @@ class Accounts:
         as_of: Local business date of the statements; None = there are none.
         statements: Loan → what is past due of it, line by line.
         addressees: Contact point → whom its envelope is for.
+        promised: Party → what is still open of the promise that a reminder speaks of.
     """
 
     as_of: date | None = None
     statements: Mapping[int, Statement] = field(default_factory=dict, repr=False)
     addressees: Mapping[int, Addressee] = field(default_factory=dict, repr=False)
+    promised: Mapping[int, StillPromised] = field(default_factory=dict, repr=False)
 
 
 NOTHING: Final = Accounts()
@@ -58,14 +63,21 @@ def read_accounts(
     """
     shown = {one.party_id for one in planned if _shows_an_account(one, texts)}
     posted = [one.contact_point_id for one in planned if one.channel == LETTER]
-    if not shown and not posted:
+    reminded = [one.party_id for one in planned if one.message == PROMISE_REMINDER]
+    if not shown and not posted and not reminded:
         return NOTHING
     loans = {loan for party, spoken_of in owed(facts.loans).select("party_id", "loans").iter_rows() if party in shown for loan in spoken_of}
     return Accounts(
         as_of=business_date,
         statements=statements.read_statements(tx, loans, business_date=business_date, known_at=known_at),
         addressees=statements.read_addressees(tx, posted, known_at=known_at),
+        promised=_promised(tx, reminded, business_date, known_at) if reminded else {},
     )
+
+
+def _promised(tx: Connection, party_ids: Sequence[int], on: date, known_at: datetime | None) -> dict[int, StillPromised]:
+    days_before = promise_terms_in_force().reminder_days_before or 0
+    return promises.still_open(tx, party_ids, on=on, until=on + timedelta(days=days_before), known_at=known_at)
 
 
 def _shows_an_account(attempt: Planned, texts: Texts) -> bool:

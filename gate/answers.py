@@ -92,7 +92,7 @@ def _plan(service: str, on: date, party_ids: Sequence[int]) -> int | None:
             scope=f"message-{min(one.event_id for one in still)}",
             preview=False,
             borrowers_max=None,
-            policies=service_policies(MESSAGES[service], law_in_force(tx).bodies),
+            policies=service_policies(MESSAGES[service], rules=law_in_force(tx).bodies),
             at=at,
         )
         campaigns.cut_whole(tx, run, [one.party_id for one in still])

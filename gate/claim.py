@@ -27,7 +27,6 @@ from channels import Envelope, Message
 from channels.registry import callback_url, provider_of
 from channels.windows import REPLY_WINDOWS
 from config.settings import settings
-from config.voice_files import voice_prompts_in_force
 from decisions import gate_verdict
 from decisions.envelopes import Addressee, sender_lines, window_lines
 from decisions.messages import SPOKEN, Rendered, Texts
@@ -45,6 +44,7 @@ from ledger.calls import Known
 from ledger.campaigns import Run
 from ledger.engine import connection
 from ledger.facts import read_facts
+from ledger.law import voice_in_force
 from ledger.merkle import text_hash
 from ledger.outbox import Contact, Planned
 
@@ -192,7 +192,7 @@ def _voice(tx: Connection, planned: Sequence[Planned]) -> Voice:
     called = [attempt.party_id for attempt in planned if attempt.channel == SPOKEN]
     if not called:
         return NOBODY
-    return Voice(prompts=voice_prompts_in_force(), names=call_words.names(tx, called), agent=settings().voicemail_name or None)
+    return Voice(prompts=voice_in_force(tx), names=call_words.names(tx, called), agent=settings().voicemail_name or None)
 
 
 def _hold_back(one: Judged, door: Door, at: datetime) -> Move | None:
@@ -218,10 +218,10 @@ def _intend(
     for one, words in passed:
         attempt = one.planned
         permit = write_permit(door.book, attempt_id=attempt.id, jurisdictions=one.jurisdictions, issued_at=issued_at)
-        kind = (one.jurisdictions, one.zones, words.version, words.template)
+        kind = (one.jurisdictions, one.zones, words.version, words.template, words.prompts)
         if kind not in records:
             # All permits of a chunk are issued at one instant, in one run: those of one kind say the same.
-            new = record(permit, zones=one.zones, at=at, text_version=words.version, template=words.template)
+            new = record(permit, zones=one.zones, at=at, text_version=words.version, template=words.template, prompts=words.prompts)
             if door.run.approval == "approved":
                 # Which yes of people it goes out on: `approval.subject_hash`.
                 new["approval"] = door.run.approval_subject

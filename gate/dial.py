@@ -239,7 +239,7 @@ def _plan(tx: Connection, task: CallTask, callee: Callee, policy: CallPolicy, at
         scope=f"task-{task.id}",
         preview=False,
         borrowers_max=None,
-        policies=service_policies(message, law_in_force(tx).bodies),
+        policies=service_policies(message, rules=law_in_force(tx).bodies),
         at=at,
     )
     campaigns.cut_whole(tx, run, [task.party_id])

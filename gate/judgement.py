@@ -20,6 +20,7 @@ from channels.windows import REPLY_WINDOWS, form_of, open_until
 from decisions import gate_verdict
 from decisions.candidates import owed
 from decisions.choose import NO_CONTACT_POINT, NO_SENDER, NO_TEXT, NOT_IN_STAGE, NOT_OFFERED
+from decisions.education import EDUCATION
 from decisions.facts import BESIDE, CANDIDATES, Facts, Schema, type_instant
 from decisions.messages import SPOKEN, VOICEMAIL, GapError, NoTextError, Rendered, Texts, render
 from decisions.money import UnknownCurrencyError
@@ -27,11 +28,12 @@ from decisions.offered import offered
 from decisions.packs import Packs
 from decisions.rests import resting
 from decisions.rules import judge
+from decisions.service_messages import PROMISE_REMINDER
 from decisions.strategy import DIALLED, ONBOARDING, STAGE_ORDER, Strategy
 from decisions.voice import NOBODY, Voice, speak
 from decisions.words import GATEWAY_SENDER, SERVICE_PURPOSES
 from gate.accounts import LETTER, NOTHING, Accounts
-from gate.last_look import refused_by
+from gate.last_look import prompts_refused_by, refused_by
 from ledger.outbox import Planned
 from ledger.page_codes import ONE_TIME_CODE, code_of
 from ledger.reply_windows import Line, line_of
@@ -128,7 +130,7 @@ def judge_again(
             what is asked for now does not meet this one (I12); None = that is not asked.
         reachable: Blind indexes of the only ones who may be reached; None = no one is left out by it.
         wrote_at: When people last wrote to the addresses that the attempts would be sent from (ledger/reply_windows.py).
-        accounts: Read after the lock, for the texts that show an account and the letters that need an envelope.
+        accounts: Read after the lock, for the texts that show an account or name a promise, and the letters that need an envelope.
         voice: What automated calls say beside their message; without prompts for a locale nobody is called in it.
 
     Returns:
@@ -244,6 +246,22 @@ def _draft(
     voice: Voice,
 ) -> _Draft:
     """The words for an attempt, and what is missing for sending it."""
+    lacks = _lacks(attempt, asked, stage, accounts)
+    if attempt.purpose not in SERVICE_PURPOSES and asked is None:
+        return _Draft(words=None, lacks=[gate_verdict.NOTHING_DUE, *lacks])
+    if attempt.message == PROMISE_REMINDER and attempt.party_id not in accounts.promised:
+        return _Draft(words=None, lacks=[gate_verdict.NOTHING_PROMISED, *lacks])
+    words = _words(attempt, asked or _NOTHING_ASKED, texts, public_url, accounts, voice)
+    if words is None:
+        return _Draft(words=None, lacks=[*lacks, NO_TEXT])
+    broken = refused_by(texts.text(attempt.message, attempt.locale), attempt.channel, attempt.creditor_name)
+    if attempt.channel == SPOKEN:
+        broken = (*broken, *prompts_refused_by(voice.prompts[attempt.locale]))
+    return _Draft(words=words, lacks=[*lacks, *(f"{gate_verdict.WORDS_REFUSED}:{rule}" for rule in broken)])
+
+
+def _lacks(attempt: Planned, asked: Mapping[str, Any] | None, stage: str, accounts: Accounts) -> list[str]:
+    """What is missing beside the words, or has changed since it was planned."""
     lacks = []
     if attempt.sender is None:
         lacks.append(NO_SENDER)
@@ -251,16 +269,11 @@ def _draft(
         lacks.append(NO_CONTACT_POINT)
     if attempt.channel == LETTER and not ((whose := accounts.addressees.get(attempt.contact_point_id)) and whose.is_whole):
         lacks.append(gate_verdict.NO_ENVELOPE)
-    if attempt.purpose not in SERVICE_PURPOSES:
-        if asked is None:
-            return _Draft(words=None, lacks=[gate_verdict.NOTHING_DUE, *lacks])
-        if stage in STAGE_ORDER and asked["stage"] != stage:
-            lacks.append(NOT_IN_STAGE)
-    words = _words(attempt, asked or _NOTHING_ASKED, texts, public_url, accounts, voice)
-    if words is None:
-        return _Draft(words=None, lacks=[*lacks, NO_TEXT])
-    broken = refused_by(texts.text(attempt.message, attempt.locale), attempt.channel, attempt.creditor_name)
-    return _Draft(words=words, lacks=[*lacks, *(f"{gate_verdict.WORDS_REFUSED}:{rule}" for rule in broken)])
+    # What is asked for belongs to another stage by now; or a lesson, and something is asked for by now.
+    left_its_stage = attempt.purpose not in SERVICE_PURPOSES and stage in STAGE_ORDER and asked is not None and asked["stage"] != stage
+    if left_its_stage or (attempt.purpose == EDUCATION and asked is not None):
+        lacks.append(NOT_IN_STAGE)
+    return lacks
 
 
 def _is_another_service(attempt: Planned) -> bool:
@@ -277,7 +290,9 @@ def _in_its_window(draft: _Draft, attempt: Planned, wrote_at: Mapping[Line, date
     is_registered = draft.words.template is not None
     form = form_of(attempt.channel, until=until, at=at, is_registered=is_registered)
     if form is None:
-        return replace(draft, lacks=[*draft.lacks, gate_verdict.WINDOW_CLOSED])
+        opens_by_template = REPLY_WINDOWS[attempt.channel].template_opens
+        closed = gate_verdict.TEMPLATE_NOT_REGISTERED if opens_by_template else gate_verdict.WINDOW_CLOSED
+        return replace(draft, lacks=[*draft.lacks, closed])
     if form == "template":
         return draft
     needs_window = form_of(attempt.channel, until=None, at=at, is_registered=is_registered) is None
@@ -292,6 +307,7 @@ def _words(attempt: Planned, asked: Mapping[str, Any], texts: Texts, public_url:
             texts.text(attempt.message, attempt.locale),
             channel=attempt.channel,
             creditor_name=attempt.creditor_name,
+            creditor_licence=attempt.creditor_licence,
             amount_minor=asked["amount_minor"],
             currency=asked["currency"],
             due_on=asked["due_on"],
@@ -299,6 +315,7 @@ def _words(attempt: Planned, asked: Mapping[str, Any], texts: Texts, public_url:
             as_of=accounts.as_of,
             statements=[accounts.statements[loan] for loan in asked.get("loans", ()) if loan in accounts.statements],
             code=code_of(attempt.token) if attempt.purpose == ONE_TIME_CODE else None,
+            promised=accounts.promised.get(attempt.party_id),
         )
         return _spoken(attempt, words, voice) if attempt.channel == SPOKEN else words
     except (NoTextError, GapError, UnknownCurrencyError):

@@ -13,10 +13,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Final
 
 from config.lint_files import word_lists_in_force
 from decisions.lint import of_name, of_text
+from decisions.lint_voice import of_words
 from decisions.messages import SPOKEN, VOICEMAIL, Text
+from decisions.voice import Prompts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,23 @@ def refused_by(text: Text, channel: str, creditor_name: str) -> tuple[str, ...]:
     channels = (channel, VOICEMAIL) if channel == SPOKEN else (channel,)
     said = tuple((name, words.title, words.body) for name, words in text.words.items() if name in channels)
     return _looked(_Asked(version=text.version, said=said, creditor_name=creditor_name, text=text))
+
+
+def prompts_refused_by(prompts: Prompts) -> tuple[str, ...]:
+    """Names of the error rules that the prompts of a locale break; none = they may be spoken.
+
+    Args:
+        prompts: What every automated call says.
+    """
+    if prompts.version not in _PROMPTS_LOOKED:
+        _PROMPTS_LOOKED[prompts.version] = tuple(
+            sorted({one.rule for one in of_words(prompts, word_lists_in_force()) if one.severity == "error"})
+        )
+    return _PROMPTS_LOOKED[prompts.version]
+
+
+# Version of prompts → the rules that they break: a handful a process.
+_PROMPTS_LOOKED: Final[dict[str, tuple[str, ...]]] = {}
 
 
 @lru_cache(maxsize=8_192)

@@ -87,7 +87,7 @@ def _plan_first(tx: Connection, link: Link, policy: PagePolicy, *, at: datetime,
         scope=f"party-{link.party_id}",
         preview=False,
         borrowers_max=None,
-        policies=service_policies(MESSAGE, law.bodies),
+        policies=service_policies(MESSAGE, rules=law.bodies),
         at=at,
     )
     campaigns.cut_whole(tx, run, [link.party_id])

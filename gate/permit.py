@@ -94,9 +94,11 @@ def mark_letter(letter: Letter, called_at: datetime) -> Letter:
     return replace(letter, permit=leave)
 
 
-def record(permit: Permit, *, zones: Sequence[str], at: datetime, text_version: str, template: str | None = None) -> dict[str, Any]:
-    """What is stored with the attempt: which rules in which version said yes, where, on which clock, to which text, registered as what."""
-    registered = {} if template is None else {"template": template}
+def record(
+    permit: Permit, *, zones: Sequence[str], at: datetime, text_version: str, template: str | None = None, prompts: str | None = None
+) -> dict[str, Any]:
+    """What is stored with the attempt: which rules said yes, where, on which clock, to which text, registered as what, in which call."""
+    registered = {name: value for name, value in (("template", template), ("prompts", prompts)) if value is not None}
     return {
         "rules": list(permit.rules),
         "packs": dict(permit.packs),

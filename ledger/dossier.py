@@ -208,7 +208,7 @@ _APPROVALS = text("""
 _BATCH_OF_SHARD = text("SELECT id FROM evidence_batch WHERE campaign_run_id = :run AND kind = 'decisions' AND shard = :shard")
 _AS_PLANNED = text(f"""
     SELECT a.business_date, a.id, a.party_id, a.contact_point_id, a.channel, a.purpose, a.message, a.locale, a.token, a.send_after,
-           a.expires_at, c.name AS creditor_name, c.role AS creditor_role, {sender_of("c", "a")} AS sender
+           a.expires_at, c.name AS creditor_name, c.role AS creditor_role, {sender_of("c", "a")} AS sender, c.licence AS creditor_licence
     FROM attempt a JOIN party p ON p.id = a.party_id JOIN creditor c ON c.id = p.creditor_id
     WHERE a.id = :id
 """)  # noqa: S608  # no text from outside

@@ -22,6 +22,7 @@ from config.zones import zone_tables
 from decisions import facts
 from decisions.aging import AgingPolicy
 from decisions.facts import Facts, Schema
+from decisions.gate_verdict import NO_ENVELOPE, TEMPLATE_NOT_REGISTERED, WINDOW_CLOSED
 from decisions.jurisdictions import jurisdictions_where
 from decisions.zones import state_zones
 from ledger.aging_facts import age_loans
@@ -118,6 +119,7 @@ class _Asked:
             recorded_e=self.known.recorded("e"),
             recorded_c=self.known.recorded("c"),
             liable=liable,
+            closed=_CLOSED,
             **{name: ids_clause(ids) for name, ids in keys.items()},
         )
         return read(source, filled, schema)
@@ -254,6 +256,8 @@ def _with_latest_results(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+# Causes of attempts that were withheld only because their way was shut.
+_CLOSED: Final = ", ".join(f"'blocked: {reason}'" for reason in (WINDOW_CLOSED, TEMPLATE_NOT_REGISTERED, NO_ENVELOPE))
 _SEVERITY: Final[Mapping[str, int]] = {stage: number for number, stage in enumerate(STAGES)}
 _NO_WORDS: Final = pl.lit([], pl.List(pl.String))
 _STATED: Final = _names(
@@ -382,8 +386,7 @@ _FAILURES = """
     SELECT a.party_id, a.contact_point_id, a.channel, max(e.at) AS at
     FROM attempt a
     JOIN attempt_transition e ON e.business_date = a.business_date AND e.attempt_id = a.id
-     AND (e.to_state IN ('rejected', 'undelivered', 'failed')
-          OR (e.to_state = 'withheld' AND e.cause IN ('blocked: window_closed', 'blocked: no_envelope')))
+     AND (e.to_state IN ('rejected', 'undelivered', 'failed') OR (e.to_state = 'withheld' AND e.cause IN ({closed})))
      AND {recorded_e}
     WHERE a.party_id {who} AND e.at >= {history_from}
       AND NOT EXISTS (

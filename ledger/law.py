@@ -20,8 +20,10 @@ from sqlalchemy import Connection
 from config.load import ConfigError
 from config.rule_files import RULES, pack_bodies, packs_of, rule_packs
 from config.settings import settings
+from config.voice_files import voice_prompts_in_force
 from decisions.messages import Texts
 from decisions.packs import Packs
+from decisions.voice import Prompts
 from ledger import clock
 from ledger.approvals import approved_messages, approved_packs
 from ledger.policies import jurisdiction_of, last_in_force
@@ -70,6 +72,15 @@ def texts_in_force(connection: Connection, texts: Texts) -> Texts:
         texts: As the files have them.
     """
     return texts.in_live_mode(approved_messages(connection, clock.now(connection))) if settings().is_real else texts
+
+
+def voice_in_force(connection: Connection) -> dict[str, Prompts]:
+    """What automated calls may say now, by locale: in live mode, of which two people have approved exactly these words."""
+    prompts = voice_prompts_in_force()
+    if not settings().is_real:
+        return prompts
+    approved = approved_messages(connection, clock.now(connection))
+    return {locale: one for locale, one in prompts.items() if one.version in approved}
 
 
 def _read(connection: Connection, folder: Path) -> Law:

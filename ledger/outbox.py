@@ -44,6 +44,7 @@ class Planned:
     value_encrypted: bytes | None = field(repr=False)
     key_id: str | None
     blind_index: bytes | None = field(repr=False, default=None)
+    creditor_licence: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +227,7 @@ _CLAIM = text(f"""
 _PLANNED = text(f"""
     SELECT a.business_date, a.id, a.party_id, a.contact_point_id, a.channel, a.purpose, a.message, a.locale, a.token, a.send_after,
            a.expires_at, c.name AS creditor_name, c.role AS creditor_role, {sender_of("c", "a")} AS sender, v.value_encrypted, v.key_id,
-           v.blind_index
+           v.blind_index, c.licence AS creditor_licence
     FROM attempt a
     JOIN party p ON p.id = a.party_id
     JOIN creditor c ON c.id = p.creditor_id

@@ -20,17 +20,19 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import polars as pl
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row, TextClause, text
 
 from decisions.business_days import business_day_after, day_ends_at
-from decisions.promises import BROKEN, KEPT, OPEN, USED_UP, PromiseTerms, gives_peace, judged
+from decisions.promises import BROKEN, KEPT, OPEN, USED_UP, PromiseTerms, StillPromised, gives_peace, judged, still_promised
 from decisions.service_messages import REACHED
 from ledger.aging_facts import age_loans
+from ledger.frames import Known
 from ledger.locks import lock_borrowers
 
 SOURCE: Final = "promises"
 # Why a person looks at somebody whose promises were broken.
 PLAN_DUE: Final = "promises_broken"
+NOW: Final = Known(None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +92,39 @@ def to_remind(connection: Connection, due_on: date, *, at: datetime) -> pl.DataF
     return pl.DataFrame([tuple(row) for row in rows], schema=REACHED, orient="row")
 
 
+def still_open(
+    connection: Connection, party_ids: Iterable[int], *, on: date, until: date, known_at: datetime | None = None
+) -> dict[int, StillPromised]:
+    """What is still open of promises that are near, by party: nothing of whom nothing is, or who named another day meanwhile.
+
+    Args:
+        connection: Under the borrowers' lock, where somebody is told.
+        party_ids: Whose.
+        on: Local date.
+        until: Only promises for this day at the latest.
+        known_at: See `ledger.frames.Known`.
+    """
+    known, ids = Known(known_at), sorted(set(party_ids))
+    keys = {"parties": ids, "since": on}
+    near = [row for row in connection.execute(_promises(known), keys) if row.state == OPEN and on <= row.due_on <= until]
+    # Whoever promised several payments for one day is told of none: a text names one amount.
+    several = {party_id for party_id, promises in Counter(row.party_id for row in near).items() if promises > 1}
+    found = [row for row in near if row.party_id not in several]
+    loans = _loans(connection, ids, on, known)
+    owed = _owed_on(connection, found, loans, known=known)
+    outstanding = _owed_on(connection, found, loans, what="outstanding_minor", known=known)
+    paid = _payments(connection, [loan_id for theirs in loans.values() for loan_id in theirs], known)
+    told = {}
+    for promise in found:
+        theirs = loans.get(promise.party_id, {})
+        promised, came = _sums(promise, theirs, owed, paid, promise.due_on)
+        left: Counter[str] = Counter()
+        for loan_id, loan in _of_promise(promise, theirs).items():
+            left[loan.currency] += max(0, outstanding[promise.due_on].get(loan_id, 0) - loan.disputed_minor)
+        told[promise.party_id] = still_promised(promise.due_on, promised, came, left)
+    return {party_id: one for party_id, one in told.items() if one is not None}
+
+
 def judge(connection: Connection, party_ids: Iterable[int], *, on: date, at: datetime, terms: PromiseTerms) -> Counter[str]:
     """Judge the promises of some people on a date.
 
@@ -106,9 +141,9 @@ def judge(connection: Connection, party_ids: Iterable[int], *, on: date, at: dat
     """
     locked = lock_borrowers(connection, party_ids)
     since = on - timedelta(days=terms.watched_days)
-    found = connection.execute(_PROMISES, {"parties": locked, "since": since}).all()
+    found = connection.execute(_promises(NOW), {"parties": locked, "since": since}).all()
     loans = _loans(connection, locked, on)
-    owed = _owed_on(connection, found, loans)
+    owed = _owed_on(connection, [promise for promise in found if promise.amount_minor is None], loans)
     paid = _payments(connection, [loan_id for theirs in loans.values() for loan_id in theirs])
     counts: Counter[str] = Counter()
     for promise in found:
@@ -151,10 +186,14 @@ def _zones(promise: Row[Any]) -> tuple[str, ...]:
     return (promise.known_zone,) if promise.known_zone else tuple(promise.zones)
 
 
-def _loans(connection: Connection, party_ids: Sequence[int], on: date) -> dict[int, dict[int, Row[Any]]]:
+def _promises(known: Known) -> TextClause:
+    return text(_PROMISES.format(known=known, recorded=known.recorded("v")))
+
+
+def _loans(connection: Connection, party_ids: Sequence[int], on: date, known: Known = NOW) -> dict[int, dict[int, Row[Any]]]:
     """Party → the loans that they stand for as borrowers."""
     found: defaultdict[int, dict[int, Row[Any]]] = defaultdict(dict)
-    for row in connection.execute(_LOANS, {"parties": list(party_ids), "on": on}):
+    for row in connection.execute(text(_LOANS.format(known=known)), {"parties": list(party_ids), "on": on}):
         found[row.party_id][row.loan_id] = row
     return found
 
@@ -167,20 +206,26 @@ def _past_due(connection: Connection, loans: Mapping[int, Row[Any]], on: date) -
     return dict(sums)
 
 
-def _aged(connection: Connection, loan_ids: Sequence[int], on: date) -> dict[int, int]:
+def _aged(connection: Connection, loan_ids: Sequence[int], on: date, *, what: str = "past_due_minor", known: Known = NOW) -> dict[int, int]:
     if not loan_ids:
         return {}
-    aged = age_loans(connection, sorted(set(loan_ids)), business_date=on)
-    return dict(aged.select("loan_id", "past_due_minor").iter_rows())
+    aged = age_loans(connection, sorted(set(loan_ids)), business_date=on, known_at=known.at)
+    return dict(aged.select("loan_id", what).iter_rows())
 
 
-def _owed_on(connection: Connection, found: Sequence[Row[Any]], loans: Mapping[int, Mapping[int, Row[Any]]]) -> dict[date, dict[int, int]]:
-    """Day → loan → what is past due on it, for promises that named no amount."""
+def _owed_on(
+    connection: Connection,
+    found: Sequence[Row[Any]],
+    loans: Mapping[int, Mapping[int, Row[Any]]],
+    *,
+    what: str = "past_due_minor",
+    known: Known = NOW,
+) -> dict[date, dict[int, int]]:
+    """Day that some promises name → loan → what is past due (or outstanding) on it."""
     wanted: defaultdict[date, set[int]] = defaultdict(set)
     for promise in found:
-        if promise.amount_minor is None:
-            wanted[promise.due_on] |= set(_of_promise(promise, loans.get(promise.party_id, {})))
-    return {day: _aged(connection, sorted(which), day) for day, which in wanted.items()}
+        wanted[promise.due_on] |= set(_of_promise(promise, loans.get(promise.party_id, {})))
+    return {day: _aged(connection, sorted(which), day, what=what, known=known) for day, which in wanted.items()}
 
 
 def _of_promise(promise: Row[Any], loans: Mapping[int, Row[Any]]) -> dict[int, Row[Any]]:
@@ -190,9 +235,9 @@ def _of_promise(promise: Row[Any], loans: Mapping[int, Row[Any]]) -> dict[int, R
     }
 
 
-def _payments(connection: Connection, loan_ids: Sequence[int]) -> dict[int, list[_Paid]]:
+def _payments(connection: Connection, loan_ids: Sequence[int], known: Known = NOW) -> dict[int, list[_Paid]]:
     found: defaultdict[int, list[_Paid]] = defaultdict(list)
-    for row in connection.execute(_PAYMENTS, {"loans": sorted(set(loan_ids))}):
+    for row in connection.execute(text(_PAYMENTS.format(known=known)), {"loans": sorted(set(loan_ids))}):
         found[row.loan_id].append(_Paid(paid_on=row.paid_on, paid_at=row.paid_at, booked_on=row.booked_on, amount_minor=row.amount_minor))
     return found
 
@@ -246,37 +291,37 @@ _WAITING = text("""
     ORDER BY party_id LIMIT :at_most
 """)
 # The instant at which it was promised is that of the first version; a judgement's own is that of the judgement.
-_PROMISES = text("""
+_PROMISES: Final = """
     SELECT p.id, p.party_id, p.loan_id, p.due_on, p.amount_minor, p.currency, p.state, o.promised_at, b.country, b.known_zone,
-           coalesce(b.zones, '{}') AS zones, f.covers_until
+           coalesce(b.zones, '{{}}') AS zones, f.covers_until
     FROM promise p
     JOIN party y ON y.id = p.party_id
     CROSS JOIN LATERAL (
         SELECT max(v.effective_at) AS promised_at FROM promise v
         WHERE v.party_id = p.party_id AND v.due_on = p.due_on AND v.loan_id IS NOT DISTINCT FROM p.loan_id AND v.state = 'open'
-          AND v.amount_minor IS NOT DISTINCT FROM p.amount_minor) o
-    LEFT JOIN party_version b ON b.party_id = p.party_id AND b.superseded_at IS NULL
-    LEFT JOIN feed f ON f.creditor_id = y.creditor_id AND f.kind = 'payments' AND f.superseded_at IS NULL
-    WHERE p.party_id = ANY(:parties) AND p.superseded_at IS NULL AND o.promised_at IS NOT NULL
+          AND v.amount_minor IS NOT DISTINCT FROM p.amount_minor AND {recorded}) o
+    LEFT JOIN party_version b ON b.party_id = p.party_id AND {known[b]}
+    LEFT JOIN feed f ON f.creditor_id = y.creditor_id AND f.kind = 'payments' AND {known[f]}
+    WHERE p.party_id = ANY(:parties) AND {known[p]} AND o.promised_at IS NOT NULL
       AND (p.state = 'open' OR (p.state IN ('kept', 'partial', 'broken') AND p.due_on >= :since))
     ORDER BY p.party_id, p.due_on, p.id
-""")
-_LOANS = text("""
+"""
+_LOANS: Final = """
     SELECT DISTINCT lp.party_id, lp.loan_id, v.currency, v.disputed_minor
-    FROM loan_party lp JOIN loan_version v ON v.loan_id = lp.loan_id AND v.superseded_at IS NULL
-    WHERE lp.party_id = ANY(:parties) AND lp.superseded_at IS NULL AND lp.role IN ('borrower', 'co_borrower')
+    FROM loan_party lp JOIN loan_version v ON v.loan_id = lp.loan_id AND {known[v]}
+    WHERE lp.party_id = ANY(:parties) AND {known[lp]} AND lp.role IN ('borrower', 'co_borrower')
       AND (lp.starts_on IS NULL OR lp.starts_on <= :on) AND (lp.ends_on IS NULL OR lp.ends_on > :on)
     ORDER BY lp.party_id, lp.loan_id
-""")
+"""
 # What was taken back counts from the day of the payment that it takes back, and stands in the books from its own.
-_PAYMENTS = text("""
+_PAYMENTS: Final = """
     SELECT y.loan_id, o.paid_on, o.paid_at, y.paid_on AS booked_on, y.amount_minor
     FROM payment y
     JOIN payment o ON o.loan_id = y.loan_id AND o.external_id = coalesce(y.reverses_external_id, y.external_id)
-     AND o.state = 'posted' AND o.superseded_at IS NULL
-    WHERE y.loan_id = ANY(:loans) AND y.state IN ('posted', 'reversed') AND y.superseded_at IS NULL
+     AND o.state = 'posted' AND {known[o]}
+    WHERE y.loan_id = ANY(:loans) AND y.state IN ('posted', 'reversed') AND {known[y]}
     ORDER BY y.loan_id, y.id
-""")
+"""
 _JUDGE = text("""
     WITH old AS (
         UPDATE promise SET superseded_at = clock_timestamp() WHERE id = :id AND superseded_at IS NULL RETURNING *

@@ -31,7 +31,14 @@ def read_statements(
         rows = unpaid.get((row.loan_id,))
         lines = () if rows is None else lines_of(list(rows.iter_rows(named=True)))
         if lines:
-            found[row.loan_id] = Statement(reference=row.reference, currency=row.currency, disputed_minor=row.disputed_minor, lines=lines)
+            found[row.loan_id] = Statement(
+                reference=row.reference,
+                currency=row.currency,
+                disputed_minor=row.disputed_minor,
+                lines=lines,
+                opened_on=row.opened_on,
+                apr_basis_points=row.apr_basis_points,
+            )
     return found
 
 
@@ -52,7 +59,8 @@ def read_addressees(tx: Connection, contact_points: Collection[int], *, known_at
 
 # What the borrower knows a loan by: its account, where it has one of its own.
 _LOANS = """
-    SELECT l.id AS loan_id, coalesce(v.account, l.external_id) AS reference, v.currency, v.disputed_minor
+    SELECT l.id AS loan_id, coalesce(v.account, l.external_id) AS reference, v.currency, v.disputed_minor, v.opened_on,
+           v.apr_basis_points
     FROM loan l JOIN loan_version v ON v.loan_id = l.id AND {known[v]}
     WHERE l.id = ANY(:loans)
 """

@@ -63,11 +63,11 @@ ATTEMPT_STATES = (
 LIVE_ATTEMPT_STATES = ("planned", "submitting", "accepted", "sent", "delivered", "read", "replied", "unknown", "parked")
 
 STAGES = ("pre_due", "early", "mid", "late", "recovery")
-# Runs that treat nobody's lateness: their messages put right, remind of a promise, or answer, whatever stage a person is in.
+# Runs that treat nobody's lateness: their messages put right, remind of a promise, answer or teach, whatever stage a person is in.
 # `code` opens a person's page, each time she asks for one. `case` says that something was received, or answered, which she is owed
 # an answer to (ledger/cases.py).
 # `callback` and `call` are dialled by a person (gate/dial.py): who asked for it, and whom no message reached.
-SERVICES = ("correction", "promise", "reply", "confirmation", "callback", "call", "code", "case")
+SERVICES = ("correction", "promise", "reply", "confirmation", "callback", "call", "code", "case", "education")
 # Whether people have said yes to a run (ledger/run_approvals.py). A run sends in the first two of them, and in no other.
 SENDING_APPROVALS = ("none", "approved")
 # Whether few go first, and how it stands with them (ledger/canaries.py). A run sends in the first three, in `trying` to the few alone.

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,27 +36,37 @@ def lint(
     from config.lint_files import beside, places
     from config.load import ConfigError
     from config.message_files import MESSAGES, message_texts
+    from config.voice_files import voice_prompts
     from decisions.lint_all import of_all
+    from decisions.lint_voice import of_prompts
+    from decisions.voice import VOICE_PROMPTS
 
     where = folder or MESSAGES
     try:
         texts = message_texts(where)
-        chosen = _chosen(texts, messages, locales)
-        linted = of_all(chosen, beside(texts, datetime.now().astimezone().date()), sisters=texts)
+        # What every automated call says stands beside the messages, in a folder of its own.
+        prompts = voice_prompts() if folder is None else {}
+        chosen = _chosen(texts, messages, locales, {VOICE_PROMPTS: set(prompts)} if prompts else {})
+        known = beside(texts, datetime.now().astimezone().date())
+        linted = of_all(chosen, known, sisters=texts)
+        asked = not messages or VOICE_PROMPTS in messages
+        spoken = [one for locale, one in sorted(prompts.items()) if asked and (not locales or locale in locales)]
+        linted = replace(linted, findings=(*linted.findings, *(one for said in spoken for one in of_prompts(said, known))))
         found = [(_shown(file), line) for file, line in places(linted.findings, where)]
     except (ConfigError, LookupError) as error:
         typer.echo(error.args[0] if isinstance(error, LookupError) else error, err=True)
         raise typer.Exit(UNREADABLE) from None
     if as_json:
         versions = {(text.message, text.locale): text.version for text in chosen.by_key.values()}
+        versions |= {(VOICE_PROMPTS, one.locale): one.version for one in spoken}
         typer.echo(json.dumps(_plainly(linted, found, versions), ensure_ascii=False))
     else:
         _tell(linted, found)
     raise typer.Exit(ERRORS if linted.errors else 0)
 
 
-def _chosen(texts: Texts, messages: list[str] | None, locales: list[str] | None) -> Texts:
-    """Texts that were asked for.
+def _chosen(texts: Texts, messages: list[str] | None, locales: list[str] | None, others: Mapping[str, Collection[str]]) -> Texts:
+    """Texts that were asked for; `others` are no texts, and may be asked for too (name → locales).
 
     Raises:
         LookupError: There are none of that name.
@@ -63,7 +74,7 @@ def _chosen(texts: Texts, messages: list[str] | None, locales: list[str] | None)
     from decisions.messages import Texts
 
     for part, (what, wanted) in enumerate((("message", messages), ("locale", locales))):
-        known = {key[part] for key in texts.by_key}
+        known = {key[part] for key in (*texts.by_key, *((name, tag) for name, tags in others.items() for tag in tags))}
         if unknown := sorted(set(wanted or ()) - known):
             raise LookupError(f"no {what} {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     return Texts(

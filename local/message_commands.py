@@ -153,13 +153,42 @@ def approve(
         typer.echo(line)
 
 
+@message.command()
+def template(
+    named: Annotated[str, typer.Argument(metavar="MESSAGE/LOCALE", help="Such as early_reminder/es.")],
+    *,
+    channel: Annotated[str, typer.Option(help="Whose words are registered.")] = "whatsapp",
+    known_as: Annotated[str, typer.Option("--id", help="What the provider calls it, such as Twilio's ContentSid.")] = "HX…",
+) -> None:
+    """Print a text as its provider wants it registered, gaps numbered, and the lines for its file once the provider has given its id."""
+    from config.load import ConfigError
+    from config.message_files import message_texts, numbered, words_hash
+
+    folder, _, locale = named.partition("/")
+    try:
+        text = message_texts().by_key.get((folder, locale))
+    except ConfigError as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(UNREADABLE) from None
+    if text is None or not text.says(channel):
+        typer.echo(f"{named} says nothing on {channel}", err=True)
+        raise typer.Exit(UNREADABLE)
+    words = text.words[channel]
+    body, variables = numbered(words)
+    standing = text.registered.get(channel)
+    typer.echo(body)
+    typer.echo(f"\n# Language {locale}. In config/messages/{named}.yaml, once the provider has approved it:")
+    typer.echo(f"registered:\n  {channel}: {{id: {known_as}, words: {words_hash(words)}, variables: [{', '.join(variables)}]}}")
+    typer.echo(f"# These words are {f'registered as {standing.id}' if standing else 'not registered yet'}.")
+
+
 @message.command(name="list")
 def list_texts(
     named: Annotated[str | None, typer.Argument(metavar="[MESSAGE]", help="Only this one; left out = all.")] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """List every text with its version, what its file says of it, and whether two people have approved it."""
+    """List every text with its version, what its file says of it, whether two people have approved it, and what is not registered."""
     from ledger import schema
     from tasks.approve_text import text_standings
 

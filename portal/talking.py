@@ -19,12 +19,12 @@ from uuid import UUID
 from channels import twiml
 from channels.codes import is_machine
 from channels.registry import callback_url
-from config.voice_files import voice_prompts_in_force
 from decisions.voice import FIRST_KEYS, IDENTIFIED, KEYS, STOPPED, Prompts
 from ledger import call_words
 from ledger.call_words import Spoken
 from ledger.engine import connection
 from ledger.inbox import Said
+from ledger.law import voice_in_force
 from ledger.replies import PRESSED, Pressed
 
 VOICEMAIL_LEFT: Final = "voicemail left"
@@ -80,7 +80,7 @@ def words_of(token: UUID) -> Words | None:
     """What may be said in the call of that token; None where nothing may."""
     with connection() as tx:
         spoken = call_words.read(tx, token)
-    prompts = None if spoken is None else voice_prompts_in_force().get(spoken.locale)
+        prompts = None if spoken is None else voice_in_force(tx).get(spoken.locale)
     return None if spoken is None or prompts is None else Words(spoken=spoken, prompts=prompts)
 
 

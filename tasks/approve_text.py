@@ -14,10 +14,13 @@ from datetime import date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from channels.windows import REPLY_WINDOWS
 from config.message_files import message_body, message_texts
 from config.policies import Policy
 from config.settings import settings
+from config.voice_files import VOICE, voice_prompts
 from decisions.messages import NoTextError, Text
+from decisions.voice import VOICE_PROMPTS, as_text
 from ledger import approvals, clock
 from ledger.approvals import Approval, ApprovalRefused
 from ledger.campaigns import write_policies
@@ -41,6 +44,11 @@ class TextStanding:
     last: Approval | None
 
     @property
+    def unregistered(self) -> tuple[str, ...]:
+        """Channels on which its words wait for a registration with the provider: until then they are of use only as an answer."""
+        return tuple(one for one in self.text.words if is_registered_with_its_provider(one) and one not in self.text.registered)
+
+    @property
     def in_live_mode(self) -> bool:
         """Whether live mode may use it now."""
         return self.approved and self.text.approved and not self.text.draft
@@ -59,12 +67,14 @@ class TextStanding:
             "approved_by": last.approved_by if last else None,
             "at": last.at.isoformat() if last else None,
             "until": last.until.isoformat() if last and last.until else None,
+            "not_registered": list(self.unregistered),
         }
 
     def __str__(self) -> str:
         """One line of a list."""
         name = f"{self.text.message}/{self.text.locale}"
-        return f"{name:<34}  {self.text.version[:SHOWN_CHARACTERS]}  {status(self.text):<8}  {self._word()}"
+        lacks = f"; not registered: {', '.join(self.unregistered)}" if self.unregistered else ""
+        return f"{name:<34}  {self.text.version[:SHOWN_CHARACTERS]}  {status(self.text):<8}  {self._word()}{lacks}"
 
     def _word(self) -> str:
         if self.last is None:
@@ -75,6 +85,11 @@ class TextStanding:
             until = f", until {self.last.until.isoformat()}" if self.last.until else ""
             return f"{'approved' if self.approved else 'approval ended'}: {self.last.asked_by} and {self.last.approved_by}{until}"
         return f"rejected by {self.last.approved_by}"
+
+
+def is_registered_with_its_provider(channel: str) -> bool:
+    """Whether a channel takes registered words alone, but for an answer to who wrote lately."""
+    return channel in REPLY_WINDOWS and REPLY_WINDOWS[channel].template_opens
 
 
 def status(text: Text) -> str:
@@ -88,7 +103,7 @@ def approve_text(
     """Ask for approval of the words as the file has them now, or give it, or reject it; the first person asks, another one decides.
 
     Args:
-        message: Folder in config/messages.
+        message: Folder in config/messages; `voice` = what every automated call says (config/voice).
         locale: Name of its file.
         by: Who.
         reject: Refuse what was asked for, or take an approval back.
@@ -103,10 +118,11 @@ def approve_text(
         NoTextError: There is no such text.
         ConfigError: A text cannot be read.
     """
-    text = message_texts().by_key.get((message, locale))
+    text = next((one for one in _texts(message) if one.locale == locale), None)
     if text is None:
         raise NoTextError(message, locale, "no such text in config/messages")
-    file = f"config/messages/{message}/{locale}.yaml"
+    spoken = message == VOICE_PROMPTS
+    file = f"config/voice/{locale}.yaml" if spoken else f"config/messages/{message}/{locale}.yaml"
     if status(text) != "ready" and not reject:
         raise ApprovalRefused(
             f"{message}/{locale} is {'a draft' if text.draft else 'withdrawn'}: somebody who reads the language reads it first, "
@@ -114,7 +130,8 @@ def approve_text(
         )
     ends = None if until is None else datetime.combine(until, time(), ZoneInfo(settings().business_zone))
     with connection() as tx:
-        write_policies(tx, [Policy("message", f"{message}/{locale}", message_body(text))])
+        body = (VOICE / f"{locale}.yaml").read_text("utf-8") if spoken else message_body(text)
+        write_policies(tx, [Policy("message", f"{message}/{locale}", body)])
         step = approvals.ask_or_approve(
             tx, text.version, by=by, at=clock.now(tx), reject=reject, reason=reason, until=ends, kind=approvals.MESSAGE
         )
@@ -127,11 +144,17 @@ def text_standings(message: str | None = None) -> list[TextStanding]:
     Args:
         message: Only this one; None = all.
     """
-    texts = [text for text in message_texts().by_key.values() if message in {None, text.message}]
+    texts = _texts(message)
     with connection() as tx:
         approved = approvals.approved_messages(tx, clock.now(tx))
         last = {step.subject_hash: step for step in approvals.read_steps(tx, kind=approvals.MESSAGE)}
     return [TextStanding(text=text, approved=text.version in approved, last=last.get(text.version)) for text in texts]
+
+
+def _texts(message: str | None) -> list[Text]:
+    """Every text, and what automated calls say as texts among them, or those of one name."""
+    every = [*message_texts().by_key.values(), *map(as_text, voice_prompts().values())]
+    return [text for text in every if message in {None, text.message}]
 
 
 def _said(step: Approval, text: Text) -> str:

@@ -96,7 +96,7 @@ def _plan(message: str, scope: str, on: date) -> int:
             scope=scope,
             preview=False,
             borrowers_max=None,
-            policies=service_policies(message, law.bodies),
+            policies=service_policies(message, rules=law.bodies),
             at=at,
         )
         campaigns.cut_whole(tx, run, parties)

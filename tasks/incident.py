@@ -159,7 +159,7 @@ def _plan(tx: Connection, incident_id: int, frame: pl.DataFrame, bodies: Any, *,
         scope=incidents.scope_of(incident_id),
         preview=False,
         borrowers_max=None,
-        policies=service_policies(CORRECTION, bodies),
+        policies=service_policies(CORRECTION, rules=bodies),
         at=at,
     )
     if campaigns.read_shards(tx, run):

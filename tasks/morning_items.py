@@ -22,6 +22,8 @@ from config.message_files import message_texts
 from config.settings import settings
 from config.strategy_files import stages_of, strategy, strategy_names
 from decisions.choose import NO_TEXT
+from decisions.messages import SPOKEN
+from decisions.voice import VOICE_PROMPTS
 from ledger import audit_results, call_queue, campaigns, canaries, case_lists, incidents, overview, run_standings
 from ledger.law import law_in_force
 from ledger.overview import FeedAge
@@ -266,7 +268,8 @@ def _law(tx: Connection) -> Iterator[Item]:
 
 
 def _texts(day: date) -> Iterator[Item]:
-    used = {step.message for name in strategy_names() for stage in stages_of(name) for step in strategy(name, stage).steps}
+    steps = [step for name in strategy_names() for stage in stages_of(name) for step in strategy(name, stage).steps]
+    used = {step.message for step in steps} | {VOICE_PROMPTS for step in steps if SPOKEN in step.channels}
     for text in message_texts().by_key.values():
         name, urgent = f"text {text.message}/{text.locale}", text.message in used
         file = f"config/messages/{text.message}/{text.locale}.yaml"

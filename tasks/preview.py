@@ -32,6 +32,7 @@ from ledger.facts import read_facts
 from ledger.funnel import read_funnel
 from ledger.previews import Example
 from ledger.run_standings import Standing
+from ledger.tables import SERVICES
 from tasks.markdown import local, mode, section, table
 
 SAMPLES_SHOWN_MAX: Final = 20
@@ -108,7 +109,9 @@ def _samples(tx: Connection, run: Run) -> list[Sample]:
     parties = sorted({example.party_id for example in examples})
     facts = read_facts(tx, parties=parties, at=clock.now(tx), business_date=run.business_date, loans="planned")
     asked = {row["party_id"]: row for row in owed(facts.loans).iter_rows(named=True)}
-    return [sample for example in examples if (sample := _sample(example, asked.get(example.party_id))) is not None]
+    # A service may speak to whom nothing is asked of; its text then names no amount and no date.
+    nothing = dict.fromkeys(("amount_minor", "currency", "due_on")) if run.stage in SERVICES else None
+    return [sample for example in examples if (sample := _sample(example, asked.get(example.party_id, nothing))) is not None]
 
 
 def _sample(example: Example, asked: Mapping[str, Any] | None) -> Sample | None:

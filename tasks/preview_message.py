@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from config.message_files import message_texts
 from config.prices import prices
+from config.promises import promise_terms_in_force
 from config.settings import settings
+from config.voice_files import voice_prompts
 from decisions.candidates import owed
 from decisions.messages import NoTextError, Text
-from decisions.text_samples import SAMPLE_LINK, Filling, Shown, names_of, sample_filling, shown
-from ledger import clock, previews
+from decisions.text_samples import SAMPLE_LINK, Filling, Shown, names_of, sample_filling, sample_of_a_call, shown
+from decisions.voice import VOICE_PROMPTS, as_text
+from ledger import clock, previews, promises
 from ledger.decisions_log import find_party
 from ledger.engine import connection
 from ledger.facts import read_facts
@@ -80,7 +83,7 @@ def preview_message(message: str, *, locales: Sequence[str] = (), borrower: str 
     """Gather what is shown.
 
     Args:
-        message: Folder in config/messages.
+        message: Folder in config/messages; `voice` = what every automated call says.
         locales: Only these; none = all that there are.
         borrower: The lender's id, or ours as #123, of whose amount, date and lender fill it; None = made-up values.
 
@@ -89,7 +92,10 @@ def preview_message(message: str, *, locales: Sequence[str] = (), borrower: str 
         UnknownBorrowerError: Nobody, or several, have that id.
         ConfigError: A file cannot be read.
     """
-    texts = [text for (name, _), text in message_texts().by_key.items() if name == message]
+    if message == VOICE_PROMPTS:
+        texts = [sample_of_a_call(as_text(prompts)) for prompts in voice_prompts().values()]
+    else:
+        texts = [text for (name, _), text in message_texts().by_key.items() if name == message]
     if not texts:
         raise NoTextError(message, None, "no such message in config/messages")
     for missing in sorted(set(locales) - {text.locale for text in texts}):
@@ -126,6 +132,8 @@ def _of_borrower(named: str, message: str) -> tuple[Filling, str | None, date]:
         on = at.astimezone(ZoneInfo(settings().business_zone)).date()
         facts = read_facts(tx, parties=[party], at=at, business_date=on, loans="now")
         creditor_name = previews.creditor_of(tx, party)
+        until = on + timedelta(days=promise_terms_in_force().ahead_days_max)
+        promised = promises.still_open(tx, [party], on=on, until=until).get(party)
     person = next(facts.borrowers.iter_rows(named=True))
     asked = next(owed(facts.loans).iter_rows(named=True), {})
     texts = message_texts()
@@ -138,5 +146,6 @@ def _of_borrower(named: str, message: str) -> tuple[Filling, str | None, date]:
         due_on=asked.get("due_on"),
         link=SAMPLE_LINK,
         country=person["country"],
+        promised=promised,
     )
     return filling, hers, on

@@ -109,7 +109,7 @@ def plan_reminders(on: date) -> int:
             scope=scope,
             preview=False,
             borrowers_max=None,
-            policies=service_policies(PROMISE_REMINDER, law.bodies),
+            policies=service_policies(PROMISE_REMINDER, rules=law.bodies),
             at=at,
         )
         campaigns.cut_whole(tx, run, parties)

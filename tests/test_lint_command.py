@@ -118,3 +118,11 @@ def test_a_file_that_cannot_be_read_ends_with_two(tmp_path: Path) -> None:
 def test_a_locale_that_is_not_there_is_refused() -> None:
     refused = CliRunner().invoke(app, ["message", "lint", "--locale", "xx"])
     assert (refused.exit_code, refused.stdout) == (2, "")
+
+
+def test_what_automated_calls_say_is_linted_with_the_messages() -> None:
+    assert linted()["findings"] == [], "no warning either"
+    spoken = linted("--message", "voice", "--locale", "en")
+    assert spoken["findings"] == []
+    unknown = CliRunner().invoke(app, ["message", "lint", "--message", "voices"])
+    assert (unknown.exit_code, ", voice" in unknown.stderr) == (2, True)

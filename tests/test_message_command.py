@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from config import settings as settings_module
 from config.message_files import MESSAGES, message_texts
+from config.voice_files import voice_prompts
 from decisions.packs import Packs
 from gate.lane import run_lane
 from ledger.approvals import approved_messages
@@ -185,6 +186,52 @@ def test_two_people_approve_the_words_that_they_were_shown() -> None:
     assert _listed()["early_reminder", "es"]["approved"] is False
     assert "rejected" in run("approve", "early_reminder/en", "--by", "ben", "--reject", "--reason", "a comma is missing").stdout
     assert _listed()["early_reminder", "en"]["approved"] is False
+
+
+@pytest.mark.usefixtures("ledger_url")
+def test_what_automated_calls_say_is_listed_and_approved_like_a_message() -> None:
+    asked = run("approve", "voice/en", "--by", "anna")
+    assert asked.exit_code == 0
+    assert "To get no more of these calls, press 9." in asked.stdout
+    assert "approved: voice/en" in run("approve", "voice/en", "--by", "ben").stdout
+    listed = _listed()
+    assert listed["voice", "en"]["approved"] is True
+    assert listed["voice", "en"]["version"] == voice_prompts()["en"].version
+    draft = run("approve", "voice/ja", "--by", "anna")
+    assert (draft.exit_code, "config/voice/ja.yaml" in draft.stderr) == (1, True)
+
+
+@pytest.mark.usefixtures("ledger_url")
+def test_the_list_says_what_no_provider_knows_yet() -> None:
+    """WhatsApp takes registered words alone, but for an answer to who wrote lately."""
+    listed = _listed()
+    assert listed["early_reminder", "en"]["not_registered"] == ["whatsapp"]
+    assert listed["help", "en"]["not_registered"] == []
+    (line,) = [one for one in run("list", "early_reminder").stdout.splitlines() if "early_reminder/en " in one]
+    assert line.endswith("; not registered: whatsapp")
+
+
+@pytest.mark.usefixtures("state")
+def test_what_automated_calls_say_is_shown_like_a_message_with_names_of_nobody() -> None:
+    found = json.loads(run("preview", "voice", "--json", "--locale", "en").stdout)
+    said = {one["channel"]: one for one in found["texts"]}
+    assert sorted(said) == ["voice", "voicemail"]
+    assert all(one["lacks"] is None for one in said.values())
+    assert said["voice"]["body"].startswith("Hello. This is Lantern Wallet with an automated call for Nobody Atall.")
+
+
+def test_a_template_is_printed_as_its_provider_wants_it_and_its_lines_are_taken_by_the_file(tmp_path: Path) -> None:
+    shown = run("template", "early_reminder/en", "--id", "HX0123")
+    assert shown.exit_code == 0
+    words, _, lines = shown.stdout.partition("\n\n#")
+    assert words.startswith("Hello, this is {{1}}. Your loan payment of {{2}} was due on {{3}}")
+    shutil.copytree(MESSAGES, tmp_path / "messages")
+    file = tmp_path / "messages" / "early_reminder" / "en.yaml"
+    file.write_text(f"{file.read_text('utf-8')}#{lines}", "utf-8")
+    registered = message_texts(tmp_path / "messages").text("early_reminder", "en").registered["whatsapp"]
+    assert (registered.id, registered.variables) == ("HX0123", ("creditor", "amount", "due_on", "link", "stop"))
+    silent = run("template", "help/en")
+    assert (silent.exit_code, "says nothing on whatsapp" in silent.stderr) == (2, True)
 
 
 @pytest.mark.usefixtures("ledger_url")

@@ -14,6 +14,7 @@ from config.message_files import MESSAGES, message_body, message_texts, texts_of
 from config.replies import reply_policy
 from config.strategy_files import stages_of, strategy, strategy_names
 from decisions.messages import Text, Words, gaps, money_text, render
+from decisions.promises import StillPromised
 from decisions.replies import read_reply
 from decisions.segments import measure
 from decisions.statements import Line, Statement
@@ -39,6 +40,8 @@ COLLECTION = ("early_reminder", "early_need_time", "onboarding", "mid_talk", "la
 EDUCATION = tuple(sorted({name for name, _ in TEXTS.by_key if name.startswith("education_")}))
 # Where others read along: a lock screen, a list of mail.
 SEEN_BY_OTHERS = {"push": ("title", "body"), "email": ("title",), "voicemail": ("body",)}
+# Texts of one country are read like their language's.
+LANGUAGES = {text.locale: next(tag for tag in LOCALES if text.locale in {tag, f"{tag}-US"}) for text in TEXTS.by_key.values()}
 # The field's words, and what threatens or shames: no borrower reads them (DOMAIN.md).
 FORBIDDEN = {
     "en": (
@@ -107,6 +110,8 @@ STATEMENT = Statement(
             open_minor=1_234_500,
         ),
     ),
+    opened_on=date(2026, 5, 4),
+    apr_basis_points=1_500,
 )
 
 
@@ -117,37 +122,34 @@ def example(text: Text, channel: str) -> str:
         channel=channel,
         creditor_name="Lantern Wallet TW",
         amount_minor=1_234_500,
-        currency=CURRENCY[text.locale],
+        currency=CURRENCY[LANGUAGES[text.locale]],
         due_on=date(2026, 11, 23),
         link="https://pay.lantern.example/" + "x" * 22,
         as_of=date(2026, 11, 24),
         statements=[STATEMENT],
         code="123456",
+        creditor_licence="00.000.000/0001-00",
+        promised=StillPromised(due_on=date(2026, 11, 23), amount_minor=1_234_500, currency=CURRENCY[LANGUAGES[text.locale]]),
     )
     return f"{filled.title} {filled.body}".strip()
-
-
-# What the phone team says and what goes by post are written for their own countries first.
-FIRST_LOCALES = ("en", "es", "zh-Hans", "zh-Hant")
-NOT_EVERYWHERE_YET = {"callback", "early_call", "formal_notice"}
-
-
-def _written_in(message: str) -> tuple[str, ...]:
-    return FIRST_LOCALES if message in NOT_EVERYWHERE_YET else LOCALES
 
 
 @pytest.mark.parametrize("message", sorted({message for message, _ in TEXTS.by_key}))
 def test_every_message_exists_in_every_language(message: str) -> None:
     found = {locale for name, locale in TEXTS.by_key if name == message}
-    assert found >= set(_written_in(message))
+    assert found >= set(LOCALES)
 
 
-@pytest.mark.parametrize("text", TEXTS.by_key.values(), ids=lambda text: f"{text.message}-{text.locale}")
+@pytest.mark.parametrize(
+    "text",
+    [text for text in TEXTS.by_key.values() if "first_party" in text.creditor_roles],  # a law makes a collector say what it is
+    ids=lambda text: f"{text.message}-{text.locale}",
+)
 def test_no_text_threatens_shames_or_speaks_the_fields_words(text: Text) -> None:
     for channel in text.words:
         words = example(text, channel).lower()
-        assert [word for word in FORBIDDEN[text.locale] if word in words] == []
-        assert [word for word in FOREIGN.get(text.locale, ()) if word in words] == []
+        assert [word for word in FORBIDDEN[LANGUAGES[text.locale]] if word in words] == []
+        assert [word for word in FOREIGN.get(LANGUAGES[text.locale], ()) if word in words] == []
         assert "!" not in words
         assert "！" not in words
 
@@ -155,7 +157,7 @@ def test_no_text_threatens_shames_or_speaks_the_fields_words(text: Text) -> None
 @pytest.mark.parametrize("text", TEXTS.by_key.values(), ids=lambda text: f"{text.message}-{text.locale}")
 def test_a_text_message_is_short(text: Text) -> None:
     if text.says("sms"):
-        assert measure(example(text, "sms")).segments <= SEGMENTS_MAX[text.locale]
+        assert measure(example(text, "sms")).segments <= SEGMENTS_MAX[LANGUAGES[text.locale]]
 
 
 @pytest.mark.parametrize("locale", LOCALES)
@@ -192,7 +194,7 @@ def test_what_others_see_or_hear_reveals_no_payment(text: Text) -> None:
         if text.says(channel):
             words = " ".join(getattr(text.words[channel], part) for part in parts)
             assert gaps(words) <= {"creditor"}
-            assert [tell for tell in TELLS[text.locale] if tell in words.lower()] == []
+            assert [tell for tell in TELLS[LANGUAGES[text.locale]] if tell in words.lower()] == []
 
 
 @pytest.mark.parametrize("locale", sorted(SHORT_ALPHABET))
@@ -238,7 +240,7 @@ def test_every_step_of_the_ladder_has_its_text_in_every_language() -> None:
         for ladder in ladders
         for step in ladder.steps
         for channel in step.channels
-        for locale in _written_in(step.message)
+        for locale in LOCALES
         if TEXTS.locale_for(locale, step.message, channel, "first_party") != locale
     ] == []
 
@@ -249,7 +251,7 @@ def test_every_step_says_what_its_stage_is_for() -> None:
         (ladder.stage, step.message)
         for ladder in (strategy(name, stage) for name in strategy_names() for stage in stages_of(name))
         for step in ladder.steps
-        for locale in _written_in(step.message)
+        for locale in LOCALES
         if TEXTS.text(step.message, locale).purpose != ladder.purpose
     ] == []
 
@@ -325,6 +327,38 @@ def test_what_teaches_asks_for_nothing_and_speaks_of_no_one_payment(message: str
     text = TEXTS.text(message, locale)
     assert text.purpose == "education"
     assert {gap for words in text.words.values() for gap in gaps(words.title) | gaps(words.body)} <= {"creditor", "stop"}
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_the_reminder_of_a_promise_names_its_day_and_what_is_open_of_it(locale: str) -> None:
+    text = TEXTS.text("promise_reminder", locale)
+    assert gaps(text.words["sms"].body) >= {"promised_on", "promised_amount", "link", "stop"}
+    amount = money_text(1_234_500, CURRENCY[locale], text.writes_like, short=locale in SHORT_ALPHABET)
+    assert amount in example(text, "sms")
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_the_formal_notice_says_what_is_owed_and_every_way_out_in_every_language(locale: str) -> None:
+    text = TEXTS.text("formal_notice", locale)
+    for channel in ("email", "letter"):
+        assert gaps(text.words[channel].body) >= {"creditor", "amount", "due_on", "as_of", "breakdown", "link"}
+    assert "{stop}" in text.words["email"].body
+    assert text.breakdown is not None
+
+
+def test_what_a_collector_must_say_in_one_country_is_said_by_collectors_and_there_alone() -> None:
+    """US-REGF-MINIMIRANDA: a lender in its own name must not say it, and no other country's readers need to read it."""
+    for message, channel in (("help", "sms"), ("correction", "sms"), ("callback", "call")):
+        found = {
+            (role, locale): TEXTS.locale_for(locale, message, channel, role)
+            for role in ("first_party", "third_party")
+            for locale in ("en-US", "es-US", "en-PH", "es-MX")
+        }
+        assert {reader for reader, locale in found.items() if locale in {"en-US", "es-US"}} == {
+            ("third_party", "en-US"),
+            ("third_party", "es-US"),
+        }
+        assert None not in found.values()
 
 
 # Drafts in every language.

@@ -69,7 +69,7 @@ def test_a_call_has_three_parts() -> None:
     assert said.body.startswith("It is about this. If you have paid, press 1.")
     assert said.voicemail is not None
     assert said.voicemail.startswith("This is Lantern. Please call Anna back.")
-    assert said.version == "v"
+    assert (said.version, said.prompts) == ("v", PROMPTS["en"].version)
 
 
 def test_without_a_name_or_a_number_nobody_is_called_and_without_an_agent_nothing_is_left() -> None:

@@ -14,6 +14,8 @@ def test_a_link_a_colon_and_a_mark_close_a_sentence_and_a_gap_is_a_word() -> Non
 def test_length_is_in_words_or_in_letters() -> None:
     assert length("You don't owe 3 things", in_words=True) == 5
     assert length("您好，3件事。", in_words=False) == 5
+    # A vowel that is a mark on its letter does not end a word.
+    assert length("इस समय चुकाना मुश्किल हो", in_words=True) == 5
 
 
 def test_plain_english_has_a_lower_grade_than_officialese() -> None:

@@ -34,9 +34,17 @@ def lists_of(language: Language, rule: str) -> list[Listed]:
     return [*one, *(term.listed for term in trade)]
 
 
+def test_a_phrase_does_not_reach_over_the_end_of_a_hindi_sentence() -> None:
+    listed = Listed(words=("अभी ~ चुका*",))
+    assert found("अभी चुकाएँ", listed, HINDI) != []
+    assert found("वह अभी मिला। चुकाएँ", listed, HINDI) == []
+
+
 def test_every_language_and_every_rule_has_bad_and_good_sentences() -> None:
     assert tuple(sorted(CASES)) == LOCALES
-    assert tuple(sorted(word_lists_in_force().languages)) == LOCALES
+    # As one country reads it a language has the same words, and only where it is read is its own.
+    assert tuple(sorted(word_lists_in_force().languages)) == tuple(sorted((*LOCALES, "en-US", "es-US")))
+    assert word_lists_in_force().languages["en-US"].serves == ("US",)
     assert {locale: set(RULES) - set(rules) for locale, rules in CASES.items() if set(RULES) != set(rules)} == {}
     few = [(locale, rule) for locale, rules in CASES.items() for rule, kinds in rules.items() if len(kinds["bad"]) < 4 or not kinds["good"]]
     assert few == []

@@ -9,6 +9,7 @@ import pytest
 
 from decisions.messages import GapError, NoTextError, Registration, Rendered, Text, Texts, Words, date_text, gaps, money_text, render
 from decisions.money import UnknownCurrencyError
+from decisions.promises import StillPromised
 
 
 def text(
@@ -63,6 +64,15 @@ def test_a_gap_that_nothing_fills_is_an_error(missing: str) -> None:
     values[missing] = None
     with pytest.raises(GapError, match="nothing to put into"):
         render(text(), channel="sms", creditor_name="Lantern", **values)  # type: ignore[arg-type]  # one of them is None on purpose
+
+
+def test_a_promise_is_named_with_its_day_and_what_is_open_of_it_or_not_at_all() -> None:
+    written = text(sms="{promised_amount} {promised_on}")
+    promised = StillPromised(due_on=date(2026, 3, 18), amount_minor=2_550, currency="PHP")
+    said = render(written, channel="sms", creditor_name="Lantern", promised=promised)
+    assert said.body == "PHP 25.50 Mar 18, 2026", "a text message keeps to the short alphabet"
+    with pytest.raises(GapError, match="promised_amount"):
+        render(written, channel="sms", creditor_name="Lantern")
 
 
 @pytest.mark.parametrize("given", ["creditor_name", "link"])

@@ -10,7 +10,7 @@ import pytest
 
 from config.load import ConfigError
 from config.promises import PROMISES_FILE, promise_terms
-from decisions.promises import gives_peace, judged
+from decisions.promises import StillPromised, gives_peace, judged, still_promised
 from tests.plugins.portfolio import TODAY
 
 TERMS = promise_terms()
@@ -24,6 +24,29 @@ def test_a_promise_gives_peace_up_to_fourteen_days_ahead_and_from_a_tenth_of_wha
     days: int, amount_minor: int | None, *, peace: bool
 ) -> None:
     assert gives_peace(TODAY + timedelta(days=days), amount_minor, TERMS, today=TODAY, past_due_minor=10_000) is peace
+
+
+@pytest.mark.parametrize(
+    ("promised", "paid", "owed", "left"),
+    [
+        ({"USD": 5_000}, {}, {"USD": 9_000}, 5_000),
+        ({"USD": 5_000}, {"USD": 2_000}, {"USD": 9_000}, 3_000),
+        # Nobody is reminded of more than is owed at all.
+        ({"USD": 5_000}, {}, {"USD": 1_000}, 1_000),
+        ({"USD": 5_000}, {"USD": 5_000}, {"USD": 9_000}, None),
+        ({"USD": 5_000}, {"USD": 9_000}, {"USD": 9_000}, None),
+        ({"USD": 5_000}, {}, {}, None),
+        # A text names one amount.
+        ({"USD": 5_000, "EUR": 5_000}, {}, {"USD": 9_000, "EUR": 9_000}, None),
+        ({"USD": 5_000, "EUR": 5_000}, {"EUR": 5_000}, {"USD": 9_000, "EUR": 9_000}, 5_000),
+        ({}, {}, {"USD": 9_000}, None),
+    ],
+)
+def test_a_reminder_names_what_is_open_of_the_promise_and_owed(
+    promised: Mapping[str, int], paid: Mapping[str, int], owed: Mapping[str, int], left: int | None
+) -> None:
+    expected = None if left is None else StillPromised(due_on=TODAY, amount_minor=left, currency="USD")
+    assert still_promised(TODAY, promised, paid, owed) == expected
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import polars as pl
@@ -50,6 +51,18 @@ def test_several_loans_stand_one_after_the_other() -> None:
 
 def test_a_reference_of_several_lines_stays_in_its_own() -> None:
     assert shown(Statement(reference="A\n\n1\t2", currency="USD", disputed_minor=0, lines=(LINE,)))[0] == "loan A 1 2"
+
+
+def test_the_contracts_day_and_rate_are_named_where_a_law_wants_it_and_nothing_is_written_where_they_are_not_known() -> None:
+    words = {**WORDS, "opened_on": "since", "rate": "rate"}
+    known = Statement(reference="A", currency="USD", disputed_minor=0, lines=(LINE,), opened_on=date(2025, 12, 1), apr_basis_points=1_550)
+    written = breakdown_blocks(
+        [known], words, money=lambda minor, _: str(minor), day=str, rate=lambda basis_points: f"{basis_points / 100} %"
+    )
+    assert blocks(written)[0] == "loan A · since 2025-12-01 · rate 15.5 %"
+    for lacking in (replace(known, opened_on=None), replace(known, apr_basis_points=None)):
+        with pytest.raises(ValueError, match="not known"):
+            breakdown_blocks([lacking], words, money=lambda minor, _: str(minor), day=str)
 
 
 @pytest.mark.parametrize("statements", [(), (Statement(reference="A", currency="USD", disputed_minor=0, lines=()),)])

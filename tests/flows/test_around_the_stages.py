@@ -19,6 +19,8 @@ from gate.lane import run_lane
 from ledger import answers, case_lists, cases, clock, drills, pauses
 from ledger.cases import Statement
 from ledger.engine import connection
+from ledger.locks import lock_borrowers
+from ledger.promises import make_room
 from tasks.drill import DrillFailed, DrillRefused
 from tasks.send import CHANNELS
 from tests.plugins.portfolio import TODAY, Portfolio, noon
@@ -51,38 +53,57 @@ def test_promises_are_judged_by_date_and_shown_in_counts(portfolio: Portfolio, o
 @pytest.mark.usefixtures("prefect_server")
 def test_a_promise_that_is_near_is_remembered_once_and_kindly_through_the_gate(portfolio: Portfolio, outbox: Outbox) -> None:
     portfolio.clock(noon("US"))
-    near, far, kept, stopped, moved = (portfolio.borrower(days_past_due=days) for days in (5, 5, 40, 5, 5))
+    near, far, kept, stopped, moved, texted, later = (portfolio.borrower(days_past_due=days) for days in (5, 5, 40, 5, 5, 5, 5))
     tomorrow = TODAY + timedelta(days=1)
     with connection() as tx:
-        for one, due_on in ((near, tomorrow), (far, TODAY + timedelta(days=2)), (kept, tomorrow), (stopped, tomorrow)):
-            answers.promise(tx, one.party_id, due_on, amount_minor=None, currency=None, at=noon("US"))
+        for one, due_on in (
+            (near, tomorrow),
+            (far, TODAY + timedelta(days=2)),
+            (kept, tomorrow),
+            (stopped, tomorrow),
+            (texted, tomorrow),
+            (later, tomorrow),
+        ):
+            named = 5_000 if one is texted else None
+            answers.promise(tx, one.party_id, due_on, amount_minor=named, currency="USD" if named else None, at=noon("US"))
             answers.hold(tx, one.party_id, "promise", starts_at=noon("US"), until=noon("US", TODAY + timedelta(days=9)))
         # Of this one nobody is waited for: it broke others before.
         answers.promise(tx, moved.party_id, tomorrow, amount_minor=None, currency=None, at=noon("US"))
-    portfolio.contact(
-        near.party_id,
-        noon("US") - timedelta(hours=3),
-        direction="inbound",
-        result="received",
-        purpose=None,
-        contact_point_id=near.push_id,
-        channel="push",
-        counts=False,
-    )
+    for one, point, channel in ((near, near.push_id, "push"), (texted, texted.sms_id, "sms"), (later, later.sms_id, "sms")):
+        portfolio.contact(
+            one.party_id,
+            noon("US") - timedelta(hours=3),
+            direction="inbound",
+            result="received",
+            purpose=None,
+            contact_point_id=point,
+            channel=channel,
+            counts=False,
+        )
     portfolio.payment(kept.loan_id, 21_000)
     portfolio.opt_out(stopped.party_id, at=noon("US"))
 
-    assert promises(as_of=TODAY)["reminders"] == 1
+    assert promises(as_of=TODAY)["reminders"] == 3
     assert "reminders" not in promises(as_of=TODAY)
 
     (run,) = outbox.rows("SELECT id, stage, scope FROM campaign_run")
     assert (run.stage, run.scope) == ("promise", "due-20260318")
+    # A part arrives, and somebody names another day, after it was planned.
+    portfolio.payment(texted.loan_id, 2_000)
+    with connection() as tx:
+        lock_borrowers(tx, [later.party_id])
+        make_room(tx, later.party_id, TODAY + timedelta(days=3), amount_minor=None, at=noon("US"))
     opened = {name: RecordingChannel(name) for name in ("sms", "push")}
     run_lane(run.id, shard=None, channels={name: lambda name=name: opened[name] for name in opened})  # type: ignore[misc]  # mypy cannot infer a default
     assert [message.body.split(".")[0] for message in opened["push"].sent] == ["A friendly note: the day you chose is near"]
-    assert opened["sms"].sent == []
-    (attempt,) = outbox.rows("SELECT party_id, purpose, state FROM attempt")
-    assert tuple(attempt) == (near.party_id, "reminder", "accepted")
+    (said,) = opened["sms"].sent
+    assert "you would pay by Mar 18, 2026; $30.00 of that is still open" in said.body
+    attempts = outbox.rows("SELECT party_id, purpose, state, permit -> 'blocked_by' AS blocked_by FROM attempt ORDER BY party_id")
+    assert [tuple(row) for row in attempts] == [
+        (near.party_id, "reminder", "accepted", None),
+        (texted.party_id, "reminder", "accepted", None),
+        (later.party_id, "reminder", "withheld", ["nothing_promised"]),
+    ]
 
 
 @pytest.mark.usefixtures("prefect_server")

@@ -160,7 +160,8 @@ def test_words_that_are_not_registered_do_not_leave_outside_the_window(
     attempt = plan(outbox, run := outbox.run(), people[channel], channel)
     send(run, go)
     row = outbox.attempt(attempt)
-    assert (row["state"], row["permit"]["blocked_by"]) == ("withheld", ["window_closed"])
+    because = "template_not_registered" if channel == "whatsapp" else "window_closed"
+    assert (row["state"], row["permit"]["blocked_by"]) == ("withheld", [because])
     assert outbox.events(attempt) == []
     assert arrived(town, channel) == []
 
@@ -231,7 +232,7 @@ def test_a_window_that_is_over_or_anothers_is_none(
     wrote(town, go, "whatsapp", wrote_hours_ago)
     attempt = plan(outbox, run := outbox.run(), people["whatsapp"], "whatsapp")
     send(run, go)
-    assert outbox.attempt(attempt)["permit"]["blocked_by"] == ["window_closed"]
+    assert outbox.attempt(attempt)["permit"]["blocked_by"] == ["template_not_registered"]
 
 
 def test_free_words_must_have_arrived_before_the_window_shuts(

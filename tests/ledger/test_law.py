@@ -15,11 +15,12 @@ from config.message_files import message_texts
 from config.policies import policies, rule_policy
 from config.rule_files import RULES, pack_bodies, rule_packs
 from config.settings import settings
+from config.voice_files import voice_prompts, voice_prompts_in_force
 from decisions.packs import HOUSE
 from ledger import campaigns
 from ledger.approvals import MESSAGE, ask_or_approve
 from ledger.engine import connection
-from ledger.law import Law, law_in_force, texts_in_force
+from ledger.law import Law, law_in_force, texts_in_force, voice_in_force
 from ledger.policies import UnknownVersionError, find_pack, last_in_force
 from tests.plugins.portfolio import TODAY
 
@@ -164,3 +165,19 @@ def test_in_live_mode_only_the_words_that_two_people_approved_may_be_used(monkey
     with connection() as tx:
         live = texts_in_force(tx, files)
     assert [key for key, text in live.by_key.items() if text.approved] == [("early_reminder", "en")]
+
+
+def test_in_live_mode_a_voice_speaks_only_the_prompts_that_two_people_approved(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = voice_prompts()
+    voice_prompts_in_force.cache_clear()
+    with connection() as tx:
+        assert voice_in_force(tx) == files, "in sandbox mode drafts are heard too"
+        for name in ("anna", "ben"):
+            ask_or_approve(tx, files["en"].version, by=name, at=NOW, kind=MESSAGE)
+            ask_or_approve(tx, files["ja"].version, by=name, at=NOW, kind=MESSAGE)
+        ask_or_approve(tx, files["es"].version, by="anna", at=NOW, kind=MESSAGE)
+    setting(monkeypatch, **LIVE)
+    voice_prompts_in_force.cache_clear()
+    with connection() as tx:
+        assert set(voice_in_force(tx)) == {"en"}, "neither a draft nor what one person approved"
+    voice_prompts_in_force.cache_clear()

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from config.promises import promise_terms
+from decisions.promises import StillPromised
 from ledger import answers, promises
 from ledger.engine import connection
 from ledger.locks import lock_borrowers
@@ -152,3 +153,42 @@ def test_only_people_with_something_to_judge_are_looked_at_page_by_page(borrower
         first = promises.waiting(tx, on=TODAY, terms=TERMS, after=0, at_most=2)
         rest = promises.waiting(tx, on=TODAY, terms=TERMS, after=first[-1], at_most=2)
     assert [*first, *rest] == [borrower.party_id, others[0].party_id, others[1].party_id]
+
+
+def still_open(borrower: BorrowerIds, *, on: date = TODAY, until: date = FRIDAY, known_at: datetime | None = None) -> StillPromised | None:
+    with connection() as tx:
+        return promises.still_open(tx, [borrower.party_id], on=on, until=until, known_at=known_at).get(borrower.party_id)
+
+
+def test_what_is_open_of_a_promise_is_what_was_not_posted_since(borrower: BorrowerIds, portfolio: Portfolio) -> None:
+    promise(borrower, amount_minor=5_000)
+    assert still_open(borrower) == StillPromised(due_on=FRIDAY, amount_minor=5_000, currency="USD")
+    portfolio.payment(borrower.loan_id, 1_000, paid_on=TODAY - timedelta(days=1))
+    portfolio.payment(borrower.loan_id, 2_000)
+    portfolio.payment(borrower.loan_id, 500, state="pending")
+    assert still_open(borrower) == StillPromised(due_on=FRIDAY, amount_minor=3_000, currency="USD")
+    with connection() as tx:
+        known_at = tx.execute(text("SELECT clock_timestamp()")).scalar_one()
+    portfolio.payment(borrower.loan_id, 3_000)
+    assert still_open(borrower) is None
+    # As it was known then: evidence writes the same words again.
+    assert still_open(borrower, known_at=known_at) == StillPromised(due_on=FRIDAY, amount_minor=3_000, currency="USD")
+
+
+def test_without_an_amount_all_that_is_past_due_is_open_of_it_but_what_is_disputed(borrower: BorrowerIds) -> None:
+    promise(borrower)
+    assert still_open(borrower) == StillPromised(due_on=FRIDAY, amount_minor=10_500, currency="USD")
+    with connection() as tx:
+        tx.execute(text("UPDATE loan_version SET disputed_minor = 500"))
+    assert still_open(borrower) == StillPromised(due_on=FRIDAY, amount_minor=10_000, currency="USD")
+
+
+def test_only_a_promise_that_is_near_and_open_is_told_of(borrower: BorrowerIds) -> None:
+    promise(borrower)
+    assert still_open(borrower, until=FRIDAY - timedelta(days=1)) is None
+    assert still_open(borrower, on=FRIDAY + timedelta(days=1), until=OVER) is None
+    # She named another day since: what was planned for the old one is not said.
+    with connection() as tx:
+        lock_borrowers(tx, [borrower.party_id])
+        promises.make_room(tx, borrower.party_id, FRIDAY + timedelta(days=2), amount_minor=None, at=NOON)
+    assert still_open(borrower) is None

@@ -109,6 +109,7 @@ def test_what_is_reported_as_not_delivered_falls_back_too(at_noon: Portfolio, ou
     ("reasons", "planned"),
     [
         (["window_closed"], 1),
+        (["template_not_registered"], 1),
         (["no_sender"], 1),
         (["no_envelope"], 1),
         (["HOUSE-PROVIDER-WHATSAPP", "window_closed"], 1),
