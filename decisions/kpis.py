@@ -27,8 +27,8 @@ CURED: Final = (CURRENT, PAID_OFF)
 END_STATES: Final = (IN_PLAN, RE_AGED, WRITTEN_OFF, CLOSED)
 Z_95: Final = 1.959964
 
-# What stands for a complaint until complaints are recorded by themselves: what people answer to a message that should not have come.
-COMPLAINTS: Final = ("stop", "dispute", "wrong_person")
+# Complaints, and what stands for those that nobody makes: what people answer to a message that should not have come.
+COMPLAINTS: Final = ("complaint", "stop", "dispute", "wrong_person")
 JUDGED: Final = ("kept", "partial", "broken")
 
 

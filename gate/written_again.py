@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +36,8 @@ from ledger.policies import jurisdiction_of
 
 # What errors call the place of the packs that were in force.
 KEPT: Final = Path("policy_version")
+# Reading thirty packs takes a third of a second, and somebody waits for the page; they change every few weeks.
+PACKS_KEPT_MAX: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +72,13 @@ def explained(tx: Connection, attempt_id: int) -> Explained:
 
 def packs_then(policies: list[dict[str, Any]]) -> Packs | None:
     """The rule packs among policies that were in force; None where there were none."""
-    bodies = {jurisdiction_of(policy["name"]): policy["body"] for policy in policies if policy["kind"] == "rules"}
-    return packs_of(bodies, KEPT) if bodies else None
+    bodies = tuple(sorted((jurisdiction_of(policy["name"]), str(policy["body"])) for policy in policies if policy["kind"] == "rules"))
+    return _packs(bodies) if bodies else None
+
+
+@lru_cache(maxsize=PACKS_KEPT_MAX)
+def _packs(bodies: tuple[tuple[str, str], ...]) -> Packs:
+    return packs_of(dict(bodies), KEPT)
 
 
 def facts_then(tx: Connection, attempt: Mapping[str, Any], decision: Mapping[str, Any]) -> Facts:

@@ -60,8 +60,8 @@ def _lines(found: StageDay) -> Iterator[str]:
     yield from _hold_out(found)
     yield from _rolls(found.rolls)
     yield from section("Promises that fell due in the last seven days", _promises(found.promises), empty="None fell due.")
-    yield from section("What stands for complaints", _complaints(found), empty="Nobody was contacted.")
-    yield "Until complaints are recorded by themselves: stops, disputes and wrong persons among the answers to these messages."
+    yield from section("Complaints, and what stands for them", _complaints(found), empty="Nobody was contacted.")
+    yield "Complaints on the borrower's page, and stops, disputes and wrong persons among the answers to these messages."
     yield from section("What it cost", _cost(found))
 
 
@@ -173,7 +173,7 @@ def _promises(states: Mapping[str, int]) -> list[dict[str, Any]]:
 
 def _complaints(found: StageDay) -> list[dict[str, Any]]:
     messages = found.funnel.total("sent")
-    names = {"stop": "stops", "dispute": "disputes", "wrong_person": "wrong persons"}
+    names = {"complaint": "complaints", "stop": "stops", "dispute": "disputes", "wrong_person": "wrong persons"}
     return [
         {
             "what": names[what],
