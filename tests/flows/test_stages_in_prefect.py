@@ -47,13 +47,21 @@ def test_I5_five_stages_on_one_day_each_treat_their_own_and_nobody_is_contacted_
     pre_due(as_of=TODAY)
     # Meanwhile an import shows that whoever was reminded has another loan, long late.
     portfolio.loan(people["pre_due"].party_id, days_past_due=75)
-    for flow in (early, mid, late, recovery):
-        flow(as_of=TODAY)
+    for flow, ladder in ((early, None), (mid, "every-channel"), (late, None), (recovery, "every-channel")):
+        flow(as_of=TODAY, strategy=ladder)
 
     with connection() as tx:
         contacted = tx.execute(text("SELECT stage, party_id FROM attempt WHERE submitted_at IS NOT NULL ORDER BY id")).all()
+        named = {
+            row.stage: row.name
+            for row in tx.execute(
+                text("SELECT stage, name FROM campaign_run, jsonb_object_keys(policy_hashes) name WHERE name LIKE 'strategy/%'")
+            )
+        }
         decided = {row.stage: row.people for row in tx.execute(text("SELECT stage, count(*) AS people FROM decision GROUP BY stage"))}
     assert [tuple(row) for row in contacted] == [(stage, who.party_id) for stage, who in people.items()]
+    other = {"mid", "recovery"}
+    assert named == {stage: f"strategy/{'every-channel' if stage in other else 'static-ladder'}/{stage}" for stage in STAGE_ORDER}
     assert decided == {"pre_due": 1, "early": 1, "mid": 1, "late": 2, "recovery": 1}
     assert sum(sandbox.summary()["messages"].values()) == len(STAGE_ORDER)
     with get_client(sync_client=True) as client:

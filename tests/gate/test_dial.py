@@ -7,16 +7,21 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from prefect.logging import disable_run_logger
 from sqlalchemy import text
 
 from config.call_queue import call_policy_in_force
+from config.policies import policies
 from gate.dial import Dial, DialRefused, NotNow, record_outcome, refresh, take_call
 from gate.late import close_late
 from ledger import call_queue, evidence, vault
 from ledger.call_queue import CallWindow
+from ledger.campaigns import open_run
 from ledger.engine import connection
+from tasks.choose import choose
+from tasks.pick import pick
 from tests.plugins.portfolio import TODAY, BorrowerIds, Portfolio, made_up_number, noon
-from tests.plugins.sending import Outbox
+from tests.plugins.sending import Outbox, tried
 from tests.plugins.sent import Known
 
 NUMBER = made_up_number("US", 71)
@@ -214,6 +219,35 @@ def test_what_a_strategy_planned_for_a_person_is_dialled_in_its_own_run(borrower
     taken = dial()
     assert (taken.task.reason, taken.attempt_id) == ("strategy", attempt)
     assert record_outcome(taken.task.id, by="anna", result="conversation", said=["paid"]) == "done"
+
+
+@pytest.mark.parametrize("written", [1, 2])
+def test_the_ladder_of_every_channel_has_a_person_call_after_messages_arrived_and_the_gate_lets_her(
+    portfolio: Portfolio, outbox: Outbox, written: int
+) -> None:
+    """From the facts to the talk, with nothing replaced."""
+    portfolio.clock(NOON)
+    borrower = portfolio.borrower(number=NUMBER, days_past_due=41, push=False)
+    with connection() as tx:
+        tx.execute(text("""UPDATE creditor SET senders = senders || '{"call": "+15005550006"}'"""))
+    for days in (20, 12)[:written]:
+        on = TODAY - timedelta(days=days)
+        tried(outbox.plan(outbox.run(business_date=on), borrower), borrower, at=noon("US", on), result="delivered")
+    with connection() as tx:
+        named = policies("mid", named="every-channel")
+        run = open_run(tx, stage="mid", business_date=TODAY, preview=False, borrowers_max=None, policies=named, at=NOON)
+    with disable_run_logger():
+        (shard,) = pick.fn(run)
+        assert choose.fn(shard, run) == 1
+    refresh()
+    if written == 1:
+        assert [row.channel for row in outbox.rows("SELECT channel FROM attempt WHERE stage = 'mid'")] == ["sms"]
+        assert take_call(None, by="anna") is None
+        return
+    taken = dial()
+    assert (taken.task.reason, taken.number) == ("strategy", NUMBER)
+    assert record_outcome(taken.task.id, by="anna", result="conversation", said=["cannot_pay"]) == "done"
+    assert outbox.attempt(taken.attempt_id)["state"] in {"delivered", "replied"}
 
 
 WRONG: Sequence[tuple[dict[str, Any], str]] = [

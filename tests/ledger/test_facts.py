@@ -17,8 +17,8 @@ from ledger.aging_facts import age_portfolio
 from ledger.engine import arrow, connection
 from ledger.facts import read_facts
 from ledger.frames import Ids
-from tests.plugins.portfolio import SINCE, TODAY, BorrowerIds, Portfolio, noon
-from tests.plugins.sending import Outbox
+from tests.plugins.portfolio import SINCE, TODAY, Portfolio, noon
+from tests.plugins.sending import Outbox, tried
 
 NOON = noon("US")
 SCHEMAS = {
@@ -58,7 +58,7 @@ def full(portfolio: Portfolio, outbox: Outbox) -> list[int]:
     people = [portfolio.borrower(country=country) for country in ("US", "TW", "CN", "MX")]
     run = outbox.run()
     for who in people:
-        _tried(attempt := outbox.plan(run, who), who, at=NOON - timedelta(days=3), result="delivered")
+        tried(attempt := outbox.plan(run, who), who, at=NOON - timedelta(days=3), result="delivered")
         _moved(attempt, "undelivered", NOON - timedelta(days=3))
         portfolio.payment(who.loan_id, 4_000)
         portfolio.hold(who.party_id, "dispute", loan_id=who.loan_id, until=NOON)
@@ -421,8 +421,8 @@ def test_tries_of_the_stages_asked_for_are_read_with_their_latest_result_however
     long_ago = NOON - timedelta(days=300)
     for stage, result in (("early", "delivered"), ("mid", "undelivered"), ("late", "delivered")):
         attempt = outbox.plan(outbox.run(stage=stage), who)
-        event = _tried(attempt, who, at=long_ago, result="sent")
-        _tried(attempt, who, at=long_ago, result=result, about=event)
+        event = tried(attempt, who, at=long_ago, result="sent")
+        tried(attempt, who, at=long_ago, result=result, about=event)
     # An agency's contact is no stage's try.
     portfolio.contact(who.party_id, NOON)
     read = facts_of(who.party_id, other.party_id, treated_by=("early", "mid")).treatments
@@ -436,12 +436,12 @@ def test_tries_of_the_stages_asked_for_are_read_with_their_latest_result_however
 def test_a_try_that_was_taken_back_is_none_and_a_replay_knows_only_what_was_known(portfolio: Portfolio, outbox: Outbox) -> None:
     who = portfolio.borrower()
     attempt = outbox.plan(outbox.run(), who)
-    event = _tried(attempt, who, at=NOON, result="sent")
+    event = tried(attempt, who, at=NOON, result="sent")
     then = _wall_clock()
-    _tried(attempt, who, at=NOON, result="delivered", about=event)
+    tried(attempt, who, at=NOON, result="delivered", about=event)
     results = [facts_of(who.party_id, treated_by=("early",), known_at=known).treatments["result"].to_list() for known in (then, None)]
     assert results == [["sent"], ["delivered"]]
-    _tried(attempt, who, at=NOON, result="failed", about=event, uncounts=True)
+    tried(attempt, who, at=NOON, result="failed", about=event, uncounts=True)
     assert facts_of(who.party_id, treated_by=("early",)).treatments.is_empty()
 
 
@@ -466,29 +466,6 @@ def test_tries_of_a_stage_that_does_not_exist_are_refused(portfolio: Portfolio) 
     who = portfolio.borrower()
     with pytest.raises(ValueError, match="unknown stage 'never'"):
         facts_of(who.party_id, treated_by=("early", "never"))
-
-
-def _tried(attempt: int, who: BorrowerIds, *, at: datetime, result: str, about: int | None = None, uncounts: bool = False) -> int:
-    """What the gate writes when it lets an attempt through, and what becomes of it."""
-    with connection() as tx:
-        written: int = tx.execute(
-            text("""
-                INSERT INTO contact_event (business_date, party_id, at, channel, direction, loans, contact_point_id, counterparty, purpose, result,
-                                           attempt_business_date, attempt_id, about_event_id, counts, uncounts, source)
-                SELECT :day, a.party_id, :at, a.channel, 'outbound', :loans, a.contact_point_id, 'borrower', a.purpose, :result,
-                       a.business_date, a.id, CAST(:about AS bigint), CAST(:about AS bigint) IS NULL, :uncounts, 'gate'
-                FROM attempt a WHERE a.id = :attempt RETURNING id"""),
-            {
-                "day": at.date(),
-                "at": at,
-                "loans": [who.loan_id],
-                "result": result,
-                "attempt": attempt,
-                "about": about,
-                "uncounts": uncounts,
-            },
-        ).scalar_one()
-    return written
 
 
 def _moved(attempt_id: int, to_state: str, at: datetime) -> None:

@@ -173,6 +173,29 @@ class Outbox:
             tx.execute(text(statement), values)
 
 
+def tried(attempt: int, who: BorrowerIds, *, at: datetime, result: str, about: int | None = None, uncounts: bool = False) -> int:
+    """What the gate writes when it lets an attempt through, and what becomes of it."""
+    with connection() as tx:
+        written: int = tx.execute(
+            text("""
+                INSERT INTO contact_event (business_date, party_id, at, channel, direction, loans, contact_point_id, counterparty, purpose, result,
+                                           attempt_business_date, attempt_id, about_event_id, counts, uncounts, source)
+                SELECT :day, a.party_id, :at, a.channel, 'outbound', :loans, a.contact_point_id, 'borrower', a.purpose, :result,
+                       a.business_date, a.id, CAST(:about AS bigint), CAST(:about AS bigint) IS NULL, :uncounts, 'gate'
+                FROM attempt a WHERE a.id = :attempt RETURNING id"""),
+            {
+                "day": at.date(),
+                "at": at,
+                "loans": [who.loan_id],
+                "result": result,
+                "attempt": attempt,
+                "about": about,
+                "uncounts": uncounts,
+            },
+        ).scalar_one()
+    return written
+
+
 @pytest.fixture
 def outbox(ledger_url: str) -> Outbox:
     """Planned attempts in a fresh ledger."""
