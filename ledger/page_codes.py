@@ -66,6 +66,11 @@ def is_on_its_way(tx: Connection, *, business_date: date, attempt_id: int) -> bo
     return tx.execute(_STATE, {"day": business_date, "id": attempt_id}).scalar_one() in ON_ITS_WAY
 
 
+def is_open(tx: Connection, link: Link, policy: PagePolicy) -> bool:
+    """Whether a code was asked for through this link that may still be entered."""
+    return tx.execute(_OPEN, _keys(link, policy)).one_or_none() is not None
+
+
 def enter(tx: Connection, link: Link, typed: str, policy: PagePolicy) -> Entered:
     """Try a code, once: a wrong one counts, a right one is used up.
 
@@ -75,8 +80,7 @@ def enter(tx: Connection, link: Link, typed: str, policy: PagePolicy) -> Entered
     lock_borrowers(tx, [link.party_id])
     if tx.execute(_ASKED, {"party": link.party_id}).one().wrong >= policy.wrong_a_day_max:
         return "too many"
-    keys = {"party": link.party_id, "link": link.attempt_id, "seconds": policy.code_valid.total_seconds(), "tries": policy.tries_max}
-    found = tx.execute(_OPEN, keys).one_or_none()
+    found = tx.execute(_OPEN, _keys(link, policy)).one_or_none()
     if found is None:
         return "over"
     digits = "".join(str(int(sign)) for sign in typed if sign.isdecimal())
@@ -85,6 +89,10 @@ def enter(tx: Connection, link: Link, typed: str, policy: PagePolicy) -> Entered
         return "wrong" if found.wrong_tries + 1 < policy.tries_max else "over"
     tx.execute(_USED, {"id": found.id})
     return "right"
+
+
+def _keys(link: Link, policy: PagePolicy) -> dict[str, float]:
+    return {"party": link.party_id, "link": link.attempt_id, "seconds": policy.code_valid.total_seconds(), "tries": policy.tries_max}
 
 
 _ASKED = text("""

@@ -54,9 +54,11 @@ async def ask(asked: Asked) -> Response:
 
 
 async def code(asked: Asked) -> Response:
-    """Where a code is entered."""
+    """Where a code is entered; who asked for none is led back."""
     link = await run_in_threadpool(_link, asked)
-    return _dead(asked) if link is None else _code(asked, link)
+    if link is None:
+        return _dead(asked)
+    return _code(asked, link) if await run_in_threadpool(_is_open, link) else go(str(link.token))
 
 
 async def enter(asked: Asked) -> Response:
@@ -83,6 +85,7 @@ async def not_me(asked: Asked) -> Response:
     if address is not None:
         receiver: Receiver = asked.request.app.state.receiver
         await receiver.receive(said(link.token, address, Pressed(intent="wrong_person"), name=f"not-me/{link.attempt_id}"))
+        await run_in_threadpool(_close, link)
     return show(asked, "message", heading=asked.words.say("title"), body=asked.words.say("not_me_done"))
 
 
@@ -120,6 +123,16 @@ def _link(asked: Asked) -> Link | None:
 def _address(link: Link) -> str | None:
     with connection() as tx:
         return page_links.address_of(tx, link)
+
+
+def _is_open(link: Link) -> bool:
+    with connection() as tx:
+        return page_codes.is_open(tx, link, page_policy_in_force())
+
+
+def _close(link: Link) -> None:
+    with connection() as tx:
+        page_sessions.end_all(tx, link.party_id)
 
 
 def _enter(link: Link, typed: str) -> tuple[str, str | None]:

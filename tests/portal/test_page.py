@@ -141,7 +141,7 @@ def test_looking_at_a_link_shows_nothing_of_anybody_and_changes_nothing(house: H
     page = house.get(link)
     assert (page.status_code, heading(page)) == (200, "Your page")
     assert [word for word in PERSONAL if word in page.text] == []
-    assert house.get(f"{link}/code").status_code == 200
+    assert heading(house.get(f"{link}/code")) == "Your page", "nobody reads of a code who has asked for none"
     assert '<html lang="ja">' in house.browser.get(link, headers={"Accept-Language": "fr;q=0.9, ja-JP"}).text
     assert '<html lang="zh-Hant">' in house.browser.get(f"{link}?lang=zh-Hant").text
     assert '<html lang="zh-Hant">' in house.get(link).text, "what was chosen is remembered"
@@ -236,12 +236,14 @@ def _guard(page: Response) -> str:
 def test_not_me_blocks_the_number_and_tells_nothing(house: House, known: Known, send: Callable[..., Sent]) -> None:
     borrower = house.portfolio.borrower()
     link = f"/b/{send(borrower).token}"
+    _open(house, borrower)
     page = house.post(house.get(link), f"{link}/not-me")
     assert "We will not write to this number or address any more." in words(page)
     assert [word for word in PERSONAL if word in page.text] == []
     assert known.outcomes(borrower) == [("wrong_person", True)]
     index = house.outbox.rows("SELECT blind_index FROM contact_point_version WHERE contact_point_id = :id", id=borrower.sms_id)[0][0]
     assert known.ownership(index) == "wrong"
+    assert "Your page is closed" in words(house.get("/b/account"))
     assert house.get(link).status_code == 404
 
 
