@@ -24,7 +24,7 @@ from decisions.offered import ARRIVED, NEVER_ARRIVED, offered, written
 from decisions.prices import price_of
 from decisions.rests import KEPT, keeps_for_next_step, resting
 from decisions.segments import SEGMENTED, measure
-from decisions.strategy import CHANNELS_OF_KIND, DIALLED, PRE_DUE, STAGE_ORDER, Step, Strategy
+from decisions.strategy import CHANNELS_OF_KIND, DIALLED, PRE_DUE, STAGE_ORDER, Rests, Step, Strategy
 
 # Who is asked to pay. A guarantor or an adviser is never written to as if the payment were hers.
 ASKED_ROLES: Final = ("borrower", "co_borrower")
@@ -125,25 +125,18 @@ def standing(facts: Facts, strategy: Strategy, *, at: datetime, business_date: d
     ]
     steps = pl.DataFrame(reached, schema={**_RUNG, "step": pl.Int32}, orient="row")
     offered_to = offered(facts, asked, strategy).with_columns(offered=pl.lit(True))
-    levels = [pl.when(pl.col("written") >= level).then(level).otherwise(0).cast(pl.Int32) for level in strategy.written_levels]
     return (
         facts.borrowers.select("party_id", "locale", "creditor_role")
         .join(asked, on="party_id", how="left")
         .join(offered_to, on="party_id", how="left")
-        .join(written(facts, asked, strategy), on="party_id", how="left")
-        .with_columns(pl.col("offered").fill_null(False), written=pl.max_horizontal(levels))
+        .with_columns(pl.col("offered").fill_null(False))
+        .pipe(_with_written, facts, asked, strategy)
         .join(steps, on=list(_RUNG), how="left")
         .join(day_bounds(facts.borrowers, business_date), on="party_id", how="left")
         .join(_recent_contacts(facts, strategy, business_date), on="party_id", how="left")
-        .join(resting(facts, strategy, business_date).group_by("party_id").agg(rests=pl.col("reason").sort()), on="party_id", how="left")
+        .pipe(_with_rests, facts, strategy, business_date)
         .with_columns(
             pl.col("step").fill_null(0),
-            rests=pl.concat_list(
-                pl.col("rests").fill_null(pl.lit([], dtype=pl.List(pl.String))),
-                pl.when(keeps_for_next_step(strategy))
-                .then(pl.lit([KEPT], dtype=pl.List(pl.String)))
-                .otherwise(pl.lit([], dtype=pl.List(pl.String))),
-            ).list.sort(),
             at=pl.max_horizontal(pl.lit(at.astimezone(UTC), dtype=type_instant), pl.col("day_starts_at")),
             in_stage=(pl.col("stage") == strategy.stage).fill_null(False),
             waits=(pl.col("last_contact_on") > business_date - timedelta(days=strategy.gap_days_min)).fill_null(False),
@@ -152,6 +145,26 @@ def standing(facts: Facts, strategy: Strategy, *, at: datetime, business_date: d
         .with_columns(day_over=(pl.col("at") >= pl.col("day_ends_at")).fill_null(False))
         .drop("day_starts_at", "contacts", "last_contact_on")
         .sort("party_id")
+    )
+
+
+def _with_written(stood: pl.DataFrame, facts: Facts, asked: pl.DataFrame, strategy: Strategy) -> pl.DataFrame:
+    """Add `written`, as far as some step asks for it."""
+    if strategy.written_levels == (0,):
+        return stood.with_columns(written=pl.lit(0, dtype=pl.Int32))
+    levels = [pl.when(pl.col("written") >= level).then(level).otherwise(0).cast(pl.Int32) for level in strategy.written_levels]
+    return stood.join(written(facts, asked), on="party_id", how="left").with_columns(written=pl.max_horizontal(levels))
+
+
+def _with_rests(stood: pl.DataFrame, facts: Facts, strategy: Strategy, business_date: date) -> pl.DataFrame:
+    """Add `rests`, sorted."""
+    none = pl.lit([], dtype=pl.List(pl.String))
+    if strategy.rests == Rests():
+        return stood.with_columns(rests=none)
+    known = resting(facts, strategy, business_date).group_by("party_id").agg(rests="reason")
+    kept = pl.when(keeps_for_next_step(strategy)).then(pl.lit([KEPT], dtype=pl.List(pl.String))).otherwise(none)
+    return stood.join(known, on="party_id", how="left").with_columns(
+        rests=pl.concat_list(pl.col("rests").fill_null(none), kept).list.sort()
     )
 
 

@@ -70,19 +70,16 @@ def offered(facts: Facts, asked: pl.DataFrame, strategy: Strategy) -> pl.DataFra
     )
 
 
-def written(facts: Facts, asked: pl.DataFrame, strategy: Strategy) -> pl.DataFrame:
+def written(facts: Facts, asked: pl.DataFrame) -> pl.DataFrame:
     """How many written messages of this stage and the milder one arrived.
 
     Args:
         facts: As above.
         asked: As above; what arrived must have been about it, as what was offered must.
-        strategy: Of the stage.
 
     Returns:
-        `party_id`, `written` > 0; nobody where no step asks for it.
+        `party_id`, `written` > 0; nobody else.
     """
-    if strategy.written_levels == (0,):
-        return asked.select("party_id", written=pl.lit(0, dtype=pl.Int32)).clear()
     arrived = pl.col("result").is_in(ARRIVED) & ~pl.col("channel").is_in(SPOKEN)
     return _about_what_is_asked(facts, asked).filter(arrived).group_by("party_id").agg(written=pl.len().cast(pl.Int32))
 
