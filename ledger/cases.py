@@ -39,7 +39,7 @@ from decisions.jurisdictions import jurisdictions_where
 from decisions.packs import Packs
 from ledger import answers, vault
 from ledger.law import law_in_force
-from ledger.locks import lock_borrowers
+from ledger.locks import lock_with_liable
 
 # The source of a hold that ends with its case.
 OURS: Final = "case"
@@ -157,7 +157,10 @@ def open_case(tx: Connection, said: Statement, terms: CaseTerms) -> tuple[int, b
 
 
 def lock(tx: Connection, case_id: int) -> Row[Any]:
-    """Hold a case and its borrower until the transaction ends; `party_id`, `loan_id`, `kind`, `state`, `owner` of it.
+    """Hold a case, its borrower and all who share her loans until the transaction ends.
+
+    Returns:
+        `party_id`, `loan_id`, `kind`, `state`, `owner` of it.
 
     Raises:
         CaseRefused: There is none with this number.
@@ -165,7 +168,7 @@ def lock(tx: Connection, case_id: int) -> Row[Any]:
     party_id = tx.execute(_PARTY_OF, {"id": case_id}).scalar()
     if party_id is None:
         raise CaseRefused(f"no case {case_id}; `tideover cases list --all` names them")
-    lock_borrowers(tx, [party_id])
+    lock_with_liable(tx, [party_id])
     return tx.execute(_LOCK, {"id": case_id}).one()
 
 

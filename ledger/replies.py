@@ -30,7 +30,7 @@ from ledger.answers import Answer
 from ledger.attempts import StatusEvent
 from ledger.call_queue import CallWindow
 from ledger.cases import Statement
-from ledger.locks import lock_borrowers
+from ledger.locks import lock_with_liable
 
 # The field of an inbox row that holds what was pressed, or said to a colleague, in place of a text.
 PRESSED: Final = "Pressed"
@@ -128,7 +128,7 @@ def hear(tx: Connection, message: Inbound, policy: ReplyPolicy) -> str:
     """
     channel, number = addresses.split(message.sender)
     value = vault.blind_index(number)
-    lock_borrowers(tx, tx.execute(_PARTIES, {"value": value}).scalars())
+    lock_with_liable(tx, tx.execute(_PARTIES, {"value": value}).scalars())
     since = message.at - timedelta(days=policy.follows_attempt_days)
     people = tx.execute(_PEOPLE, {"value": value, "channel": channel, "since": since, "at": message.at}).all()
     speaker = _speaker(people, message.said)

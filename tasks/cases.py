@@ -21,7 +21,7 @@ from ledger.case_lists import Case
 from ledger.cases import CaseRefused, Ended, Statement
 from ledger.decisions_log import find_party
 from ledger.engine import connection
-from ledger.locks import lock_borrowers
+from ledger.locks import lock_with_liable
 
 # How a case comes that no message brought.
 BY_A_PERSON = "person"
@@ -52,7 +52,7 @@ def open_case(
     terms = case_terms()
     with connection() as tx:
         party_id = find_party(tx, borrower)
-        lock_borrowers(tx, [party_id])
+        lock_with_liable(tx, [party_id])
         said = Statement(
             party_id=party_id,
             kind=kind,

@@ -37,6 +37,7 @@ from ledger.imports_targets import TARGETS
 from ledger.inbox import Said, Vocabulary
 from ledger.outbox import EVERY_PARTY
 from ledger.pauses import Scope
+from tasks import cases
 from tasks.import_portfolio import import_files
 from tests.plugins.locks import held, waiting_for
 from tests.plugins.portfolio import TODAY, BorrowerIds, Portfolio, noon
@@ -192,6 +193,26 @@ def an_import_is_taken_back(case: Case) -> None:
         withdrawals.withdraw(tx, batch, by="anna", because="test", at=NOON)
 
 
+def external_id(case: Case) -> str:
+    with connection() as tx:
+        return str(tx.execute(text("SELECT external_id FROM party WHERE id = :id"), {"id": case.borrower.party_id}).scalar_one())
+
+
+def a_colleague_writes_down_a_dispute(case: Case) -> None:
+    cases.open_case(external_id(case), kind="dispute", by="anna", reference="letter 12")
+
+
+def ask_for_her_data(case: Case) -> None:
+    """A case that holds nothing back."""
+    cases.open_case(external_id(case), kind="data_request", by="anna", reference="letter 11")
+
+
+def a_case_is_closed(case: Case) -> None:
+    with connection() as tx:
+        number = tx.execute(text("SELECT id FROM borrower_case WHERE party_id = :id"), {"id": case.borrower.party_id}).scalar_one()
+    cases.close(number, by="anna", result="withdrawn")
+
+
 def promises_are_judged(case: Case) -> None:
     with connection() as tx:
         promises.judge(tx, [case.borrower.party_id], on=TODAY, at=NOON, terms=promise_terms())
@@ -210,6 +231,7 @@ STOPS: dict[str, Callable[[Case], object]] = {
     "a dead number that the provider's answer tells": the_call_ends(BadAddress),
     "a stop that a callback tells": the_callback_says("21610"),
     "a dead number that a callback tells": the_callback_says("30005"),
+    "a dispute that a colleague writes down": a_colleague_writes_down_a_dispute,
     "an imported hold": imports("holds.csv", "party,kind\n{party},dispute\n"),
     "an imported stop": imports("opt_outs.csv", "party,channel\n{party},sms\n"),
     "an imported wish": imports("wishes.csv", "party,kind,channels\n{party},not_channel,sms\n"),
@@ -226,6 +248,7 @@ OTHERS: dict[str, Callable[[Case], object]] = {
     "start in a reply": says("START"),
     "promises that are judged": promises_are_judged,
     "an import that is taken back": an_import_is_taken_back,
+    "a case that is closed": a_case_is_closed,
     "a person who settles what is parked": lambda case: settle_parked(
         case.letter.attempt_id, sent=False, by="anna", because="not in the console"
     ),
@@ -282,6 +305,8 @@ def test_I4_whoever_writes_a_fact_of_a_borrower_waits_while_the_gate_holds_her(c
     """The gate has locked and judged, and is about to write; the writer asks for the same lock before it writes anything."""
     if "parked" in what:
         park(case)
+    if "closed" in what:
+        ask_for_her_data(case)
     with ThreadPoolExecutor(2) as threads:
         with held("evidence_batch") as holder:
             gate = threads.submit(chunk, case.door)
@@ -295,7 +320,12 @@ def test_I4_whoever_writes_a_fact_of_a_borrower_waits_while_the_gate_holds_her(c
     assert [letter.attempt_id for letter in letters] == [case.attempt]
 
 
-def test_I4_a_hold_of_all_who_stand_for_a_loan_waits_for_each_of_them(case: Case) -> None:
+@pytest.mark.parametrize(
+    "write",
+    [imports("holds.csv", "party,kind,all_liable\n{party},dispute,true\n"), a_colleague_writes_down_a_dispute, says("I do not owe this")],
+    ids=["import", "colleague", "reply"],
+)
+def test_I4_a_hold_of_all_who_stand_for_a_loan_waits_for_each_of_them(case: Case, write: Callable[[Case], object]) -> None:
     """It names one person and no loan, and reaches the others for the loans that they share."""
     run = case.outbox.run(scope="co")
     case.outbox.plan(run, case.co_borrower)
@@ -304,7 +334,6 @@ def test_I4_a_hold_of_all_who_stand_for_a_loan_waits_for_each_of_them(case: Case
         with held("evidence_batch") as holder:
             gate = threads.submit(chunk, of_the_other)
             gate_pid, _ = waiting_for(holder)
-            write = imports("holds.csv", "party,kind,all_liable\n{party},dispute,true\n")
             writer: Future[object] = threads.submit(write, case)
             waiting_for(gate_pid, writer)
         assert len(gate.result(20).letters) == 1
@@ -333,6 +362,12 @@ WRITERS = {
     ("promise", "answers.py"): ["a promise in a reply"],
     ("promise", "promises.py"): ["promises that are judged"],
     ("hold", "promises.py"): ["promises that are judged"],
+    ("hold", "cases.py"): [
+        "a dispute in a reply",
+        "no money in a reply",
+        "a dispute that a colleague writes down",
+        "a case that is closed",
+    ],
     ("opt_out", "answers.py"): ["start in a reply"],
     ("contact_value", "answers.py"): ["wrong person in a reply"],
     ("opt_out", "outbox.py"): ["a stop in a reply", "a stop that the provider's answer tells", "a stop that a callback tells"],
