@@ -24,12 +24,12 @@ from config.replies import reply_policy_in_force
 from decisions.choose import DECISIONS, NO_TEXT
 from decisions.messages import Texts
 from gate.lane import ChannelFactory, run_lane
-from ledger import campaigns, clock, outbox
+from ledger import clock, outbox
 from ledger.answers_owed import CONFIRM_STOP, HELP, Owed, read_owed
-from ledger.decisions_log import write_decisions
 from ledger.engine import connection
 from ledger.law import law_in_force, texts_in_force
 from ledger.locks import lock_borrowers
+from ledger.service_runs import write_service_run
 
 # Folders of config/messages.
 MESSAGES: Final[Mapping[str, str]] = {HELP: "help", CONFIRM_STOP: "opt_out_confirmation"}
@@ -85,20 +85,18 @@ def _plan(service: str, on: date, party_ids: Sequence[int]) -> int | None:
         still = [one for one in found if one.service == service and one.business_date == on and one.party_id in locked]
         if not still:
             return None
-        run = campaigns.open_run(
+        within = policy.help_within if service == HELP else policy.confirm_stop_within
+        run, _ = write_service_run(
             tx,
+            _decided(still, texts.as_of(at), within),
             stage=service,
             business_date=on,
             scope=f"message-{min(one.event_id for one in still)}",
-            preview=False,
-            borrowers_max=None,
+            parties=[one.party_id for one in still],
             policies=service_policies(MESSAGES[service], rules=law_in_force(tx).bodies),
             at=at,
+            facts_known_at=known_at,
         )
-        campaigns.cut_whole(tx, run, [one.party_id for one in still])
-        within = policy.help_within if service == HELP else policy.confirm_stop_within
-        write_decisions(tx, run, 1, _decided(still, texts.as_of(at), within), at=at, facts_known_at=known_at)
-        campaigns.close_run(tx, run, at=at)
     return run
 
 

@@ -38,12 +38,12 @@ from gate.permit import Letter, Rulebook
 from gate.receipts import REST_SECONDS_MAX, Result, write_results
 from ledger import call_queue, call_words, campaigns, clock, inbox, outbox, vault
 from ledger.call_queue import Callee, CallTask, CallWindow
-from ledger.decisions_log import write_decisions
 from ledger.engine import connection
 from ledger.inbox import Said, Vocabulary
 from ledger.law import law_in_force, texts_in_force
 from ledger.locks import lock_borrowers
 from ledger.replies import PRESSED, Pressed
+from ledger.service_runs import write_service_run
 from ledger.tables import STAGES
 
 CALL: Final = "call"
@@ -232,17 +232,6 @@ def _plan(tx: Connection, task: CallTask, callee: Callee, policy: CallPolicy, at
     if callee.contact_point_id is None or locale is None:
         return NO_NUMBER if callee.contact_point_id is None else NO_TEXT
     known_at = outbox.wall_clock(tx)
-    run = campaigns.open_run(
-        tx,
-        stage=stage,
-        business_date=day,
-        scope=f"task-{task.id}",
-        preview=False,
-        borrowers_max=None,
-        policies=service_policies(message, rules=law_in_force(tx).bodies),
-        at=at,
-    )
-    campaigns.cut_whole(tx, run, [task.party_id])
     row = {
         "party_id": task.party_id,
         "action": "contact",
@@ -260,8 +249,17 @@ def _plan(tx: Connection, task: CallTask, callee: Callee, policy: CallPolicy, at
         "propensities": None,
         "reasons": [],
     }
-    write_decisions(tx, run, 1, pl.DataFrame([row], schema=DECISIONS, orient="row"), at=at, facts_known_at=known_at)
-    campaigns.close_run(tx, run, at=at)
+    write_service_run(
+        tx,
+        pl.DataFrame([row], schema=DECISIONS, orient="row"),
+        stage=stage,
+        business_date=day,
+        scope=f"task-{task.id}",
+        parties=[task.party_id],
+        policies=service_policies(message, rules=law_in_force(tx).bodies),
+        at=at,
+        facts_known_at=known_at,
+    )
     found = call_queue.planned_of_day(tx, task.party_id, stage=stage, business_date=day)
     if found is None and call_queue.plan_another_try(tx, task.party_id, stage=stage, business_date=day, after=at, until=at + FRESH):
         found = call_queue.planned_of_day(tx, task.party_id, stage=stage, business_date=day)

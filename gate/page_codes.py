@@ -25,14 +25,14 @@ from config.portal_files import PagePolicy, page_policy_in_force
 from decisions.choose import DECISIONS
 from decisions.service_messages import REACHED, plan_messages
 from gate.lane import ChannelFactory, LaneHalted, run_lane
-from ledger import campaigns, clock, outbox, page_codes, page_reads
-from ledger.decisions_log import write_decisions
+from ledger import clock, outbox, page_codes, page_reads
 from ledger.engine import connection
 from ledger.facts import read_facts
 from ledger.law import law_in_force, texts_in_force
 from ledger.locks import lock_borrowers
 from ledger.page_codes import CODE, ONE_TIME_CODE
 from ledger.page_links import Link
+from ledger.service_runs import write_service_run
 
 # Folder of config/messages.
 MESSAGE: Final = "page_code"
@@ -80,18 +80,16 @@ def _plan_first(tx: Connection, link: Link, policy: PagePolicy, *, at: datetime,
     due = decided.filter((pl.col("action") == "contact") & (pl.col("send_after") <= pl.lit(at, dtype=DECISIONS["send_after"])))
     if due.is_empty():
         return None
-    run = campaigns.open_run(
+    soon = due.with_columns(expires_at=pl.min_horizontal("expires_at", pl.lit(at + policy.code_valid, dtype=DECISIONS["expires_at"])))
+    run, _ = write_service_run(
         tx,
+        soon,
         stage=CODE,
         business_date=business_date,
         scope=f"party-{link.party_id}",
-        preview=False,
-        borrowers_max=None,
+        parties=[link.party_id],
         policies=service_policies(MESSAGE, rules=law.bodies),
         at=at,
+        facts_known_at=known_at,
     )
-    campaigns.cut_whole(tx, run, [link.party_id])
-    soon = due.with_columns(expires_at=pl.min_horizontal("expires_at", pl.lit(at + policy.code_valid, dtype=DECISIONS["expires_at"])))
-    write_decisions(tx, run, 1, soon, at=at, facts_known_at=known_at)
-    campaigns.close_run(tx, run, at=at)
     return run, page_codes.planned(tx, link.party_id, business_date=business_date)

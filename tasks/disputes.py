@@ -22,11 +22,11 @@ from decisions.service_messages import plan_messages
 from ledger import campaigns, case_lists, cases, clock
 from ledger.case_lists import Case
 from ledger.cases import CaseRefused
-from ledger.decisions_log import write_decisions
 from ledger.engine import connection
 from ledger.facts import read_facts
 from ledger.law import law_in_force, texts_in_force
 from ledger.outbox import wall_clock
+from ledger.service_runs import write_service_run
 
 DUE_EVENT: Final = "tideover.case.due"
 # What is told by a machine, and in which message.
@@ -89,19 +89,17 @@ def _plan(message: str, scope: str, on: date) -> int:
         parties = waiting["party_id"].to_list()
         facts = read_facts(tx, parties=parties, at=at, business_date=on, loans="now")
         frame = plan_messages(facts, waiting.drop_nulls(), message, texts, law.packs, purpose=PURPOSE, at=at, business_date=on)
-        run = campaigns.open_run(
+        _, planned = write_service_run(
             tx,
+            frame,
             stage=case_lists.STAGE,
             business_date=on,
             scope=scope,
-            preview=False,
-            borrowers_max=None,
+            parties=parties,
             policies=service_policies(message, rules=law.bodies),
             at=at,
+            facts_known_at=known_at,
         )
-        campaigns.cut_whole(tx, run, parties)
-        planned = write_decisions(tx, run, 1, frame, at=at, facts_known_at=known_at)
-        campaigns.close_run(tx, run, at=at)
     get_run_logger().info("%s: %d people wait for %s, %d are told", on.isoformat(), len(parties), message, planned)
     return planned
 

@@ -21,11 +21,11 @@ from config.policies import service_policies
 from config.promises import promise_terms
 from decisions.service_messages import PROMISE_REMINDER, plan_messages
 from ledger import campaigns, clock, promises
-from ledger.decisions_log import write_decisions
 from ledger.engine import connection
 from ledger.facts import read_facts
 from ledger.law import law_in_force, texts_in_force
 from ledger.outbox import wall_clock
+from ledger.service_runs import write_service_run
 
 # People whose locks one transaction holds.
 PAGE: Final = 256
@@ -102,18 +102,16 @@ def plan_reminders(on: date) -> int:
         parties = near["party_id"].to_list()
         facts = read_facts(tx, parties=parties, at=at, business_date=on, loans="now")
         frame = plan_messages(facts, near.drop_nulls(), PROMISE_REMINDER, texts, law.packs, purpose="reminder", at=at, business_date=on)
-        run = campaigns.open_run(
+        _, planned = write_service_run(
             tx,
+            frame,
             stage="promise",
             business_date=on,
             scope=scope,
-            preview=False,
-            borrowers_max=None,
+            parties=parties,
             policies=service_policies(PROMISE_REMINDER, rules=law.bodies),
             at=at,
+            facts_known_at=known_at,
         )
-        campaigns.cut_whole(tx, run, parties)
-        planned = write_decisions(tx, run, 1, frame, at=at, facts_known_at=known_at)
-        campaigns.close_run(tx, run, at=at)
     get_run_logger().info("%s: %d promises are due on %s, %d reminders planned", on.isoformat(), len(parties), due_on.isoformat(), planned)
     return planned
