@@ -27,9 +27,7 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     CheckConstraint,
-    DateTime,
     ForeignKeyConstraint,
-    Identity,
     Index,
     Text,
     UniqueConstraint,
@@ -41,6 +39,7 @@ from sqlmodel import Field, SQLModel
 
 from decisions.cases import CASE_KINDS, CASE_STATES, STATED_BY
 from decisions.words import CHANNELS, HOLD_KINDS, RESULTS
+from ledger.columns import Fact, big, current, identity, instant, json_document, one_of, recorded, texts
 
 ATTEMPT_STATES = (
     "planned",
@@ -76,69 +75,6 @@ RUN_CANARIES = (*SENDING_CANARIES, "undecided", "untried", "stopped")
 RUN_APPROVALS = (*SENDING_APPROVALS, "undecided", "awaiting", "narrowing", "rejected", "lapsed")
 
 
-def _one_of(column: str, values: tuple[str, ...], name: str) -> CheckConstraint:
-    """A column that holds one of a closed list of words."""
-    listed = ", ".join(f"'{value}'" for value in values)
-    return CheckConstraint(f"{column} IN ({listed})", name=name)
-
-
-def _identity() -> Any:
-    """A bigint id that the database gives; null only before the row is written."""
-    return Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=(Identity(),))
-
-
-def _instant(*, nullable: bool = False, index: bool = False) -> Any:
-    """A business instant, UTC, without a default."""
-    if nullable:
-        return Field(default=None, sa_type=DateTime(timezone=True), nullable=True, index=index)
-    return Field(sa_type=DateTime(timezone=True), nullable=False, index=index)
-
-
-def _recorded() -> Any:
-    """When we learned it: the database's wall clock at the moment of writing."""
-    return Field(
-        default=None,
-        sa_type=DateTime(timezone=True),
-        nullable=False,
-        sa_column_kwargs={"server_default": text("clock_timestamp()")},
-    )
-
-
-def _big(*, nullable: bool = False, index: bool = False, foreign_key: str | None = None) -> Any:
-    """A bigint column, by default NOT NULL."""
-    options: dict[str, Any] = {"sa_type": BigInteger, "nullable": nullable, "index": index}
-    if foreign_key is not None:
-        options["foreign_key"] = foreign_key
-    return Field(default=None, **options) if nullable else Field(**options)
-
-
-def _texts() -> Any:
-    """A list of short words, empty by default."""
-    return Field(default_factory=list, sa_type=ARRAY(Text), nullable=False, sa_column_kwargs={"server_default": text("'{}'")})
-
-
-def _json(*, nullable: bool = False) -> Any:
-    """A JSON document."""
-    if nullable:
-        return Field(default=None, sa_type=JSONB, nullable=True)
-    return Field(default_factory=dict, sa_type=JSONB, nullable=False, sa_column_kwargs={"server_default": text("'{}'::jsonb")})
-
-
-def _current(name: str, *columns: str) -> Index:
-    """At most one version of a fact is in force."""
-    return Index(name, *columns, unique=True, postgresql_where=text("superseded_at IS NULL"))
-
-
-class Fact(SQLModel):
-    """The two times on every fact, and where it came from (DOMAIN.md)."""
-
-    effective_at: datetime = _instant()
-    recorded_at: datetime = _recorded()
-    superseded_at: datetime | None = _instant(nullable=True)
-    source: str = Field(sa_type=Text)
-    import_batch_id: int | None = _big(nullable=True, foreign_key="import_batch.id")
-
-
 # --- where facts come from ------------------------------------------------------------------------------------------
 
 
@@ -153,15 +89,15 @@ class ImportBatch(SQLModel, table=True):
         ),
     )
 
-    id: int | None = _identity()
+    id: int | None = identity()
     mapping: str = Field(sa_type=Text)
     mapping_hash: str = Field(sa_type=Text)
     file_hash: str = Field(sa_type=Text, index=True)
-    started_at: datetime = _recorded()
-    finished_at: datetime | None = _instant(nullable=True)
-    counts: dict[str, Any] = _json()
+    started_at: datetime = recorded()
+    finished_at: datetime | None = instant(nullable=True)
+    counts: dict[str, Any] = json_document()
     # Taken back by somebody: its rows stay, and are not in force any more (ledger/withdrawals.py).
-    withdrawn_at: datetime | None = _instant(nullable=True)
+    withdrawn_at: datetime | None = instant(nullable=True)
     withdrawn_by: str | None = Field(default=None, sa_type=Text)
     withdrawn_because: str | None = Field(default=None, sa_type=Text)
 
@@ -171,15 +107,15 @@ class Feed(Fact, table=True):
 
     __tablename__: ClassVar[str] = "feed"
     __table_args__ = (
-        _one_of("kind", ("payments", "wallet_flows", "contacts"), "feed_kind"),
+        one_of("kind", ("payments", "wallet_flows", "contacts"), "feed_kind"),
         CheckConstraint("age_seconds_max > 0", name="feed_age_positive"),
-        _current("feed_current", "creditor_id", "kind"),
+        current("feed_current", "creditor_id", "kind"),
     )
 
-    id: int | None = _identity()
-    creditor_id: int = _big(foreign_key="creditor.id")
+    id: int | None = identity()
+    creditor_id: int = big(foreign_key="creditor.id")
     kind: str = Field(sa_type=Text)
-    covers_until: datetime = _instant()
+    covers_until: datetime = instant()
     age_seconds_max: int
 
 
@@ -190,16 +126,16 @@ class Creditor(SQLModel, table=True):
     """The lender as the borrower knows it: name, role before the law, senders, page."""
 
     __tablename__: ClassVar[str] = "creditor"
-    __table_args__ = (_one_of("role", ("first_party", "third_party", "debt_buyer"), "creditor_role"),)
+    __table_args__ = (one_of("role", ("first_party", "third_party", "debt_buyer"), "creditor_role"),)
 
-    id: int | None = _identity()
+    id: int | None = identity()
     external_id: str = Field(sa_type=Text, unique=True)
     name: str = Field(sa_type=Text)
     role: str = Field(sa_type=Text)
     country: str = Field(sa_type=Text)
     licence: str | None = Field(default=None, sa_type=Text)
     page_domain: str | None = Field(default=None, sa_type=Text)
-    senders: dict[str, Any] = _json()
+    senders: dict[str, Any] = json_document()
 
 
 class Party(SQLModel, table=True):
@@ -208,8 +144,8 @@ class Party(SQLModel, table=True):
     __tablename__: ClassVar[str] = "party"
     __table_args__ = (UniqueConstraint("creditor_id", "external_id", name="party_external_id"),)
 
-    id: int | None = _identity()
-    creditor_id: int = _big(foreign_key="creditor.id")
+    id: int | None = identity()
+    creditor_id: int = big(foreign_key="creditor.id")
     external_id: str = Field(sa_type=Text)
 
 
@@ -217,10 +153,10 @@ class PartyVersion(Fact, table=True):
     """What is known of a person. The name is encrypted; what planning needs stands in the clear."""
 
     __tablename__: ClassVar[str] = "party_version"
-    __table_args__ = (_current("party_version_current", "party_id"),)
+    __table_args__ = (current("party_version_current", "party_id"),)
 
-    id: int | None = _identity()
-    party_id: int = _big(foreign_key="party.id")
+    id: int | None = identity()
+    party_id: int = big(foreign_key="party.id")
     name_encrypted: bytes | None = Field(default=None)
     key_id: str | None = Field(default=None, sa_type=Text)
     locale: str = Field(sa_type=Text)
@@ -229,8 +165,8 @@ class PartyVersion(Fact, table=True):
     postal_code: str | None = Field(default=None, sa_type=Text)
     known_zone: str | None = Field(default=None, sa_type=Text)
     # Every zone the person may be in, from place, postal code and all numbers; derived once at import.
-    zones: list[str] = _texts()
-    facts: list[str] = _texts()
+    zones: list[str] = texts()
+    facts: list[str] = texts()
     digest: bytes = Field()
 
 
@@ -240,8 +176,8 @@ class Loan(SQLModel, table=True):
     __tablename__: ClassVar[str] = "loan"
     __table_args__ = (UniqueConstraint("creditor_id", "external_id", name="loan_external_id"),)
 
-    id: int | None = _identity()
-    creditor_id: int = _big(foreign_key="creditor.id")
+    id: int | None = identity()
+    creditor_id: int = big(foreign_key="creditor.id")
     external_id: str = Field(sa_type=Text)
 
 
@@ -250,12 +186,12 @@ class LoanVersion(Fact, table=True):
 
     __tablename__: ClassVar[str] = "loan_version"
     __table_args__ = (
-        _one_of(
+        one_of(
             "status",
             ("active", "written_off", "submitted", "approved", "rejected", "withdrawn", "closed", "overpaid"),
             "loan_status",
         ),
-        _one_of(
+        one_of(
             "servicing_status",
             ("active", "in_plan", "written_off", "placed", "sold", "settled", "paid", "estate", "forgiven"),
             "loan_servicing_status",
@@ -264,24 +200,24 @@ class LoanVersion(Fact, table=True):
         CheckConstraint("grace_days >= 0", name="loan_grace_not_negative"),
         CheckConstraint("currency ~ '^[A-Z]{3}$'", name="loan_currency_iso4217"),
         CheckConstraint("disputed_minor >= 0", name="loan_disputed_not_negative"),
-        _current("loan_version_current", "loan_id"),
+        current("loan_version_current", "loan_id"),
     )
 
-    id: int | None = _identity()
-    loan_id: int = _big(foreign_key="loan.id")
+    id: int | None = identity()
+    loan_id: int = big(foreign_key="loan.id")
     product: str = Field(sa_type=Text)
     account: str | None = Field(default=None, sa_type=Text)
     currency: str = Field(sa_type=Text)
-    principal_minor: int = _big()
+    principal_minor: int = big()
     apr_basis_points: int | None = Field(default=None)
     jurisdiction: str | None = Field(default=None, sa_type=Text)
     opened_on: date | None = Field(default=None)
     bucket_scheme: str = Field(sa_type=Text)
-    allocation_order: list[str] = _texts()
+    allocation_order: list[str] = texts()
     grace_days: int
     status: str = Field(sa_type=Text)
     servicing_status: str = Field(sa_type=Text)
-    disputed_minor: int = _big()
+    disputed_minor: int = big()
     charged_off: bool
     time_barred: bool
     digest: bytes = Field()
@@ -292,19 +228,19 @@ class LoanParty(Fact, table=True):
 
     __tablename__: ClassVar[str] = "loan_party"
     __table_args__ = (
-        _one_of(
+        one_of(
             "role",
             ("borrower", "co_borrower", "guarantor", "executor", "attorney", "debt_adviser"),
             "loan_party_role",
         ),
         CheckConstraint("ends_on IS NULL OR ends_on >= starts_on", name="loan_party_interval"),
-        _current("loan_party_current", "loan_id", "party_id", "role"),
+        current("loan_party_current", "loan_id", "party_id", "role"),
         Index("loan_party_of_party", "party_id", postgresql_where=text("superseded_at IS NULL")),
     )
 
-    id: int | None = _identity()
-    loan_id: int = _big(foreign_key="loan.id")
-    party_id: int = _big(foreign_key="party.id")
+    id: int | None = identity()
+    loan_id: int = big(foreign_key="loan.id")
+    party_id: int = big(foreign_key="party.id")
     role: str = Field(sa_type=Text)
     starts_on: date | None = Field(default=None)
     ends_on: date | None = Field(default=None)
@@ -319,17 +255,17 @@ class Instalment(Fact, table=True):
             "principal_minor >= 0 AND interest_minor >= 0 AND fee_minor >= 0 AND penalty_minor >= 0",
             name="instalment_not_negative",
         ),
-        _current("instalment_current", "loan_id", "number"),
+        current("instalment_current", "loan_id", "number"),
     )
 
-    id: int | None = _identity()
-    loan_id: int = _big(foreign_key="loan.id")
+    id: int | None = identity()
+    loan_id: int = big(foreign_key="loan.id")
     number: int
     due_on: date
-    principal_minor: int = _big()
-    interest_minor: int = _big()
-    fee_minor: int = _big()
-    penalty_minor: int = _big()
+    principal_minor: int = big()
+    interest_minor: int = big()
+    fee_minor: int = big()
+    penalty_minor: int = big()
 
 
 class Payment(Fact, table=True):
@@ -340,25 +276,25 @@ class Payment(Fact, table=True):
 
     __tablename__: ClassVar[str] = "payment"
     __table_args__ = (
-        _one_of("state", ("claimed", "pending", "posted", "reversed"), "payment_state"),
-        _one_of("reversal_reason", ("returned", "chargeback", "misposted", "refund", "fraud"), "payment_reversal_reason"),
+        one_of("state", ("claimed", "pending", "posted", "reversed"), "payment_state"),
+        one_of("reversal_reason", ("returned", "chargeback", "misposted", "refund", "fraud"), "payment_reversal_reason"),
         CheckConstraint("(state = 'reversed') = (amount_minor < 0)", name="payment_sign"),
         CheckConstraint("amount_minor <> 0", name="payment_not_zero"),
         CheckConstraint(
             "(state = 'reversed') = (reverses_external_id IS NOT NULL) AND (state = 'reversed') = (reversal_reason IS NOT NULL)",
             name="payment_reversal_names_what_and_why",
         ),
-        _current("payment_current", "loan_id", "external_id"),
+        current("payment_current", "loan_id", "external_id"),
     )
 
-    id: int | None = _identity()
-    loan_id: int = _big(foreign_key="loan.id")
+    id: int | None = identity()
+    loan_id: int = big(foreign_key="loan.id")
     external_id: str = Field(sa_type=Text)
     state: str = Field(sa_type=Text)
-    amount_minor: int = _big()
+    amount_minor: int = big()
     # The local date in the loan's zone, from which ageing counts, beside the instant.
     paid_on: date
-    paid_at: datetime | None = _instant(nullable=True)
+    paid_at: datetime | None = instant(nullable=True)
     rail: str | None = Field(default=None, sa_type=Text)
     reverses_external_id: str | None = Field(default=None, sa_type=Text)
     reversal_reason: str | None = Field(default=None, sa_type=Text)
@@ -369,17 +305,17 @@ class Allocation(Fact, table=True):
 
     __tablename__: ClassVar[str] = "allocation"
     __table_args__ = (
-        _one_of("component", ("penalty", "fee", "interest", "principal"), "allocation_component"),
+        one_of("component", ("penalty", "fee", "interest", "principal"), "allocation_component"),
         CheckConstraint("amount_minor <> 0", name="allocation_not_zero"),
-        _current("allocation_current", "loan_id", "payment_external_id", "instalment_number", "component"),
+        current("allocation_current", "loan_id", "payment_external_id", "instalment_number", "component"),
     )
 
-    id: int | None = _identity()
-    loan_id: int = _big(foreign_key="loan.id")
+    id: int | None = identity()
+    loan_id: int = big(foreign_key="loan.id")
     payment_external_id: str = Field(sa_type=Text)
     instalment_number: int
     component: str = Field(sa_type=Text)
-    amount_minor: int = _big()
+    amount_minor: int = big()
 
 
 class AgeingPause(Fact, table=True):
@@ -388,11 +324,11 @@ class AgeingPause(Fact, table=True):
     __tablename__: ClassVar[str] = "ageing_pause"
     __table_args__ = (
         CheckConstraint("ends_on >= starts_on", name="ageing_pause_interval"),
-        _current("ageing_pause_current", "loan_id", "starts_on"),
+        current("ageing_pause_current", "loan_id", "starts_on"),
     )
 
-    id: int | None = _identity()
-    loan_id: int = _big(foreign_key="loan.id")
+    id: int | None = identity()
+    loan_id: int = big(foreign_key="loan.id")
     starts_on: date
     ends_on: date
     reason: str = Field(sa_type=Text)
@@ -402,14 +338,14 @@ class DelinquencySnapshot(Fact, table=True):
     """How late a source itself called a loan on a date; evidence beside our own ageing, never its input."""
 
     __tablename__: ClassVar[str] = "delinquency_snapshot"
-    __table_args__ = (_current("delinquency_snapshot_current", "loan_id", "as_of"),)
+    __table_args__ = (current("delinquency_snapshot_current", "loan_id", "as_of"),)
 
-    id: int | None = _identity()
-    loan_id: int = _big(foreign_key="loan.id")
+    id: int | None = identity()
+    loan_id: int = big(foreign_key="loan.id")
     as_of: date
     months_past_due: int
     status_code: str = Field(sa_type=Text)
-    balance_minor: int | None = _big(nullable=True)
+    balance_minor: int | None = big(nullable=True)
 
 
 class LoanAging(SQLModel, table=True):
@@ -419,11 +355,11 @@ class LoanAging(SQLModel, table=True):
 
     business_date: date = Field(primary_key=True)
     loan_id: int = Field(primary_key=True, sa_type=BigInteger, foreign_key="loan.id")
-    party_id: int = _big()
+    party_id: int = big()
     days_past_due: int
     delinquent_days: int
-    past_due_minor: int = _big()
-    outstanding_minor: int = _big()
+    past_due_minor: int = big()
+    outstanding_minor: int = big()
     oldest_unpaid_due_on: date | None = Field(default=None)
     next_due_on: date | None = Field(default=None)
     bucket: str = Field(sa_type=Text)
@@ -436,10 +372,10 @@ class Plan(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "plan"
 
-    id: int | None = _identity()
-    loan_id: int = _big(foreign_key="loan.id", index=True)
+    id: int | None = identity()
+    loan_id: int = big(foreign_key="loan.id", index=True)
     kind: str = Field(sa_type=Text)
-    __table_args__ = (_one_of("kind", ("plan", "extension", "settlement"), "plan_kind"),)
+    __table_args__ = (one_of("kind", ("plan", "extension", "settlement"), "plan_kind"),)
 
 
 class PlanVersion(Fact, table=True):
@@ -447,17 +383,17 @@ class PlanVersion(Fact, table=True):
 
     __tablename__: ClassVar[str] = "plan_version"
     __table_args__ = (
-        _one_of(
+        one_of(
             "status",
             ("offered", "accepted", "active", "late", "broken", "renegotiated", "completed"),
             "plan_status",
         ),
         UniqueConstraint("plan_id", "version", name="plan_version_number"),
-        _current("plan_version_current", "plan_id"),
+        current("plan_version_current", "plan_id"),
     )
 
-    id: int | None = _identity()
-    plan_id: int = _big(foreign_key="plan.id")
+    id: int | None = identity()
+    plan_id: int = big(foreign_key="plan.id")
     version: int
     status: str = Field(sa_type=Text)
     agreed_on: date | None = Field(default=None)
@@ -470,15 +406,15 @@ class Promise(Fact, table=True):
     __tablename__: ClassVar[str] = "promise"
     __table_args__ = (
         CheckConstraint("amount_minor IS NULL OR amount_minor > 0", name="promise_amount_positive"),
-        _one_of("state", ("open", "kept", "partial", "broken", "withdrawn"), "promise_state"),
-        _current("promise_current", "party_id", "loan_id", "due_on"),
+        one_of("state", ("open", "kept", "partial", "broken", "withdrawn"), "promise_state"),
+        current("promise_current", "party_id", "loan_id", "due_on"),
     )
 
-    id: int | None = _identity()
-    party_id: int = _big(foreign_key="party.id")
-    loan_id: int | None = _big(nullable=True, foreign_key="loan.id")
+    id: int | None = identity()
+    party_id: int = big(foreign_key="party.id")
+    loan_id: int | None = big(nullable=True, foreign_key="loan.id")
     due_on: date
-    amount_minor: int | None = _big(nullable=True)
+    amount_minor: int | None = big(nullable=True)
     currency: str | None = Field(default=None, sa_type=Text)
     state: str = Field(sa_type=Text)
 
@@ -491,12 +427,12 @@ class ContactValue(Fact, table=True):
 
     __tablename__: ClassVar[str] = "contact_value"
     __table_args__ = (
-        _one_of("ownership", ("claimed", "verified", "shared", "reassigned", "wrong"), "contact_value_ownership"),
-        _current("contact_value_current", "blind_index"),
+        one_of("ownership", ("claimed", "verified", "shared", "reassigned", "wrong"), "contact_value_ownership"),
+        current("contact_value_current", "blind_index"),
         Index("contact_value_of_value", "blind_index"),
     )
 
-    id: int | None = _identity()
+    id: int | None = identity()
     blind_index: bytes
     ownership: str = Field(sa_type=Text)
 
@@ -507,15 +443,15 @@ class ContactPoint(SQLModel, table=True):
     __tablename__: ClassVar[str] = "contact_point"
     __table_args__ = (
         UniqueConstraint("party_id", "external_id", name="contact_point_external_id"),
-        _one_of(
+        one_of(
             "kind",
             ("mobile", "landline", "email", "address", "push", "whatsapp", "messenger", "social"),
             "contact_point_kind",
         ),
     )
 
-    id: int | None = _identity()
-    party_id: int = _big(foreign_key="party.id")
+    id: int | None = identity()
+    party_id: int = big(foreign_key="party.id")
     external_id: str = Field(sa_type=Text)
     kind: str = Field(sa_type=Text)
 
@@ -525,23 +461,23 @@ class ContactPointVersion(Fact, table=True):
 
     __tablename__: ClassVar[str] = "contact_point_version"
     __table_args__ = (
-        _one_of("status", ("active", "inactive", "invalid", "unreachable"), "contact_point_status"),
-        _one_of(
+        one_of("status", ("active", "inactive", "invalid", "unreachable"), "contact_point_status"),
+        one_of(
             "owner",
             ("borrower", "co_borrower", "spouse", "guarantor", "attorney", "employer", "reference", "household", "third_party"),
             "contact_point_owner",
         ),
-        _current("contact_point_version_current", "contact_point_id"),
+        current("contact_point_version_current", "contact_point_id"),
         Index("contact_point_version_value", "blind_index"),
     )
 
-    id: int | None = _identity()
-    contact_point_id: int = _big(foreign_key="contact_point.id")
+    id: int | None = identity()
+    contact_point_id: int = big(foreign_key="contact_point.id")
     value_encrypted: bytes
     blind_index: bytes
     key_id: str = Field(sa_type=Text)
     country: str | None = Field(default=None, sa_type=Text)
-    zones: list[str] = _texts()
+    zones: list[str] = texts()
     owner: str = Field(sa_type=Text)
     employer_owned: bool
     verified_on: date | None = Field(default=None)
@@ -553,15 +489,15 @@ class Consent(Fact, table=True):
     """Leave to use a channel: to whom it was given, when, until when, and whether it was taken back."""
 
     __tablename__: ClassVar[str] = "consent"
-    __table_args__ = (_current("consent_current", "party_id", "channel", "given_to", "at"),)
+    __table_args__ = (current("consent_current", "party_id", "channel", "given_to", "at"),)
 
-    id: int | None = _identity()
-    party_id: int = _big(foreign_key="party.id")
+    id: int | None = identity()
+    party_id: int = big(foreign_key="party.id")
     channel: str = Field(sa_type=Text)
     given_to: str = Field(sa_type=Text)
-    at: datetime = _instant()
-    until: datetime | None = _instant(nullable=True)
-    withdrawn_at: datetime | None = _instant(nullable=True)
+    at: datetime = instant()
+    until: datetime | None = instant(nullable=True)
+    withdrawn_at: datetime | None = instant(nullable=True)
 
 
 class OptOut(Fact, table=True):
@@ -569,16 +505,16 @@ class OptOut(Fact, table=True):
 
     __tablename__: ClassVar[str] = "opt_out"
     __table_args__ = (
-        _one_of("channel", ("all", *CHANNELS), "opt_out_channel"),
+        one_of("channel", ("all", *CHANNELS), "opt_out_channel"),
         Index("opt_out_of_party", "party_id", postgresql_where=text("superseded_at IS NULL")),
     )
 
-    id: int | None = _identity()
-    party_id: int = _big(foreign_key="party.id")
+    id: int | None = identity()
+    party_id: int = big(foreign_key="party.id")
     channel: str = Field(sa_type=Text)
-    contact_point_id: int | None = _big(nullable=True, foreign_key="contact_point.id")
-    at: datetime = _instant()
-    until: datetime | None = _instant(nullable=True)
+    contact_point_id: int | None = big(nullable=True, foreign_key="contact_point.id")
+    at: datetime = instant()
+    until: datetime | None = instant(nullable=True)
 
 
 class Wish(Fact, table=True):
@@ -586,20 +522,20 @@ class Wish(Fact, table=True):
 
     __tablename__: ClassVar[str] = "wish"
     __table_args__ = (
-        _one_of("kind", ("not_at", "not_place", "not_channel"), "wish_kind"),
+        one_of("kind", ("not_at", "not_place", "not_channel"), "wish_kind"),
         Index("wish_of_party", "party_id", postgresql_where=text("superseded_at IS NULL")),
     )
 
-    id: int | None = _identity()
-    party_id: int = _big(foreign_key="party.id")
+    id: int | None = identity()
+    party_id: int = big(foreign_key="party.id")
     kind: str = Field(sa_type=Text)
-    days: list[str] = _texts()
+    days: list[str] = texts()
     opens: str | None = Field(default=None, sa_type=Text)
     closes: str | None = Field(default=None, sa_type=Text)
     place: str | None = Field(default=None, sa_type=Text)
-    channels: list[str] = _texts()
-    starts_at: datetime = _instant()
-    until: datetime | None = _instant(nullable=True)
+    channels: list[str] = texts()
+    starts_at: datetime = instant()
+    until: datetime | None = instant(nullable=True)
     form: str | None = Field(default=None, sa_type=Text)
 
 
@@ -609,15 +545,15 @@ class Agreement(Fact, table=True):
     __tablename__: ClassVar[str] = "agreement"
     __table_args__ = (Index("agreement_of_party", "party_id", postgresql_where=text("superseded_at IS NULL")),)
 
-    id: int | None = _identity()
-    party_id: int = _big(foreign_key="party.id")
+    id: int | None = identity()
+    party_id: int = big(foreign_key="party.id")
     kind: str = Field(sa_type=Text)
-    days: list[str] = _texts()
+    days: list[str] = texts()
     opens: str | None = Field(default=None, sa_type=Text)
     closes: str | None = Field(default=None, sa_type=Text)
     requested_by: str = Field(sa_type=Text)
-    at: datetime = _instant()
-    until: datetime | None = _instant(nullable=True)
+    at: datetime = instant()
+    until: datetime | None = instant(nullable=True)
 
 
 class Notice(Fact, table=True):
@@ -626,11 +562,11 @@ class Notice(Fact, table=True):
     __tablename__: ClassVar[str] = "notice"
     __table_args__ = (Index("notice_of_party", "party_id", postgresql_where=text("superseded_at IS NULL")),)
 
-    id: int | None = _identity()
-    party_id: int = _big(foreign_key="party.id")
-    loan_id: int | None = _big(nullable=True, foreign_key="loan.id")
+    id: int | None = identity()
+    party_id: int = big(foreign_key="party.id")
+    loan_id: int | None = big(nullable=True, foreign_key="loan.id")
     kind: str = Field(sa_type=Text)
-    sent_at: datetime = _instant()
+    sent_at: datetime = instant()
     received_on: date | None = Field(default=None)
     bounced: bool
     opt_out_by: date | None = Field(default=None)
@@ -641,21 +577,21 @@ class Hold(Fact, table=True):
 
     __tablename__: ClassVar[str] = "hold"
     __table_args__ = (
-        _one_of("kind", HOLD_KINDS, "hold_kind"),
+        one_of("kind", HOLD_KINDS, "hold_kind"),
         CheckConstraint("until IS NULL OR until >= starts_at", name="hold_interval"),
         Index("hold_of_party", "party_id", postgresql_where=text("superseded_at IS NULL")),
         Index("hold_of_loan", "loan_id", postgresql_where=text("superseded_at IS NULL AND loan_id IS NOT NULL")),
     )
 
-    id: int | None = _identity()
-    party_id: int = _big(foreign_key="party.id")
-    loan_id: int | None = _big(nullable=True, foreign_key="loan.id")
+    id: int | None = identity()
+    party_id: int = big(foreign_key="party.id")
+    loan_id: int | None = big(nullable=True, foreign_key="loan.id")
     all_liable: bool
     kind: str = Field(sa_type=Text)
     channel: str | None = Field(default=None, sa_type=Text)
     purpose: str | None = Field(default=None, sa_type=Text)
-    starts_at: datetime = _instant()
-    until: datetime | None = _instant(nullable=True)
+    starts_at: datetime = instant()
+    until: datetime | None = instant(nullable=True)
 
 
 class Pause(Fact, table=True):
@@ -663,8 +599,8 @@ class Pause(Fact, table=True):
 
     __tablename__: ClassVar[str] = "pause"
 
-    id: int | None = _identity()
-    creditor_id: int | None = _big(nullable=True, foreign_key="creditor.id")
+    id: int | None = identity()
+    creditor_id: int | None = big(nullable=True, foreign_key="creditor.id")
     stage: str | None = Field(default=None, sa_type=Text)
     channel: str | None = Field(default=None, sa_type=Text)
     jurisdiction: str | None = Field(default=None, sa_type=Text)
@@ -672,8 +608,8 @@ class Pause(Fact, table=True):
     reason: str = Field(sa_type=Text)
     # Who paused; on the version that ends it, who resumed.
     said_by: str | None = Field(default=None, sa_type=Text)
-    starts_at: datetime = _instant()
-    until: datetime | None = _instant(nullable=True)
+    starts_at: datetime = instant()
+    until: datetime | None = instant(nullable=True)
 
 
 class Drill(SQLModel, table=True):
@@ -681,25 +617,25 @@ class Drill(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "drill"
     __table_args__ = (
-        _one_of("verdict", ("passed", "failed", "nothing_under_way"), "drill_verdict"),
+        one_of("verdict", ("passed", "failed", "nothing_under_way"), "drill_verdict"),
         CheckConstraint("(verdict = 'nothing_under_way') = (pause_id IS NULL)", name="drill_measures_a_pause"),
         CheckConstraint("(pause_id IS NULL) = (paused_at IS NULL)", name="drill_pause_is_whole"),
     )
 
-    id: int | None = _identity()
+    id: int | None = identity()
     # The business instant; `paused_at` is the database's wall clock when the pause was written.
-    at: datetime = _instant()
+    at: datetime = instant()
     what: str = Field(sa_type=Text)
     said_by: str = Field(sa_type=Text)
-    pause_id: int | None = _big(nullable=True, foreign_key="pause.id")
-    paused_at: datetime | None = _instant(nullable=True)
+    pause_id: int | None = big(nullable=True, foreign_key="pause.id")
+    paused_at: datetime | None = instant(nullable=True)
     under_way: int
     sent_after: int
     # From `paused_at` until the last call that was begun after it; 0 = none was.
     last_send_seconds: float
     bound_seconds: float
     verdict: str = Field(sa_type=Text)
-    recorded_at: datetime = _recorded()
+    recorded_at: datetime = recorded()
 
 
 INCIDENT_KINDS = ("wrong_text", "wrong_portfolio", "provider_outage", "violation", "privacy", "complaint", "other")
@@ -710,20 +646,20 @@ class Incident(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "incident"
     __table_args__ = (
-        _one_of("kind", INCIDENT_KINDS, "incident_kind"),
+        one_of("kind", INCIDENT_KINDS, "incident_kind"),
         CheckConstraint("until IS NULL OR since IS NULL OR until >= since", name="incident_interval"),
     )
 
-    id: int | None = _identity()
+    id: int | None = identity()
     kind: str = Field(sa_type=Text)
     title: str = Field(sa_type=Text)
-    since: datetime | None = _instant(nullable=True)
-    until: datetime | None = _instant(nullable=True)
+    since: datetime | None = instant(nullable=True)
+    until: datetime | None = instant(nullable=True)
     # How the list was chosen; the list itself does not change any more.
-    selection: dict[str, Any] = _json()
+    selection: dict[str, Any] = json_document()
     opened_by: str = Field(sa_type=Text)
-    opened_at: datetime = _instant()
-    recorded_at: datetime = _recorded()
+    opened_at: datetime = instant()
+    recorded_at: datetime = recorded()
 
 
 class IncidentPerson(SQLModel, table=True):
@@ -743,17 +679,17 @@ class IncidentNote(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "incident_note"
     __table_args__ = (
-        _one_of("kind", ("note", "correction_asked", "correction_planned", "closed", "reopened"), "incident_note_kind"),
+        one_of("kind", ("note", "correction_asked", "correction_planned", "closed", "reopened"), "incident_note_kind"),
         Index("incident_note_of_incident", "incident_id"),
     )
 
-    id: int | None = _identity()
-    incident_id: int = _big(foreign_key="incident.id")
+    id: int | None = identity()
+    incident_id: int = big(foreign_key="incident.id")
     kind: str = Field(sa_type=Text)
     said_by: str = Field(sa_type=Text)
     said: str = Field(sa_type=Text)
-    at: datetime = _instant()
-    recorded_at: datetime = _recorded()
+    at: datetime = instant()
+    recorded_at: datetime = recorded()
 
 
 # --- what was in force, and who agreed to it ------------------------------------------------------------------------
@@ -764,7 +700,7 @@ class PolicyVersion(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "policy_version"
     __table_args__ = (
-        _one_of(
+        one_of(
             "kind",
             ("rules", "strategy", "message", "experiment", "mapping", "calendar", "ageing", "clearance"),
             "policy_version_kind",
@@ -775,7 +711,7 @@ class PolicyVersion(SQLModel, table=True):
     kind: str = Field(sa_type=Text)
     name: str = Field(sa_type=Text)
     body: str = Field(sa_type=Text)
-    recorded_at: datetime = _recorded()
+    recorded_at: datetime = recorded()
 
 
 class Approval(SQLModel, table=True):
@@ -784,12 +720,12 @@ class Approval(SQLModel, table=True):
     __tablename__: ClassVar[str] = "approval"
     __table_args__ = (
         CheckConstraint("approved_by IS NULL OR approved_by <> asked_by", name="approval_four_eyes"),
-        _one_of("verdict", ("asked", "approved", "rejected"), "approval_verdict"),
+        one_of("verdict", ("asked", "approved", "rejected"), "approval_verdict"),
         CheckConstraint("(verdict = 'asked') = (approved_by IS NULL)", name="approval_names_who"),
         Index("approval_of_subject", "subject_hash"),
     )
 
-    id: int | None = _identity()
+    id: int | None = identity()
     subject_kind: str = Field(sa_type=Text)
     subject_hash: str = Field(sa_type=Text)
     asked_by: str = Field(sa_type=Text)
@@ -797,9 +733,9 @@ class Approval(SQLModel, table=True):
     role: str | None = Field(default=None, sa_type=Text)
     verdict: str = Field(sa_type=Text)
     reason: str | None = Field(default=None, sa_type=Text)
-    at: datetime = _instant()
-    until: datetime | None = _instant(nullable=True)
-    recorded_at: datetime = _recorded()
+    at: datetime = instant()
+    until: datetime | None = instant(nullable=True)
+    recorded_at: datetime = recorded()
 
 
 class ApprovalCode(SQLModel, table=True):
@@ -808,7 +744,7 @@ class ApprovalCode(SQLModel, table=True):
     __tablename__: ClassVar[str] = "approval_code"
     __table_args__ = (CheckConstraint("used_at IS NULL OR used_for IS NOT NULL", name="approval_code_used_for"),)
 
-    id: int | None = _identity()
+    id: int | None = identity()
     salt: bytes
     digest: bytes
     person: str = Field(sa_type=Text)
@@ -816,10 +752,10 @@ class ApprovalCode(SQLModel, table=True):
     # Who made it: the account on the machine, which is no proof of a person, and a trace.
     made_by: str = Field(sa_type=Text)
     # Only for this run; null = for any.
-    campaign_run_id: int | None = _big(nullable=True, foreign_key="campaign_run.id")
-    made_at: datetime = _recorded()
-    expires_at: datetime = _instant()
-    used_at: datetime | None = _instant(nullable=True)
+    campaign_run_id: int | None = big(nullable=True, foreign_key="campaign_run.id")
+    made_at: datetime = recorded()
+    expires_at: datetime = instant()
+    used_at: datetime | None = instant(nullable=True)
     used_for: str | None = Field(default=None, sa_type=Text)
 
 
@@ -828,19 +764,19 @@ class ApprovalAnswer(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "approval_answer"
     __table_args__ = (
-        _one_of("outcome", ("asked", "approved", "rejected", "refused", "wrong_code"), "approval_answer_outcome"),
+        one_of("outcome", ("asked", "approved", "rejected", "refused", "wrong_code"), "approval_answer_outcome"),
         UniqueConstraint("campaign_run_id", "form", name="approval_answer_once"),
     )
 
-    id: int | None = _identity()
-    campaign_run_id: int = _big(foreign_key="campaign_run.id")
+    id: int | None = identity()
+    campaign_run_id: int = big(foreign_key="campaign_run.id")
     subject_hash: str | None = Field(default=None, sa_type=Text)
     # Which form, or which call on the terminal: the same one is never taken twice.
     form: str = Field(sa_type=Text)
     outcome: str = Field(sa_type=Text)
     said: str = Field(sa_type=Text)
-    approval_code_id: int | None = _big(nullable=True, foreign_key="approval_code.id")
-    recorded_at: datetime = _recorded()
+    approval_code_id: int | None = big(nullable=True, foreign_key="approval_code.id")
+    recorded_at: datetime = recorded()
 
 
 # --- what we decided and did ----------------------------------------------------------------------------------------
@@ -851,19 +787,19 @@ class CampaignRun(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "campaign_run"
     __table_args__ = (
-        _one_of("stage", (*STAGES, *SERVICES), "campaign_run_stage"),
-        _one_of("state", ("open", "closed", "paused", "rejected"), "campaign_run_state"),
+        one_of("stage", (*STAGES, *SERVICES), "campaign_run_stage"),
+        one_of("state", ("open", "closed", "paused", "rejected"), "campaign_run_state"),
         UniqueConstraint("stage", "business_date", "scope", name="campaign_run_once"),
-        _one_of("approval", RUN_APPROVALS, "campaign_run_approval"),
-        _one_of("mode", ("sandbox", "allowlist", "live"), "campaign_run_mode"),
-        _one_of("canary", RUN_CANARIES, "campaign_run_canary"),
+        one_of("approval", RUN_APPROVALS, "campaign_run_approval"),
+        one_of("mode", ("sandbox", "allowlist", "live"), "campaign_run_mode"),
+        one_of("canary", RUN_CANARIES, "campaign_run_canary"),
         CheckConstraint("canary <> 'trying' OR canary_rank IS NOT NULL", name="campaign_run_canary_rank"),
         CheckConstraint(
             "approval <> 'awaiting' OR (approval_subject IS NOT NULL AND approval_until IS NOT NULL)", name="campaign_run_asks_whole"
         ),
     )
 
-    id: int | None = _identity()
+    id: int | None = identity()
     stage: str = Field(sa_type=Text)
     business_date: date
     # Which part of the portfolio: 'all', or a country; of a service what it is about, such as 'incident-7'.
@@ -872,9 +808,9 @@ class CampaignRun(SQLModel, table=True):
     preview: bool
     borrowers_max: int | None = Field(default=None)
     seed: str = Field(sa_type=Text)
-    policy_hashes: dict[str, Any] = _json()
-    opened_at: datetime = _instant()
-    closed_at: datetime | None = _instant(nullable=True)
+    policy_hashes: dict[str, Any] = json_document()
+    opened_at: datetime = instant()
+    closed_at: datetime | None = instant(nullable=True)
     # The date was missed, or its run broke off; on this date a backfill caught up with it. It runs no more.
     caught_up_on: date | None = Field(default=None)
     evidence_root: bytes | None = Field(default=None)
@@ -882,14 +818,14 @@ class CampaignRun(SQLModel, table=True):
     flow_run_ids: list[UUID] = Field(
         default_factory=list, sa_type=ARRAY(Uuid), nullable=False, sa_column_kwargs={"server_default": text("'{}'")}
     )
-    recorded_at: datetime = _recorded()
+    recorded_at: datetime = recorded()
     # Whether people have said yes, and above how many contacts they are asked; null = they are not asked.
     approval: str = Field(default="none", sa_type=Text, nullable=False, sa_column_kwargs={"server_default": text("'none'")})
     approval_above: int | None = Field(default=None)
     # Hash of what they are asked about (`approval.subject_hash`), since when and until when, by the wall clock.
     approval_subject: str | None = Field(default=None, sa_type=Text)
-    approval_asked_at: datetime | None = _instant(nullable=True)
-    approval_until: datetime | None = _instant(nullable=True)
+    approval_asked_at: datetime | None = instant(nullable=True)
+    approval_until: datetime | None = instant(nullable=True)
     # The Prefect flow run that waits for their answer.
     approval_flow_run: UUID | None = Field(default=None)
     # At most so many contacts, where a person has said so; of whom is said by a rank that the run's seed gives.
@@ -908,23 +844,23 @@ class Backfill(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "backfill"
     __table_args__ = (
-        _one_of("kind", ("re_decide", "catch_up", "re_record"), "backfill_kind"),
+        one_of("kind", ("re_decide", "catch_up", "re_record"), "backfill_kind"),
         CheckConstraint("last_on >= first_on", name="backfill_interval"),
         Index("backfill_open_once", "key", unique=True, postgresql_where=text("finished_at IS NULL")),
     )
 
-    id: int | None = _identity()
+    id: int | None = identity()
     kind: str = Field(sa_type=Text)
     # Hash of the whole request: the same one, started again, goes on where it was broken off.
     key: str = Field(sa_type=Text)
-    request: dict[str, Any] = _json()
+    request: dict[str, Any] = json_document()
     first_on: date
     last_on: date
-    opened_at: datetime = _instant()
+    opened_at: datetime = instant()
     # Wall clock: facts recorded until then are looked at, in every step, however often it is broken off.
-    known_at: datetime = _instant()
-    finished_at: datetime | None = _instant(nullable=True)
-    recorded_at: datetime = _recorded()
+    known_at: datetime = instant()
+    finished_at: datetime | None = instant(nullable=True)
+    recorded_at: datetime = recorded()
 
 
 class BackfillStep(SQLModel, table=True):
@@ -934,8 +870,8 @@ class BackfillStep(SQLModel, table=True):
 
     backfill_id: int = Field(primary_key=True, sa_type=BigInteger, foreign_key="backfill.id")
     business_date: date = Field(primary_key=True)
-    counts: dict[str, Any] = _json()
-    recorded_at: datetime = _recorded()
+    counts: dict[str, Any] = json_document()
+    recorded_at: datetime = recorded()
 
 
 class BackfillDifference(SQLModel, table=True):
@@ -955,11 +891,11 @@ class BackfillDifference(SQLModel, table=True):
     # decision/<stage> (of a party), ageing (of a loan), attempt and outcome and contact (of an attempt), promise (of a promise).
     what: str = Field(primary_key=True, sa_type=Text)
     subject_id: int = Field(primary_key=True, sa_type=BigInteger)
-    before: dict[str, Any] | None = _json(nullable=True)
-    after: dict[str, Any] | None = _json(nullable=True)
+    before: dict[str, Any] | None = json_document(nullable=True)
+    after: dict[str, Any] | None = json_document(nullable=True)
     # The date in whose figures it counts: the date itself, or, where that month is closed, the day on which it became known.
     booked_on: date
-    recorded_at: datetime = _recorded()
+    recorded_at: datetime = recorded()
 
 
 class CampaignShard(SQLModel, table=True):
@@ -970,12 +906,12 @@ class CampaignShard(SQLModel, table=True):
 
     campaign_run_id: int = Field(primary_key=True, sa_type=BigInteger, foreign_key="campaign_run.id")
     shard: int = Field(primary_key=True)
-    first_party_id: int = _big()
-    last_party_id: int = _big()
+    first_party_id: int = big()
+    last_party_id: int = big()
     borrowers: int
     planned: int | None = Field(default=None)
     withheld: int | None = Field(default=None)
-    decided_at: datetime | None = _instant(nullable=True)
+    decided_at: datetime | None = instant(nullable=True)
 
 
 class ReasonSet(SQLModel, table=True):
@@ -983,7 +919,7 @@ class ReasonSet(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "reason_set"
 
-    id: int | None = _identity()
+    id: int | None = identity()
     reasons: list[str] = Field(sa_type=ARRAY(Text), nullable=False, unique=True)
 
 
@@ -994,7 +930,7 @@ class Decision(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("business_date", "party_id", "stage", name="decision_once"),
         CheckConstraint("probability > 0 AND probability <= 1", name="decision_probability"),
-        _one_of("action", ("contact", "no_contact"), "decision_action"),
+        one_of("action", ("contact", "no_contact"), "decision_action"),
         CheckConstraint(
             "(action = 'contact') = (contact_point_id IS NOT NULL AND channel IS NOT NULL AND message IS NOT NULL)",
             name="decision_contact_is_whole",
@@ -1003,26 +939,26 @@ class Decision(SQLModel, table=True):
     )
 
     business_date: date = Field(primary_key=True)
-    id: int | None = _identity()
-    campaign_run_id: int = _big(foreign_key="campaign_run.id")
+    id: int | None = identity()
+    campaign_run_id: int = big(foreign_key="campaign_run.id")
     shard: int
-    party_id: int = _big(foreign_key="party.id")
+    party_id: int = big(foreign_key="party.id")
     stage: str = Field(sa_type=Text)
     step: int
     action: str = Field(sa_type=Text)
     channel: str | None = Field(default=None, sa_type=Text)
-    contact_point_id: int | None = _big(nullable=True)
+    contact_point_id: int | None = big(nullable=True)
     message: str | None = Field(default=None, sa_type=Text)
     offer: str | None = Field(default=None, sa_type=Text)
     locale: str | None = Field(default=None, sa_type=Text)
-    score: int = _big()
+    score: int = big()
     probability: float
     # Only where more than one arm was allowed; the rest is replayed by `tideover explain`.
-    propensities: dict[str, Any] | None = _json(nullable=True)
-    reason_set_id: int = _big(foreign_key="reason_set.id")
-    decided_at: datetime = _instant()
+    propensities: dict[str, Any] | None = json_document(nullable=True)
+    reason_set_id: int = big(foreign_key="reason_set.id")
+    decided_at: datetime = instant()
     # Facts recorded up to this wall-clock instant were seen: `explain` reads them again as of then.
-    facts_known_at: datetime = _instant()
+    facts_known_at: datetime = instant()
 
 
 class Attempt(SQLModel, table=True):
@@ -1040,8 +976,8 @@ class Attempt(SQLModel, table=True):
             # A code that is asked for anew is no second try of the one before it.
             postgresql_where=text("state IN (" + ", ".join(f"'{state}'" for state in LIVE_ATTEMPT_STATES) + ") AND stage <> 'code'"),
         ),
-        _one_of("state", ATTEMPT_STATES, "attempt_state"),
-        _one_of("channel", CHANNELS, "attempt_channel"),
+        one_of("state", ATTEMPT_STATES, "attempt_state"),
+        one_of("channel", CHANNELS, "attempt_channel"),
         CheckConstraint(
             "state <> 'submitting' OR (claim_id IS NOT NULL AND call_deadline IS NOT NULL)", name="attempt_submitting_is_claimed"
         ),
@@ -1056,11 +992,11 @@ class Attempt(SQLModel, table=True):
     )
 
     business_date: date = Field(primary_key=True)
-    id: int | None = _identity()
-    decision_id: int = _big()
-    campaign_run_id: int = _big(foreign_key="campaign_run.id")
-    party_id: int = _big(foreign_key="party.id")
-    contact_point_id: int = _big(foreign_key="contact_point.id")
+    id: int | None = identity()
+    decision_id: int = big()
+    campaign_run_id: int = big(foreign_key="campaign_run.id")
+    party_id: int = big(foreign_key="party.id")
+    contact_point_id: int = big(foreign_key="contact_point.id")
     stage: str = Field(sa_type=Text)
     step: int
     try_number: int
@@ -1072,23 +1008,23 @@ class Attempt(SQLModel, table=True):
     state: str = Field(sa_type=Text)
     # For callback addresses and the borrower's links: 128 random bits that say nothing.
     token: UUID
-    send_after: datetime = _instant()
-    expires_at: datetime = _instant()
+    send_after: datetime = instant()
+    expires_at: datetime = instant()
     claim_id: UUID | None = Field(default=None)
-    call_deadline: datetime | None = _instant(nullable=True)
+    call_deadline: datetime | None = instant(nullable=True)
     # Written just before the call (ledger/calls.py), wall clock: past its deadline without it, surely no call was made.
-    called_at: datetime | None = _instant(nullable=True)
+    called_at: datetime | None = instant(nullable=True)
     # When the provider's whole list was first read without finding it, wall clock.
-    not_listed_at: datetime | None = _instant(nullable=True)
-    submitted_at: datetime | None = _instant(nullable=True)
+    not_listed_at: datetime | None = instant(nullable=True)
+    submitted_at: datetime | None = instant(nullable=True)
     provider: str | None = Field(default=None, sa_type=Text)
     provider_id: str | None = Field(default=None, sa_type=Text)
     error_code: str | None = Field(default=None, sa_type=Text)
     # Rule ids, pack versions, zones and clock under which the gate let it pass, or why it did not.
-    permit: dict[str, Any] | None = _json(nullable=True)
+    permit: dict[str, Any] | None = json_document(nullable=True)
     text_hash: str | None = Field(default=None, sa_type=Text)
     segments: int | None = Field(default=None)
-    recorded_at: datetime = _recorded()
+    recorded_at: datetime = recorded()
 
 
 class AttemptTransition(SQLModel, table=True):
@@ -1101,17 +1037,17 @@ class AttemptTransition(SQLModel, table=True):
     )
 
     business_date: date = Field(primary_key=True)
-    id: int | None = _identity()
-    attempt_id: int = _big()
+    id: int | None = identity()
+    attempt_id: int = big()
     from_state: str | None = Field(default=None, sa_type=Text)
     to_state: str = Field(sa_type=Text)
     cause: str = Field(sa_type=Text)
     # What the provider said with it: its id of the message, its error, segments. Nothing personal.
-    details: dict[str, Any] | None = _json(nullable=True)
+    details: dict[str, Any] | None = json_document(nullable=True)
     # A leaf under this batch's Merkle root.
-    evidence_batch_id: int | None = _big(nullable=True)
-    at: datetime = _instant()
-    recorded_at: datetime = _recorded()
+    evidence_batch_id: int | None = big(nullable=True)
+    at: datetime = instant()
+    recorded_at: datetime = recorded()
 
 
 class ContactEvent(SQLModel, table=True):
@@ -1122,9 +1058,9 @@ class ContactEvent(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "contact_event"
     __table_args__ = (
-        _one_of("channel", CHANNELS, "contact_event_channel"),
-        _one_of("direction", ("outbound", "inbound"), "contact_event_direction"),
-        _one_of("result", RESULTS, "contact_event_result"),
+        one_of("channel", CHANNELS, "contact_event_channel"),
+        one_of("direction", ("outbound", "inbound"), "contact_event_direction"),
+        one_of("result", RESULTS, "contact_event_result"),
         ForeignKeyConstraint(
             ["attempt_business_date", "attempt_id"], ["attempt.business_date", "attempt.id"], name="contact_event_attempt"
         ),
@@ -1145,32 +1081,32 @@ class ContactEvent(SQLModel, table=True):
     )
 
     business_date: date = Field(primary_key=True)
-    id: int | None = _identity()
-    party_id: int = _big(foreign_key="party.id")
-    at: datetime = _instant()
+    id: int | None = identity()
+    party_id: int = big(foreign_key="party.id")
+    at: datetime = instant()
     channel: str = Field(sa_type=Text)
     direction: str = Field(sa_type=Text)
     loans: list[int] = Field(
         default_factory=list, sa_type=ARRAY(BigInteger), nullable=False, sa_column_kwargs={"server_default": text("'{}'")}
     )
-    contact_point_id: int | None = _big(nullable=True)
+    contact_point_id: int | None = big(nullable=True)
     counterparty: str = Field(sa_type=Text)
     purpose: str | None = Field(default=None, sa_type=Text)
     result: str = Field(sa_type=Text)
     attempt_business_date: date | None = Field(default=None)
-    attempt_id: int | None = _big(nullable=True)
+    attempt_id: int | None = big(nullable=True)
     # A result or an un-counting speaks of an earlier event; only events without this are contacts of their own.
-    about_event_id: int | None = _big(nullable=True)
+    about_event_id: int | None = big(nullable=True)
     counts: bool
     # True on a row that takes its event back: the provider surely did not process it, so no cap counts it any more.
     uncounts: bool = Field(default=False, nullable=False, sa_column_kwargs={"server_default": text("false")})
     # What the gate wrote is a leaf under this batch's Merkle root, with a salted hash of the text and the permit.
-    evidence_batch_id: int | None = _big(nullable=True)
+    evidence_batch_id: int | None = big(nullable=True)
     commitment: str | None = Field(default=None, sa_type=Text)
     jurisdiction: str | None = Field(default=None, sa_type=Text)
     external_id: str | None = Field(default=None, sa_type=Text)
     source: str = Field(sa_type=Text)
-    recorded_at: datetime = _recorded()
+    recorded_at: datetime = recorded()
 
 
 # --- what the world says --------------------------------------------------------------------------------------------
@@ -1182,21 +1118,21 @@ class ProviderEvent(SQLModel, table=True):
     __tablename__: ClassVar[str] = "provider_event"
     __table_args__ = (
         UniqueConstraint("provider", "provider_id", "status", name="provider_event_once"),
-        _one_of("kind", ("status", "inbound", "acknowledgement"), "provider_event_kind"),
+        one_of("kind", ("status", "inbound", "acknowledgement"), "provider_event_kind"),
         Index("provider_event_waiting", "id", postgresql_where=text("applied_at IS NULL")),
     )
 
-    id: int | None = _identity()
+    id: int | None = identity()
     provider: str = Field(sa_type=Text)
     provider_id: str = Field(sa_type=Text)
     kind: str = Field(sa_type=Text)
     status: str = Field(sa_type=Text)
     token: UUID | None = Field(default=None)
     error_code: str | None = Field(default=None, sa_type=Text)
-    at: datetime = _instant()
-    received_at: datetime = _recorded()
+    at: datetime = instant()
+    received_at: datetime = recorded()
     times_received: int
-    applied_at: datetime | None = _instant(nullable=True)
+    applied_at: datetime | None = instant(nullable=True)
     effect: str | None = Field(default=None, sa_type=Text)
 
 
@@ -1208,7 +1144,7 @@ class ProviderEventPayload(SQLModel, table=True):
     provider_event_id: int = Field(primary_key=True, sa_type=BigInteger, foreign_key="provider_event.id")
     payload_encrypted: bytes
     key_id: str = Field(sa_type=Text)
-    received_at: datetime = _recorded()
+    received_at: datetime = recorded()
 
 
 class PersonWrote(SQLModel, table=True):
@@ -1216,7 +1152,7 @@ class PersonWrote(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "person_wrote"
     __table_args__ = (
-        _one_of("channel", ("whatsapp", "messenger", "rcs"), "person_wrote_channel"),
+        one_of("channel", ("whatsapp", "messenger", "rcs"), "person_wrote_channel"),
         Index("person_wrote_last", "blind_index", "channel", "sender", "at"),
     )
 
@@ -1225,7 +1161,7 @@ class PersonWrote(SQLModel, table=True):
     sender: str = Field(primary_key=True, sa_type=Text)
     channel: str = Field(sa_type=Text)
     blind_index: bytes
-    at: datetime = _instant()
+    at: datetime = instant()
 
 
 class Outcome(SQLModel, table=True):
@@ -1233,7 +1169,7 @@ class Outcome(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "outcome"
     __table_args__ = (
-        _one_of(
+        one_of(
             "intent",
             (
                 "stop",
@@ -1258,21 +1194,21 @@ class Outcome(SQLModel, table=True):
         Index("outcome_in_danger", "id", postgresql_where=text("intent = 'danger' AND needs_person AND handled_at IS NULL")),
     )
 
-    id: int | None = _identity()
-    party_id: int = _big(foreign_key="party.id")
+    id: int | None = identity()
+    party_id: int = big(foreign_key="party.id")
     attempt_business_date: date | None = Field(default=None)
-    attempt_id: int | None = _big(nullable=True)
-    provider_event_id: int | None = _big(nullable=True, foreign_key="provider_event.id")
+    attempt_id: int | None = big(nullable=True)
+    provider_event_id: int | None = big(nullable=True, foreign_key="provider_event.id")
     channel: str = Field(sa_type=Text)
     intent: str = Field(sa_type=Text)
     because: str | None = Field(default=None, sa_type=Text)
     due_on: date | None = Field(default=None)
-    amount_minor: int | None = _big(nullable=True)
+    amount_minor: int | None = big(nullable=True)
     currency: str | None = Field(default=None, sa_type=Text)
     needs_person: bool
-    handled_at: datetime | None = _instant(nullable=True)
-    at: datetime = _instant()
-    recorded_at: datetime = _recorded()
+    handled_at: datetime | None = instant(nullable=True)
+    at: datetime = instant()
+    recorded_at: datetime = recorded()
 
 
 class OutcomeHandled(SQLModel, table=True):
@@ -1281,12 +1217,12 @@ class OutcomeHandled(SQLModel, table=True):
     __tablename__: ClassVar[str] = "outcome_handled"
     __table_args__ = (Index("outcome_handled_once", "outcome_id", "by", "done", unique=True),)
 
-    id: int | None = _identity()
-    outcome_id: int = _big(foreign_key="outcome.id")
+    id: int | None = identity()
+    outcome_id: int = big(foreign_key="outcome.id")
     by: str = Field(sa_type=Text)
     done: str = Field(sa_type=Text)
-    at: datetime = _instant()
-    recorded_at: datetime = _recorded()
+    at: datetime = instant()
+    recorded_at: datetime = recorded()
 
 
 # --- what people are owed an answer to ------------------------------------------------------------------------------
@@ -1300,9 +1236,9 @@ class BorrowerCase(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "borrower_case"
     __table_args__ = (
-        _one_of("kind", CASE_KINDS, "borrower_case_kind"),
-        _one_of("state", CASE_STATES, "borrower_case_state"),
-        _one_of("stated_by", STATED_BY, "borrower_case_stated_by"),
+        one_of("kind", CASE_KINDS, "borrower_case_kind"),
+        one_of("state", CASE_STATES, "borrower_case_state"),
+        one_of("stated_by", STATED_BY, "borrower_case_stated_by"),
         CheckConstraint("disputed_minor IS NULL OR (disputed_minor > 0 AND currency IS NOT NULL)", name="borrower_case_part_is_money"),
         CheckConstraint("(state = 'closed') = (closed_at IS NOT NULL)", name="borrower_case_closed"),
         CheckConstraint("(state = 'closed') = (result IS NOT NULL)", name="borrower_case_ends_with_a_result"),
@@ -1321,21 +1257,21 @@ class BorrowerCase(SQLModel, table=True):
         Index("borrower_case_due", "answer_by", postgresql_where=text("state <> 'closed'")),
     )
 
-    id: int | None = _identity()
+    id: int | None = identity()
     kind: str = Field(sa_type=Text)
-    party_id: int = _big(foreign_key="party.id")
+    party_id: int = big(foreign_key="party.id")
     # Null = no loan in particular: all of the person's.
-    loan_id: int | None = _big(nullable=True, foreign_key="loan.id")
+    loan_id: int | None = big(nullable=True, foreign_key="loan.id")
     # The inbox row that it was opened by; null = somebody wrote it down.
-    provider_event_id: int | None = _big(nullable=True, foreign_key="provider_event.id")
+    provider_event_id: int | None = big(nullable=True, foreign_key="provider_event.id")
     stated_by: str = Field(sa_type=Text)
     # How it came: a channel, or `person` where a colleague was told.
     channel: str = Field(sa_type=Text)
     # The part that is disputed, minor units; null = the whole, or no money.
-    disputed_minor: int | None = _big(nullable=True)
+    disputed_minor: int | None = big(nullable=True)
     currency: str | None = Field(default=None, sa_type=Text)
     owner: str = Field(sa_type=Text)
-    opened_at: datetime = _instant()
+    opened_at: datetime = instant()
     # Local dates where the person is. A rule is a rule's id, or `house` (decisions/cases.py).
     opened_on: date
     acknowledge_by: date
@@ -1346,11 +1282,11 @@ class BorrowerCase(SQLModel, table=True):
     law_answer_by: date | None = Field(default=None)
     law_rule: str | None = Field(default=None, sa_type=Text)
     state: str = Field(sa_type=Text)
-    acknowledged_at: datetime | None = _instant(nullable=True)
-    answered_at: datetime | None = _instant(nullable=True)
-    closed_at: datetime | None = _instant(nullable=True)
+    acknowledged_at: datetime | None = instant(nullable=True)
+    answered_at: datetime | None = instant(nullable=True)
+    closed_at: datetime | None = instant(nullable=True)
     result: str | None = Field(default=None, sa_type=Text)
-    recorded_at: datetime = _recorded()
+    recorded_at: datetime = recorded()
 
 
 class CaseEvent(SQLModel, table=True):
@@ -1358,23 +1294,23 @@ class CaseEvent(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "case_event"
     __table_args__ = (
-        _one_of("kind", CASE_EVENTS, "case_event_kind"),
+        one_of("kind", CASE_EVENTS, "case_event_kind"),
         CheckConstraint("(words_encrypted IS NULL) = (key_id IS NULL)", name="case_event_words_have_a_key"),
         Index("case_event_of_case", "case_id"),
         # That a deadline is near is told once, that it has passed once a day.
         Index("case_event_told_once", "case_id", "kind", "reference", unique=True, postgresql_where=text("kind IN ('near', 'late')")),
     )
 
-    id: int | None = _identity()
-    case_id: int = _big(foreign_key="borrower_case.id")
+    id: int | None = identity()
+    case_id: int = big(foreign_key="borrower_case.id")
     kind: str = Field(sa_type=Text)
     said_by: str = Field(sa_type=Text)
     # Where it can be read or proved: an attempt, a letter's number, an inbox row. Nothing personal.
     reference: str | None = Field(default=None, sa_type=Text)
     words_encrypted: bytes | None = Field(default=None)
     key_id: str | None = Field(default=None, sa_type=Text)
-    at: datetime = _instant()
-    recorded_at: datetime = _recorded()
+    at: datetime = instant()
+    recorded_at: datetime = recorded()
 
 
 # --- the phone team -------------------------------------------------------------------------------------------------
@@ -1389,9 +1325,9 @@ class CallTask(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "call_task"
     __table_args__ = (
-        _one_of("reason", CALL_REASONS, "call_task_reason"),
-        _one_of("state", CALL_TASK_STATES, "call_task_state"),
-        _one_of("result", RESULTS, "call_task_result"),
+        one_of("reason", CALL_REASONS, "call_task_reason"),
+        one_of("state", CALL_TASK_STATES, "call_task_state"),
+        one_of("result", RESULTS, "call_task_result"),
         CheckConstraint("closes_at > opens_at", name="call_task_window"),
         CheckConstraint("(attempt_id IS NULL) = (attempt_business_date IS NULL)", name="call_task_attempt_is_whole"),
         CheckConstraint("state <> 'taken' OR (taken_by IS NOT NULL AND attempt_id IS NOT NULL)", name="call_task_taken_by_somebody"),
@@ -1403,30 +1339,30 @@ class CallTask(SQLModel, table=True):
         Index("call_task_open", "closes_at", postgresql_where=text("state IN ('waiting', 'taken')")),
     )
 
-    id: int | None = _identity()
-    party_id: int = _big(foreign_key="party.id")
+    id: int | None = identity()
+    party_id: int = big(foreign_key="party.id")
     # Where the person asked to be called; null = wherever a person may be called.
-    contact_point_id: int | None = _big(nullable=True, foreign_key="contact_point.id")
+    contact_point_id: int | None = big(nullable=True, foreign_key="contact_point.id")
     reason: str = Field(sa_type=Text)
     # How that is known, in a word of ours; never in the person's.
     because: str = Field(sa_type=Text)
-    opens_at: datetime = _instant()
-    closes_at: datetime = _instant()
+    opens_at: datetime = instant()
+    closes_at: datetime = instant()
     # Who answers for it; a team, or a colleague.
     owner: str = Field(sa_type=Text)
     state: str = Field(sa_type=Text)
-    asked_at: datetime = _instant()
+    asked_at: datetime = instant()
     # When the window of a call-back was found to be over without a talk; it stays first in the queue all the same.
-    missed_at: datetime | None = _instant(nullable=True)
+    missed_at: datetime | None = instant(nullable=True)
     # The attempt that is being dialled, or was last.
     attempt_business_date: date | None = Field(default=None)
-    attempt_id: int | None = _big(nullable=True)
+    attempt_id: int | None = big(nullable=True)
     taken_by: str | None = Field(default=None, sa_type=Text)
-    taken_at: datetime | None = _instant(nullable=True)
+    taken_at: datetime | None = instant(nullable=True)
     tries: int = Field(default=0, nullable=False, sa_column_kwargs={"server_default": text("0")})
     result: str | None = Field(default=None, sa_type=Text)
-    closed_at: datetime | None = _instant(nullable=True)
-    recorded_at: datetime = _recorded()
+    closed_at: datetime | None = instant(nullable=True)
+    recorded_at: datetime = recorded()
 
 
 class CallWords(SQLModel, table=True):
@@ -1444,7 +1380,7 @@ class CallWords(SQLModel, table=True):
     token: UUID
     words_encrypted: bytes
     key_id: str = Field(sa_type=Text)
-    recorded_at: datetime = _recorded()
+    recorded_at: datetime = recorded()
 
 
 # --- the borrower's page --------------------------------------------------------------------------------------------
@@ -1460,17 +1396,17 @@ class PageCode(SQLModel, table=True):
         Index("page_code_of_party", "party_id", "asked_at"),
     )
 
-    id: int | None = _identity()
-    party_id: int = _big(foreign_key="party.id")
+    id: int | None = identity()
+    party_id: int = big(foreign_key="party.id")
     # The attempt whose link was opened.
-    link_attempt_id: int = _big()
+    link_attempt_id: int = big()
     # The attempt that brings the code.
     business_date: date
-    attempt_id: int = _big()
+    attempt_id: int = big()
     # Wall clock, as all that ends by itself.
-    asked_at: datetime = _recorded()
+    asked_at: datetime = recorded()
     wrong_tries: int = Field(default=0, nullable=False, sa_column_kwargs={"server_default": text("0")})
-    used_at: datetime | None = _instant(nullable=True)
+    used_at: datetime | None = instant(nullable=True)
 
 
 class PageSession(SQLModel, table=True):
@@ -1485,14 +1421,14 @@ class PageSession(SQLModel, table=True):
         Index("page_session_of_party", "party_id"),
     )
 
-    id: int | None = _identity()
-    party_id: int = _big(foreign_key="party.id")
+    id: int | None = identity()
+    party_id: int = big(foreign_key="party.id")
     secret_hash: bytes
     link_business_date: date
-    link_attempt_id: int = _big()
-    opened_at: datetime = _recorded()
-    seen_at: datetime = _recorded()
-    ended_at: datetime | None = _instant(nullable=True)
+    link_attempt_id: int = big()
+    opened_at: datetime = recorded()
+    seen_at: datetime = recorded()
+    ended_at: datetime | None = instant(nullable=True)
 
 
 class PageClosing(SQLModel, table=True):
@@ -1501,11 +1437,11 @@ class PageClosing(SQLModel, table=True):
     __tablename__: ClassVar[str] = "page_closing"
     __table_args__ = (Index("page_closing_of_party", "party_id", "at"),)
 
-    id: int | None = _identity()
-    party_id: int = _big(foreign_key="party.id")
+    id: int | None = identity()
+    party_id: int = big(foreign_key="party.id")
     # The business instant; links of messages that left until then open nothing any more.
-    at: datetime = _instant()
-    recorded_at: datetime = _recorded()
+    at: datetime = instant()
+    recorded_at: datetime = recorded()
 
 
 # --- proof, and the one clock ---------------------------------------------------------------------------------------
@@ -1517,27 +1453,27 @@ class EvidenceBatch(SQLModel, table=True):
     __tablename__: ClassVar[str] = "evidence_batch"
     __table_args__ = (
         CheckConstraint("leaves > 0", name="evidence_batch_not_empty"),
-        _one_of("kind", ("decisions", "transitions", "contacts"), "evidence_batch_kind"),
+        one_of("kind", ("decisions", "transitions", "contacts"), "evidence_batch_kind"),
         CheckConstraint("(number IS NULL) = (link IS NULL)", name="evidence_batch_link_is_whole"),
         Index("evidence_batch_number", "campaign_run_id", "number", unique=True, postgresql_where=text("number IS NOT NULL")),
     )
 
     business_date: date = Field(primary_key=True)
-    id: int | None = _identity()
-    campaign_run_id: int = _big(foreign_key="campaign_run.id", index=True)
+    id: int | None = identity()
+    campaign_run_id: int = big(foreign_key="campaign_run.id", index=True)
     kind: str = Field(default="contacts", sa_type=Text, sa_column_kwargs={"server_default": text("'contacts'")})
     # Decisions: of which shard.
     shard: int | None = Field(default=None)
     # Decisions and transitions: the lowest and highest id of the rows.
-    first_id: int | None = _big(nullable=True)
-    last_id: int | None = _big(nullable=True)
+    first_id: int | None = big(nullable=True)
+    last_id: int | None = big(nullable=True)
     root: bytes
     leaves: int
     claim_id: UUID | None = Field(default=None)
     # Place in the run's chain, and the chain's hash up to it; null until it is linked.
     number: int | None = Field(default=None)
     link: bytes | None = Field(default=None)
-    recorded_at: datetime = _recorded()
+    recorded_at: datetime = recorded()
 
 
 class AuditResult(SQLModel, table=True):
@@ -1546,18 +1482,18 @@ class AuditResult(SQLModel, table=True):
     __tablename__: ClassVar[str] = "audit_result"
     __table_args__ = (CheckConstraint("last >= first", name="audit_result_interval"),)
 
-    id: int | None = _identity()
+    id: int | None = identity()
     first: date
     last: date
-    at: datetime = _instant()
-    attempts: int = _big()
+    at: datetime = instant()
+    attempts: int = big()
     violations: int
     # I1 to I12 → held or broken; check → how often.
-    invariants: dict[str, Any] = _json()
-    found: dict[str, Any] = _json()
+    invariants: dict[str, Any] = json_document()
+    found: dict[str, Any] = json_document()
     # Why not all could be looked at; empty = all was.
-    warnings: list[str] = _texts()
-    recorded_at: datetime = _recorded()
+    warnings: list[str] = texts()
+    recorded_at: datetime = recorded()
 
 
 class Morning(SQLModel, table=True):
@@ -1566,10 +1502,10 @@ class Morning(SQLModel, table=True):
     __tablename__: ClassVar[str] = "morning"
 
     business_date: date = Field(primary_key=True)
-    at: datetime = _instant()
+    at: datetime = instant()
     # Policies and settings in force, and the portfolio in counts; nothing personal.
-    facts: dict[str, Any] = _json()
-    recorded_at: datetime = _recorded()
+    facts: dict[str, Any] = json_document()
+    recorded_at: datetime = recorded()
 
 
 class SenderPace(SQLModel, table=True):
@@ -1580,7 +1516,7 @@ class SenderPace(SQLModel, table=True):
     # Channel and sender id, such as "sms:+15005550006"; nobody's number but the lender's.
     sender: str = Field(primary_key=True, sa_type=Text)
     # The database's wall clock.
-    free_at: datetime = _instant()
+    free_at: datetime = instant()
 
 
 class SandboxClock(SQLModel, table=True):
@@ -1590,4 +1526,4 @@ class SandboxClock(SQLModel, table=True):
     __table_args__ = (CheckConstraint("id = 1", name="sandbox_clock_is_one"),)
 
     id: int = Field(primary_key=True)
-    at: datetime = _instant()
+    at: datetime = instant()

@@ -14,7 +14,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
-from config.portal_files import PageWords, page_policy_in_force
+from config.page_texts import PageWords
+from config.portal_files import page_policy_in_force
 from config.settings import settings
 from config.strategy_files import strategy
 from decisions.strategy import STAGE_ORDER

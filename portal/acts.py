@@ -23,7 +23,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
-from config.portal_files import PageWords
+from config.page_texts import PageWords
 from decisions.messages import known_locale
 from decisions.money import NotAnAmountError, from_minor, to_minor
 from ledger import clock, page_links, page_reads, page_sessions

@@ -28,7 +28,8 @@ from starlette import status
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from config.portal_files import USUAL, PageWords, page_words_in_force
+from config.page_texts import USUAL, PageWords
+from config.portal_files import page_words_in_force
 from config.settings import settings
 from decisions.messages import closest, date_text, known_locale, money_text
 from decisions.text_samples import names_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlmodel import SQLModel
 
-import ledger.tables  # noqa: F401  # fills the metadata
+import ledger.all_tables  # noqa: F401  # fills the metadata
 from ledger.engine import engine
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,32 +10,35 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
 
 from config.lint_files import word_lists
 from config.load import ConfigError
-from config.portal_files import PAGES, TEXTS, PageWords, page_policy, page_words
+from config.page_texts import WAY, PageWords, page_texts
+from config.portal_files import PAGES, page_policy
 from decisions.lint_rules import LISTED
 from decisions.lint_words import found
+from decisions.words import CHANNELS
 from portal.account import DOES
 from portal.acts import MEANS, Setting, UnclearError, meant
 from portal.door import ASKED, ENTERED
 from portal.pages import TEMPLATES
 from tests.plugins.portfolio import TODAY
 
-WORDS = page_words()
+WORDS = page_texts(PAGES)
+TEXTS = frozenset(WORDS["en"].texts)
 LISTS = word_lists()
 LOCALES = ("en", "es", "fil", "hi", "id", "ja", "ko", "pt", "sw", "th", "vi", "zh-Hans", "zh-Hant")
 # Ways that others took and imports tell of: they are called what they are.
-OTHERS_WAYS = frozenset({"social_public", "visit"})
+OTHERS_WAYS = frozenset({f"{WAY}social_public", f"{WAY}visit"})
 
 
 def test_every_language_is_there_and_four_are_approved() -> None:
     assert tuple(WORDS) == LOCALES
-    assert set(page_words(drafts=False)) == {"en", "es", "zh-Hans", "zh-Hant"}
+    assert set(page_texts(PAGES, drafts=False)) == {"en", "es", "zh-Hans", "zh-Hant"}
 
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_no_text_threatens_shames_presses_or_speaks_the_trades_words(locale: str) -> None:
     words, language = WORDS[locale], LISTS.languages[locale]
     listed = [*(language.lists[rule] for rule in LISTED), *(term.listed for term in (*language.trade, *language.other_region))]
-    read = {**words.texts, **{way: name for way, name in words.ways.items() if way not in OTHERS_WAYS}}
+    read = {name: said for name, said in words.texts.items() if name not in OTHERS_WAYS}
     assert {name: hits for name, said in read.items() for one in listed if (hits := found(said, one, language.writing))} == {}
     assert [name for name, said in read.items() if "!" in said or "！" in said] == []
 
@@ -51,29 +55,40 @@ def test_every_text_is_used_and_every_text_that_is_used_exists() -> None:
                 )
     plain = {name for name in named if not name.endswith("_")}
     assert plain <= TEXTS
-    code = "".join((TEMPLATES.parent / f"{name}.py").read_text("utf-8") for name in ("account", "acts", "door", "pages"))
+    code = "".join(path.read_text("utf-8") for path in sorted(TEMPLATES.parent.glob("*.py")))
     built = {f"do_{act}" for act in DOES} | {f"about_{meaning}" for meaning in MEANS.values()} | {*ASKED.values(), *ENTERED.values()}
+    built |= {f"{WAY}{channel}" for channel in CHANNELS}
     assert built <= TEXTS
     assert {name for name in TEXTS - plain - built if f'"{name}"' not in code} == set()
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("locale", "change", "says"),
     [
-        (('  title: "Your page"\n', ""), "missing title"),
-        (("texts:\n", 'texts:\n  hurry: "now"\n'), "unknown hurry"),
-        (("{number}", "{name}"), "has exactly the gaps number"),
-        (("approved: true", "approved: draft"), ""),
+        ("es", ('  title: "Su página"\n', ""), "missing title"),
+        ("es", ("texts:\n", 'texts:\n  hurry: "now"\n'), "unknown hurry"),
+        ("es", ("{number}", "{name}"), "has exactly the gaps number"),
+        ("es", ("texts:\n", 'texts:\n  way_sms: "SMS"\n'), "unknown way_sms"),
+        ("en", ("texts:\n", 'texts:\n  way_sms: "SMS"\n'), "another file of this locale has way_sms too"),
+        ("en", ("approved: true", "approved: draft"), "not all is approved in en"),
     ],
 )
-def test_a_file_that_is_not_whole_is_refused(tmp_path: Path, change: tuple[str, str], says: str) -> None:
-    (tmp_path / "en.yaml").write_text((PAGES / "en.yaml").read_text("utf-8").replace(*change, 1), "utf-8")
-    if says:
-        with pytest.raises(ConfigError, match=says):
-            page_words(tmp_path)
-    else:
-        with pytest.raises(ConfigError, match="nothing is approved in en"):
-            page_words(tmp_path, drafts=False)
+def test_a_file_that_is_not_whole_is_refused(tmp_path: Path, locale: str, change: tuple[str, str], says: str) -> None:
+    for one in ("en", "es"):
+        shutil.copytree(PAGES / one, tmp_path / one)
+    file = tmp_path / locale / "page.yaml"
+    file.write_text(file.read_text("utf-8").replace(*change, 1), "utf-8")
+    with pytest.raises(ConfigError, match=says):
+        page_texts(tmp_path, drafts=False)
+
+
+@pytest.mark.parametrize(("missing", "says"), [("es", "missing files ways, which English has"), ("en", "there is no such file in English")])
+def test_a_locale_has_the_files_that_english_has(tmp_path: Path, missing: str, says: str) -> None:
+    for one in ("en", "es"):
+        shutil.copytree(PAGES / one, tmp_path / one)
+    (tmp_path / missing / "ways.yaml").unlink()
+    with pytest.raises(ConfigError, match=says):
+        page_texts(tmp_path)
 
 
 def test_the_guards_are_no_looser_than_what_is_written_down() -> None:

@@ -1,0 +1,10 @@
+"""Every table of the ledger, by import: what migrations and the test of the schema compare.
+
+Pure: yes; importing it only declares tables.
+"""
+
+from __future__ import annotations
+
+from ledger import tables
+
+__all__ = ["tables"]
