@@ -66,7 +66,7 @@ def open_(
     as_json: AsJson = False,
 ) -> None:
     """Open a case that came by letter, phone or in person; whoever disputes, complains or cannot pay is left in peace at once."""
-    from tasks.cases import open_case
+    from ledger.case_work import open_case
 
     with _refusals():
         case, is_new = open_case(
@@ -129,7 +129,7 @@ def show(number: Number, *, as_json: AsJson = False) -> None:
 @cases.command()
 def take(number: Number, *, by: By) -> None:
     """Become the owner of a case."""
-    from tasks.cases import take as step
+    from ledger.case_work import take as step
 
     with _refusals():
         new = step(number, by=by)
@@ -145,7 +145,7 @@ def acknowledge(
     words: Words = None,
 ) -> None:
     """Write down that the person was told that the case was received."""
-    from tasks.cases import acknowledge as step
+    from ledger.case_work import acknowledge as step
 
     with _refusals():
         new = step(number, by=by, reference=reference, words=_said(words))
@@ -161,7 +161,7 @@ def answer(
     words: Words = None,
 ) -> None:
     """Write down that the person was answered; that is an acknowledgement too."""
-    from tasks.cases import answer as step
+    from ledger.case_work import answer as step
 
     with _refusals():
         new = step(number, by=by, reference=reference, words=_said(words))
@@ -173,7 +173,7 @@ def note(
     number: Number, words: Annotated[str, typer.Argument(help="What is to be kept; - reads standard input. Encrypted.")], *, by: By
 ) -> None:
     """Write something down about a case; it cannot be changed afterwards."""
-    from tasks.cases import add_note
+    from ledger.case_work import add_note
 
     with _refusals():
         add_note(number, by=by, words=_said(words) or "")
@@ -192,7 +192,7 @@ def close(
     ] = False,
 ) -> None:
     """Close a case with a result; only now the peace that it brought ends."""
-    from tasks.cases import close as step
+    from ledger.case_work import close as step
 
     with _refusals():
         ended = step(number, by=by, result=result, because=_said(because), is_corrected=corrected)

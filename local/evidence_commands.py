@@ -39,10 +39,10 @@ def _write(attempt: int, out: Path, *, with_text: bool, as_json: bool) -> None:
     from sqlalchemy.exc import SQLAlchemyError
 
     from config.load import ConfigError
+    from gate.evidence import gather
     from ledger.dossier import UnknownAttemptError
     from ledger.embedded import EmbeddedDatabaseError
-    from local.evidence_folder import FolderRefused, write
-    from tasks.evidence import gather
+    from ledger.evidence_folder import FolderRefused, write
 
     try:
         gathered = gather(attempt, with_text=with_text)
@@ -77,7 +77,7 @@ def _write(attempt: int, out: Path, *, with_text: bool, as_json: bool) -> None:
 
 
 def _verify(folder: Path, heads: Path | None, *, as_json: bool) -> None:
-    from local.evidence_folder import FolderRefused, verify
+    from ledger.evidence_folder import FolderRefused, verify
 
     try:
         wrong, unproved = verify(folder, heads)

@@ -18,7 +18,7 @@ import typer
 
 if TYPE_CHECKING:
     from decisions.packs import Packs
-    from tasks.rule_impact import Impact, Progress
+    from ledger.rule_impact import Impact, Progress
 
 EXPECT_DIFFERS = 1
 UNREADABLE = 2
@@ -184,8 +184,8 @@ def diff(
 ) -> None:
     """Say what changed between two versions of a rule pack, field by field, and whether it tightens or loosens."""
     from decisions.rule_diff import pack_changes
-    from tasks.approve_pack import lines, summary
-    from tasks.pack_versions import UnknownReferenceError, version_of
+    from ledger.pack_approvals import lines, summary
+    from ledger.pack_versions import UnknownReferenceError, version_of
 
     with ledger_errors():
         old, new = version_of(before), version_of(after)
@@ -212,8 +212,8 @@ def impact(
     from rich.console import Console
     from rich.progress import Progress
 
-    from tasks.pack_versions import UnknownReferenceError, versions_of
-    from tasks.rule_impact import rule_impact
+    from ledger.pack_versions import UnknownReferenceError, versions_of
+    from ledger.rule_impact import rule_impact
 
     console = Console(stderr=True)
     with ledger_errors():
@@ -260,7 +260,7 @@ def approve_pack(
     """Approve a rule pack for live mode: the first person asks, the same command by another one approves."""
     from ledger import schema
     from ledger.approvals import ApprovalRefused
-    from tasks.approve_pack import approve_pack as step
+    from ledger.pack_approvals import approve_pack as step
 
     with ledger_errors():
         schema.migrate()
@@ -276,7 +276,7 @@ def approve_pack(
 def approvals(*, as_json: AsJson = False) -> None:
     """List the campaign runs that wait for people, and every rule pack with its version and whether it is approved."""
     from ledger import schema
-    from tasks.approve_pack import standings
+    from ledger.pack_approvals import standings
     from tasks.approve_run import waiting_runs
 
     with ledger_errors():

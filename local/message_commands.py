@@ -134,9 +134,9 @@ def approve(
 ) -> None:
     """Approve the words of a text for live mode: the first person asks, the same command by another one approves."""
     from decisions.messages import NoTextError
+    from gate.text_approvals import approve_text
     from ledger import schema
     from ledger.approvals import ApprovalRefused
-    from tasks.approve_text import approve_text
 
     folder, _, locale = named.partition("/")
     with ledger_errors():
@@ -189,8 +189,8 @@ def list_texts(
     as_json: AsJson = False,
 ) -> None:
     """List every text with its version, what its file says of it, whether two people have approved it, and what is not registered."""
+    from gate.text_approvals import text_standings
     from ledger import schema
-    from tasks.approve_text import text_standings
 
     with ledger_errors():
         schema.migrate()

@@ -24,11 +24,11 @@ from config.strategy_files import stages_of, strategy, strategy_names
 from decisions.choose import NO_TEXT
 from decisions.messages import SPOKEN
 from decisions.voice import VOICE_PROMPTS
+from gate.text_approvals import text_standings
 from ledger import audit_results, call_queue, campaigns, canaries, case_lists, incidents, overview, run_standings
 from ledger.law import law_in_force
 from ledger.overview import FeedAge
-from tasks.approve_pack import standings
-from tasks.approve_text import text_standings
+from ledger.pack_approvals import standings
 from tasks.markdown import counted, lasted, local
 from tasks.pause import standing_pauses
 

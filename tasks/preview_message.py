@@ -22,11 +22,11 @@ from decisions.candidates import owed
 from decisions.messages import NoTextError, Text
 from decisions.text_samples import SAMPLE_LINK, Filling, Shown, names_of, sample_filling, sample_of_a_call, shown
 from decisions.voice import VOICE_PROMPTS, as_text
+from gate.text_approvals import status
 from ledger import clock, previews, promises
 from ledger.decisions_log import find_party
 from ledger.engine import connection
 from ledger.facts import read_facts
-from tasks.approve_text import status
 
 # Of no day in particular: the newest prices.
 LATEST: Final = date.max

@@ -18,15 +18,15 @@ from typer.testing import CliRunner, Result
 from channels import Receipt
 from config.policies import policies
 from config.settings import settings
+from gate.evidence import gather
 from gate.lane import run_lane
 from ledger import attempts
 from ledger.attempts import StatusEvent
 from ledger.campaigns import open_run
 from ledger.engine import connection
+from ledger.evidence_folder import verify
 from ledger.merkle import leaf, root_of_path
-from local.evidence_folder import verify
 from tasks.choose import choose
-from tasks.evidence import gather
 from tasks.pick import pick
 from tests.plugins.portfolio import TODAY, Portfolio, noon
 from tests.plugins.sending import RecordingChannel

@@ -252,7 +252,7 @@ def test_one_letter_more_is_another_text_and_nobody_has_approved_it(tmp_path: Pa
     file = folder / "early_reminder" / "en.yaml"
     file.write_text(file.read_text("utf-8").replace("Thank you.", "Thank you!"), "utf-8")
     changed = message_texts(folder).text("early_reminder", "en")
-    monkeypatch.setattr("tasks.approve_text.message_texts", lambda: message_texts(folder))
+    monkeypatch.setattr("gate.text_approvals.message_texts", lambda: message_texts(folder))
     with connection() as tx:
         assert changed.version not in approved_messages(tx, now(tx))
     assert _listed()["early_reminder", "en"]["approved"] is False

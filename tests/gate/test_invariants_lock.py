@@ -30,6 +30,7 @@ from gate.parked import settle_parked
 from gate.permit import Letter, Rulebook
 from gate.receipts import Result, write_results
 from ledger import attempts, clock, inbox, pauses, promises, withdrawals
+from ledger import case_work as cases
 from ledger.attempts import Move
 from ledger.campaigns import read_run
 from ledger.engine import connection
@@ -37,7 +38,6 @@ from ledger.imports_targets import TARGETS
 from ledger.inbox import Said, Vocabulary
 from ledger.outbox import EVERY_PARTY
 from ledger.pauses import Scope
-from tasks import cases
 from tasks.import_portfolio import import_files
 from tests.plugins.locks import held, waiting_for
 from tests.plugins.portfolio import TODAY, BorrowerIds, Portfolio, noon

@@ -26,8 +26,8 @@ from ledger import approvals, clock
 from ledger.approvals import Approval, ApprovalRefused
 from ledger.campaigns import write_policies
 from ledger.engine import connection
+from ledger.pack_versions import CURRENT, Version, version_of
 from ledger.policies import jurisdiction_of
-from tasks.pack_versions import CURRENT, Version, version_of
 
 SHOWN_CHARACTERS = 12
 

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from config.rule_files import RULES
 from gate.lane import run_lane
 from ledger.engine import connection
-from tasks.pack_versions import UnknownReferenceError, version_of, versions_of
-from tasks.rule_impact import Impact, rule_impact
+from ledger.pack_versions import UnknownReferenceError, version_of, versions_of
+from ledger.rule_impact import Impact, rule_impact
 from tests.plugins.portfolio import TODAY, BorrowerIds, Portfolio, noon
 from tests.plugins.sending import Outbox, RecordingChannel
 from tideover import app

@@ -24,8 +24,8 @@ from decisions.rules import judge
 from ledger import clock
 from ledger.engine import connection
 from ledger.facts import read_facts
+from ledger.pack_versions import Version
 from ledger.submitted import read_submitted
-from tasks.pack_versions import Version
 
 # (done, of so many) attempts.
 Progress = Callable[[int, int], None]

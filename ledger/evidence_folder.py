@@ -23,8 +23,8 @@ from uuid import UUID
 import yaml
 
 from ledger.evidence import CONTACT_COLUMNS, DECISION_COLUMNS, TRANSITION_COLUMNS
+from ledger.evidence_page import page
 from ledger.merkle import canonical, commitment, leaf, link, permit_line, root_of_path, text_hash
-from local.evidence_page import page
 
 TOLD: Final = "evidence.json"
 PAGE: Final = "index.html"
