@@ -1,0 +1,87 @@
+"""Which rows of the ledger are about one person, and by which way they are reached: for her export, and for her erasure.
+
+A table is hers by its `party_id`, by the loans that she stands for, by a foreign key to a table that is hers, or by a way written
+down here. Every other table is in `OF_NOBODY`, with its reason: a table that is in neither stops the build.
+
+In:   the declared tables (ledger/schema.py).
+Out:  a condition in SQL for each, with `:party`.
+Pure: yes; of the declarations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy import MetaData, Table
+
+PARTY: Final = "party"
+LOAN: Final = "loan"
+# She owes them, or stands for them. Who only advises or represents somebody is told nothing of that person's loans.
+_HER_LOANS: Final = "SELECT m.loan_id FROM loan_party m WHERE m.party_id = :party AND m.role IN ('borrower', 'co_borrower', 'guarantor')"
+_HER_ATTEMPTS: Final = "SELECT m.id FROM attempt m WHERE m.party_id = :party"
+# No foreign key leads from these to a person.
+_BY_HAND: Final[Mapping[str, str]] = {
+    "provider_event": """(t.id IN (SELECT o.provider_event_id FROM outcome o WHERE o.party_id = :party)
+        OR t.token IN (SELECT m.token FROM attempt m WHERE m.party_id = :party))""",
+    "contact_value": """t.blind_index IN (SELECT v.blind_index FROM contact_point_version v JOIN contact_point k ON k.id = v.contact_point_id
+        WHERE k.party_id = :party)""",
+    "backfill_difference": f"""((t.what LIKE 'decision/%' AND t.subject_id = :party)
+        OR (t.what = 'ageing' AND t.subject_id IN ({_HER_LOANS}))
+        OR (t.what IN ('attempt', 'outcome', 'contact') AND t.subject_id IN ({_HER_ATTEMPTS}))
+        OR (t.what = 'promise' AND t.subject_id IN (SELECT m.id FROM promise m WHERE m.party_id = :party)))""",
+}
+OF_NOBODY: Final[Mapping[str, str]] = {
+    "approval": "of texts, packs and runs, by colleagues",
+    "approval_answer": "of runs, by colleagues",
+    "approval_code": "of colleagues",
+    "audit_result": "counts",
+    "backfill": "of dates",
+    "backfill_step": "counts of a date",
+    "campaign_run": "of a stage and a date",
+    "campaign_shard": "counts",
+    "creditor": "the lender",
+    "drill": "of operations",
+    "evidence_batch": "hashes over many people's rows, and of no use without them",
+    "feed": "of a source of facts",
+    "import_batch": "of files",
+    "incident": "its list of people is `incident_person`",
+    "incident_note": "of an incident, by colleagues",
+    "morning": "counts",
+    "pause": "of operations",
+    "policy_version": "rules, strategies and texts",
+    "reason_set": "shared by everybody's decisions, which name it",
+    "sandbox_clock": "one instant",
+    "sender_pace": "of the lender's senders",
+}
+
+
+def ways(metadata: MetaData) -> dict[str, str]:
+    """Table → condition on its row `t` that says that it is about the person `:party`; by the tables' names."""
+    found: dict[str, str] = {}
+    for table in metadata.sorted_tables:
+        if table.name not in OF_NOBODY:
+            way = _way(table, found)
+            if way is not None:
+                found[table.name] = way
+    return dict(sorted(found.items()))
+
+
+def _way(table: Table, known: Mapping[str, str]) -> str | None:
+    if table.name in _BY_HAND:
+        return _BY_HAND[table.name]
+    if table.name == PARTY:
+        return "t.id = :party"
+    if table.name == LOAN:
+        return f"t.id IN ({_HER_LOANS})"
+    if "party_id" in table.columns:
+        return "t.party_id = :party"
+    if "loan_id" in table.columns:
+        return f"t.loan_id IN ({_HER_LOANS})"
+    for constraint in sorted(table.foreign_key_constraints, key=lambda one: one.column_keys):
+        parent = constraint.referred_table.name
+        if parent in known:
+            ours = ", ".join(f"t.{name}" for name in constraint.column_keys)
+            theirs = ", ".join(f"t.{element.column.name}" for element in constraint.elements)
+            return f"({ours}) IN (SELECT {theirs} FROM {parent} t WHERE {known[parent]})"  # noqa: S608  # names of our own declarations
+    return None
