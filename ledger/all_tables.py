@@ -5,6 +5,13 @@ Pure: yes; importing it only declares tables.
 
 from __future__ import annotations
 
+from typing import Final
+
+from sqlmodel import SQLModel
+
 from ledger import tables
 
-__all__ = ["tables"]
+__all__ = ["METADATA", "tables"]
+
+# Of whatever was imported above.
+METADATA: Final = SQLModel.metadata

@@ -10,7 +10,7 @@ Pure: yes; of the declarations.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from sqlalchemy import MetaData, Table
@@ -24,12 +24,12 @@ _HER_ATTEMPTS: Final = "SELECT m.id FROM attempt m WHERE m.party_id = :party"
 _BY_HAND: Final[Mapping[str, str]] = {
     "provider_event": """(t.id IN (SELECT o.provider_event_id FROM outcome o WHERE o.party_id = :party)
         OR t.token IN (SELECT m.token FROM attempt m WHERE m.party_id = :party))""",
-    "contact_value": """t.blind_index IN (SELECT v.blind_index FROM contact_point_version v JOIN contact_point k ON k.id = v.contact_point_id
-        WHERE k.party_id = :party)""",
+    "contact_value": """t.blind_index IN (SELECT v.blind_index FROM contact_point_version v
+        JOIN contact_point k ON k.id = v.contact_point_id WHERE k.party_id = :party)""",
     "backfill_difference": f"""((t.what LIKE 'decision/%' AND t.subject_id = :party)
         OR (t.what = 'ageing' AND t.subject_id IN ({_HER_LOANS}))
         OR (t.what IN ('attempt', 'outcome', 'contact') AND t.subject_id IN ({_HER_ATTEMPTS}))
-        OR (t.what = 'promise' AND t.subject_id IN (SELECT m.id FROM promise m WHERE m.party_id = :party)))""",
+        OR (t.what = 'promise' AND t.subject_id IN (SELECT m.id FROM promise m WHERE m.party_id = :party)))""",  # noqa: S608  # the statements above
 }
 OF_NOBODY: Final[Mapping[str, str]] = {
     "approval": "of texts, packs and runs, by colleagues",
@@ -68,20 +68,20 @@ def ways(metadata: MetaData) -> dict[str, str]:
 
 
 def _way(table: Table, known: Mapping[str, str]) -> str | None:
-    if table.name in _BY_HAND:
-        return _BY_HAND[table.name]
-    if table.name == PARTY:
-        return "t.id = :party"
-    if table.name == LOAN:
-        return f"t.id IN ({_HER_LOANS})"
-    if "party_id" in table.columns:
-        return "t.party_id = :party"
-    if "loan_id" in table.columns:
-        return f"t.loan_id IN ({_HER_LOANS})"
-    for constraint in sorted(table.foreign_key_constraints, key=lambda one: one.column_keys):
+    by_column = {"party_id": "t.party_id = :party", "loan_id": f"t.loan_id IN ({_HER_LOANS})"}
+    by_name = {**_BY_HAND, PARTY: "t.id = :party", LOAN: f"t.id IN ({_HER_LOANS})"}
+    if table.name in by_name:
+        return by_name[table.name]
+    for column, way in by_column.items():
+        if column in table.columns:
+            return way
+    return next(_by_foreign_key(table, known), None)
+
+
+def _by_foreign_key(table: Table, known: Mapping[str, str]) -> Iterator[str]:
+    for constraint in sorted(table.foreign_key_constraints, key=lambda one: tuple(one.column_keys)):
         parent = constraint.referred_table.name
         if parent in known:
             ours = ", ".join(f"t.{name}" for name in constraint.column_keys)
             theirs = ", ".join(f"t.{element.column.name}" for element in constraint.elements)
-            return f"({ours}) IN (SELECT {theirs} FROM {parent} t WHERE {known[parent]})"  # noqa: S608  # names of our own declarations
-    return None
+            yield f"({ours}) IN (SELECT {theirs} FROM {parent} t WHERE {known[parent]})"  # noqa: S608  # names of our own declarations

@@ -19,11 +19,12 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, LargeBinary, Table, text
-from sqlmodel import SQLModel
+from sqlalchemy import Connection, LargeBinary, Row, Table, text
 
-from ledger import clock, schema, vault
+from ledger import addresses, clock, vault
+from ledger.all_tables import METADATA
 from ledger.of_a_person import ways
+from ledger.replies import PRESSED, pressed_of
 
 # What was said in a message that left: attempt's id → title and body, or None where it cannot be written again.
 Said = Callable[[int], tuple[str, str] | None]
@@ -91,7 +92,7 @@ def everything_of(tx: Connection, party_id: int, *, said: Said | None = None) ->
     Raises:
         MissingKeyError: A value was encrypted with a key that is gone.
     """
-    kept = {HEADINGS.get(name, name): list(_rows(tx, name, way, party_id)) for name, way in ways(_tables()).items()}
+    kept = {HEADINGS.get(name, name): list(_rows(tx, name, way, party_id)) for name, way in ways(METADATA).items()}
     for section in TOLD_ELSEWHERE:
         kept.pop(HEADINGS.get(section, section), None)
     _with_reasons(tx, kept, party_id)
@@ -111,17 +112,11 @@ def rules_named(everything: Mapping[str, Any]) -> frozenset[str]:
     return frozenset((*decided, *allowed))
 
 
-def _tables() -> Any:
-    # Importing the schema declares every table, whichever file it stands in.
-    assert schema is not None  # noqa: S101  # the import is for its effect
-    return SQLModel.metadata
-
-
 def _rows(tx: Connection, name: str, way: str, party_id: int) -> Iterator[dict[str, Any]]:
-    table = _tables().tables[name]
+    table = METADATA.tables[name]
     order = ", ".join(f"t.{column.name}" for column in table.primary_key.columns)
     for row in tx.execute(text(f"SELECT t.* FROM {name} t WHERE {way} ORDER BY {order}"), {"party": party_id}).mappings():  # noqa: S608  # names of our own declarations
-        yield dict(_told(table, row))
+        yield dict(_told(table, dict(row)))
 
 
 def _told(table: Table, row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -131,9 +126,13 @@ def _told(table: Table, row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name.removesuffix(ENCRYPTED), _opened(table.name, row, name)
         elif name == "permit":
             yield "rules", sorted((row[name] or {}).get("rules") or (row[name] or {}).get("blocked_by") or ())
-        elif not _SECRET.search(name) and not isinstance(column.type, LargeBinary):
-            if name not in COLLEAGUES or (name == "owner" and table.name == _OWNERS_OF_NUMBERS):
-                yield name, _plain(row[name])
+        elif not _is_left_out(table.name, name) and not isinstance(column.type, LargeBinary):
+            yield name, _plain(row[name])
+
+
+def _is_left_out(table: str, column: str) -> bool:
+    is_colleague = column in COLLEAGUES and not (column == "owner" and table == _OWNERS_OF_NUMBERS)
+    return is_colleague or _SECRET.search(column) is not None
 
 
 def _opened(table: str, row: Mapping[str, Any], column: str) -> str | None:
@@ -151,13 +150,23 @@ def _with_reasons(tx: Connection, kept: Mapping[str, list[dict[str, Any]]], part
 
 
 def _with_her_words(tx: Connection, kept: Mapping[str, list[dict[str, Any]]], party_id: int) -> None:
-    """Add what she wrote to what it was taken to mean, as long as it is kept; not where it may be another person's."""
+    """Add what she wrote to what it was taken to mean, as long as it is kept; not what came from a phone that somebody else has too."""
     found = {}
     for row in tx.execute(_WROTE, {"party": party_id}):
         fields = json.loads(vault.decrypt(row.payload_encrypted, row.key_id))
-        found[row.provider_event_id] = NOT_HERS if row.people > 1 else fields.get("Body") or fields.get("ButtonText") or None
+        found[row.provider_event_id] = (
+            (fields.get("Body") or fields.get("ButtonText") or None) if _surely_hers(tx, row, fields, party_id) else NOT_HERS
+        )
     for outcome in kept["what_you_said"]:
         outcome["words"] = found.get(outcome["provider_event_id"])
+
+
+def _surely_hers(tx: Connection, row: Row[Any], fields: Mapping[str, str], party_id: int) -> bool:
+    """Whether nobody else can have written it: she had opened her page, or the phone is hers alone."""
+    if PRESSED in fields and pressed_of(fields[PRESSED]).party_id == party_id:
+        return True
+    sender = vault.blind_index(addresses.split(fields.get("From", ""))[1])
+    return not tx.execute(_SHARED, {"party": party_id, "value": sender, "event": row.provider_event_id}).scalar_one()
 
 
 def _plain(value: Any) -> Any:
@@ -175,10 +184,13 @@ def _plain(value: Any) -> Any:
 
 _REASONS = text("SELECT r.id, r.reasons FROM reason_set r WHERE r.id IN (SELECT d.reason_set_id FROM decision d WHERE d.party_id = :party)")
 _WROTE = text("""
-    SELECT o.provider_event_id, p.payload_encrypted, p.key_id,
-           (SELECT count(DISTINCT s.party_id) FROM outcome s WHERE s.provider_event_id = o.provider_event_id) AS people
+    SELECT DISTINCT o.provider_event_id, p.payload_encrypted, p.key_id
     FROM outcome o JOIN provider_event e ON e.id = o.provider_event_id AND e.kind = 'inbound'
     JOIN provider_event_payload p ON p.provider_event_id = e.id
     WHERE o.party_id = :party
-    GROUP BY o.provider_event_id, p.payload_encrypted, p.key_id
+""")
+_SHARED = text("""
+    SELECT EXISTS (SELECT FROM outcome s WHERE s.provider_event_id = :event AND s.party_id <> :party)
+        OR EXISTS (SELECT FROM contact_point_version v JOIN contact_point k ON k.id = v.contact_point_id
+                   WHERE v.blind_index = :value AND k.party_id <> :party)
 """)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -18,7 +19,7 @@ REFUSED: Final = 2
 
 person = typer.Typer(
     no_args_is_help=True,
-    help='What a person says by letter or phone: leave in peace, stop, "not my number"; and that somebody has seen to an answer.',
+    help='What a person says by letter or phone: leave in peace, stop, "not my number", "what do you keep of me"; answers seen to.',
 )
 
 Borrower = Annotated[str, typer.Argument(help="The lender's id of the borrower, or ours as #123.")]
@@ -33,11 +34,12 @@ def _refusals() -> Iterator[None]:
 
     from ledger.decisions_log import UnknownBorrowerError
     from ledger.embedded import EmbeddedDatabaseError
+    from ledger.vault import MissingKeyError
     from tasks.person import PersonRefused
 
     try:
         yield
-    except (PersonRefused, UnknownBorrowerError) as error:
+    except (PersonRefused, UnknownBorrowerError, MissingKeyError) as error:
         typer.echo(error, err=True)
         raise typer.Exit(REFUSED) from None
     except (SQLAlchemyError, EmbeddedDatabaseError) as error:
@@ -104,3 +106,15 @@ def not_theirs(
     with _refusals():
         owners = disown_number(attempt, by=by, because=because)
     typer.echo(f"blocked for every borrower; {owners} of them had it")
+
+
+@person.command()
+def export(
+    borrower: Borrower, *, out: Annotated[Path, typer.Option(help="A new file, which only its owner may read: it is personal.")]
+) -> None:
+    """Write all that is kept of a person into a file, for her: facts, messages with their words, decisions and the rules they name."""
+    from tasks.person import export_person
+
+    with _refusals():
+        rows = export_person(borrower, out)
+    typer.echo(f"{out}: {rows} rows; hand it to her alone, and delete it then")

@@ -1,26 +1,32 @@
 """What somebody says by letter, by phone or in person, written down by whoever hears it: a hold, a stop, "not my number".
 
 A reply does the same by itself (ledger/replies.py); this is for what comes another way. It only ever protects. And who has seen
-to an answer that waited for a person says so here.
+to an answer that waited for a person says so here. What is kept of somebody is written into a file for them.
 
 In:   our id of a borrower, of an attempt or of answers, who says so and why.
 Out:  rows of `hold`, `opt_out`, `contact_value`, under the locks of everybody concerned; in force at the gate from the commit;
-      rows of `outcome_handled`.
+      rows of `outcome_handled`; a file of JSON.
 Pure: no. Saying it twice changes nothing.
 Source: DOMAIN.md, "What the borrower's answer does".
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
+from typing import Final
 
 from decisions.personal import looks_personal
 from decisions.words import CHANNELS, HOLD_KINDS
+from gate.person_export import everything_in_words
 from ledger import answers, clock, contact_values
 from ledger.decisions_log import find_party
 from ledger.engine import connection
 from ledger.locks import lock_borrowers
+
+OWNER_ONLY: Final = 0o600
 
 
 class PersonRefused(RuntimeError):
@@ -101,6 +107,29 @@ def handle_answers(answer_ids: Sequence[int], *, by: str, done: str) -> int:
         if unknown := [one for one, said in new.items() if said is None]:
             raise PersonRefused(f"no answer {', '.join(map(str, unknown))} waits or waited for a person; `tideover waiting` lists them")
     return sum(said is True for said in new.values())
+
+
+def export_person(borrower: str, out: Path) -> int:
+    """Write all that is kept of a person into a new file that only its owner may read.
+
+    Returns:
+        How many rows it holds.
+
+    Raises:
+        PersonRefused: The file exists already, or cannot be written.
+        UnknownBorrowerError: Nobody has that id.
+        MissingKeyError: A value was encrypted with a key that is gone.
+    """
+    with connection() as tx:
+        everything = everything_in_words(tx, find_party(tx, borrower))
+    try:
+        out.touch(mode=OWNER_ONLY, exist_ok=False)
+        out.write_text(json.dumps(everything, ensure_ascii=False, indent=2) + "\n")
+    except FileExistsError:
+        raise PersonRefused(f"{out} exists already; an export is never written over something else") from None
+    except OSError as error:
+        raise PersonRefused(f"{out}: {error.strerror}") from None
+    return sum(len(rows) for rows in everything["kept"].values())
 
 
 def _source(by: str, because: str) -> str:
