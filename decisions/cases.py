@@ -22,7 +22,9 @@ from decisions.rule_forms import OWN_COUNTRY, DeadlineRule, Waits, value_on
 from decisions.rules.calendars import calendar_of, day_after_waiting
 from decisions.rules.timetable import EPOCH, day_number
 
-CaseKind = Literal["dispute", "complaint", "hardship", "deceased", "data_request", "wrong_number", "incident"]
+CaseKind = Literal[
+    "dispute", "complaint", "hardship", "deceased", "data_request", "wrong_number", "incident", "core_instruction", "payment"
+]
 CaseState = Literal["open", "acknowledged", "answered", "closed"]
 StatedBy = Literal[
     "borrower", "co_borrower", "guarantor", "executor", "attorney", "debt_adviser", "household", "third_party", "authority", "unknown"
@@ -48,13 +50,22 @@ RESULTS_OF: Final[Mapping[str, Mapping[str, bool]]] = {
     "data_request": {"fulfilled": True, "refused": True, WITHDRAWN: True},
     "wrong_number": {"corrected": True, "blocked": True},
     "incident": {"settled": True, "unfounded": True},
+    # What the core system did not accept or did not answer (docs/core.md), and money that came in and fits nowhere.
+    "core_instruction": {"applied": True, "offered_anew": True, WITHDRAWN: True},
+    "payment": {"booked": True, "paid_back": True, "mistaken": True},
 }
 # The person is right about what is owed: the hold stays until the books say so too.
 NEEDS_CORRECTION: Final = frozenset({("dispute", "upheld"), ("dispute", "partly_upheld")})
 # Nobody is left without an answer, unless she wants none.
 ANSWERED_FIRST: Final = frozenset({"dispute", "complaint", "hardship", "data_request"})
 # Kind → the hold that stands while the case is open; its own kinds come from CASES.md.
-HOLD_OF: Final[Mapping[str, str]] = {"dispute": "dispute", "complaint": "complaint", "hardship": "hardship", "deceased": "deceased"}
+HOLD_OF: Final[Mapping[str, str]] = {
+    "dispute": "dispute",
+    "complaint": "complaint",
+    "hardship": "hardship",
+    "deceased": "deceased",
+    "payment": "paid_claimed",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,6 +54,8 @@ _HEARD_AS: Final[Mapping[str, list[str]]] = {
     "data_request": [],
     "wrong_number": ["wrong_person"],
     "incident": [],
+    "core_instruction": [],
+    "payment": [],
 }
 
 
