@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 import polars as pl
+import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from config.load import ConfigError, Day, Strict, Whole, read
+from config.load import ConfigError, Day, Strict, Whole, checked, parse, read
 from config.zones import zone_tables
 from decisions import facts
 from decisions.facts import CANDIDATES, Facts, Schema
@@ -294,6 +295,27 @@ def read_rule_cases(path: Path) -> RuleCases:
     return cases_of(*_cases(path))
 
 
+def rule_cases_of(text: str, name: str) -> RuleCases:
+    """Cases that somebody typed, of the same form.
+
+    Args:
+        text: YAML or JSON, a list of cases, or one case.
+        name: What errors call its place.
+
+    Raises:
+        ConfigError: As `read_rule_cases`; or it repeats a part by an alias, which a few lines could make endless.
+    """
+    try:
+        repeats = any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.CBaseLoader))
+    except yaml.YAMLError:
+        repeats = False  # said in words, with its line, by who reads it
+    if repeats:
+        raise ConfigError(name, None, "", "holds an alias (*…): write the part out")
+    document = parse(Path(name), text)
+    plain = [document.plain] if isinstance(document.plain, dict) else document.plain
+    return cases_of(*_checked(Path(name), checked(document, plain, list[RuleCase])))
+
+
 def read_case_files(paths: Sequence[Path]) -> RuleCases:
     """Read several case files as one: a case is called by its file and its id there.
 
@@ -310,7 +332,10 @@ def read_case_files(paths: Sequence[Path]) -> RuleCases:
 
 
 def _cases(path: Path) -> tuple[list[RuleCase], list[list[str]]]:
-    cases = read(path, list[RuleCase])
+    return _checked(path, read(path, list[RuleCase]))
+
+
+def _checked(path: Path, cases: list[RuleCase]) -> tuple[list[RuleCase], list[list[str]]]:
     for case_id, times in Counter(case.id for case in cases).items():
         if times > 1:
             raise ConfigError(path, None, f"{case_id}: id", f"given to {times} cases")

@@ -19,7 +19,7 @@ import polars as pl
 from decisions.aging import COMPONENTS
 from decisions.portfolio_columns import Field, Known, Writing, default_text, plain, read_field
 from decisions.words import CHANNELS, HOLD_KINDS, PARTIES, RESULTS, WEEKDAYS
-from decisions.zones import NotAPhoneError, read_phone
+from decisions.zones import NotAPhoneError, ZoneTables, read_phone
 
 SHAPE_CHARACTERS_MAX: Final = 40
 EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -379,6 +379,18 @@ def _contact_values(typed: pl.DataFrame, writing: Writing, known: Known) -> pl.D
         pl.Series("value:country", countries, pl.String),
         pl.Series("zones", zones, pl.String).str.split(" ").list.filter(pl.element() != ""),
     )
+
+
+def canonical_values(typed: str, tables: ZoneTables) -> list[str]:
+    """What a contact value that somebody typed could stand for in the ledger: the number, the address, the token, the lines.
+
+    Args:
+        typed: By a person who looks for somebody.
+        tables: Zones of places.
+    """
+    writing, known = Writing(), Known(tables=tables, schemes=frozenset(), live=False)
+    read = (_contact_value(kind, typed.strip(), writing, known)[0] for kind in ("mobile", "email", "push", "address"))
+    return list(dict.fromkeys(value for value in read if value))
 
 
 def _contact_value(kind: str, value: str, writing: Writing, known: Known) -> tuple[str | None, str | None, tuple[str, ...], str | None]:

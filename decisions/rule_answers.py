@@ -61,6 +61,24 @@ def answers(
     return found
 
 
+def answers_here(
+    ids: Sequence[str], facts: Facts, candidates: pl.DataFrame, packs: Packs, *, live: bool, bases: Collection[str] | None = None
+) -> list[tuple[dict[str, Any], list[str]]]:
+    """Each case's answer, and the rules that would block it in live mode alone: where it rests on a clearance of the sandbox's.
+
+    Args:
+        ids: As `answers`.
+        facts: Likewise.
+        candidates: Likewise.
+        packs: Of the files.
+        live: Whether providers' words for the sandbox count for nothing.
+        bases: As `answers`.
+    """
+    for_real = answers(ids, facts, candidates, packs.without_sandbox(), bases=bases)
+    told = for_real if live else answers(ids, facts, candidates, packs, bases=bases)
+    return [(answer, sorted(rules_of(real) - rules_of(answer))) for answer, real in zip(told, for_real, strict=True)]
+
+
 def _verdict(judged: Mapping[str, Any]) -> tuple[str, list[str]]:
     """The word, and the rules behind it: those that forbid, or, where none does, those that ask for a person."""
     if judged["blocked_by"]:

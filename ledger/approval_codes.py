@@ -38,15 +38,15 @@ class CodeRefused(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """Whose code it was.
+    """Who speaks.
 
     Attributes:
-        code_id: Of `approval_code`.
+        code_id: Of `approval_code`, by which that was said; None = by signing in.
         person: Who.
         role: In which role.
     """
 
-    code_id: int
+    code_id: int | None
     person: str
     role: str
 

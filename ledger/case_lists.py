@@ -150,15 +150,17 @@ def read(connection: Connection, case_id: int) -> Case:
     return Case(**row)
 
 
-def listed(connection: Connection, *, closed_too: bool = False, kind: str | None = None) -> list[Case]:
+def listed(connection: Connection, *, closed_too: bool = False, kind: str | None = None, party_id: int | None = None) -> list[Case]:
     """Cases, whose next deadline comes first at the top.
 
     Args:
         connection: Any.
         closed_too: The closed ones too, at the end.
         kind: Only this kind.
+        party_id: Only this person's.
     """
-    found = [Case(**row) for row in connection.execute(_LISTED, {"closed_too": closed_too, "kind": kind}).mappings()]
+    keys = {"closed_too": closed_too, "kind": kind, "party": party_id}
+    found = [Case(**row) for row in connection.execute(_LISTED, keys).mappings()]
     return sorted(found, key=lambda one: (one.state == "closed", one.due is None, one.due[1] if one.due else one.opened_on, one.id))
 
 
@@ -243,6 +245,7 @@ _ONE = text(f"SELECT {_COLUMNS} FROM borrower_case c WHERE c.id = :id")  # noqa:
 _LISTED = text(f"""
     SELECT {_COLUMNS} FROM borrower_case c
     WHERE (:closed_too OR c.state <> 'closed') AND (CAST(:kind AS text) IS NULL OR c.kind = CAST(:kind AS text))
+      AND (CAST(:party AS bigint) IS NULL OR c.party_id = CAST(:party AS bigint))
 """)  # noqa: S608  # our own words
 _HISTORY = text("SELECT at, kind, said_by, reference, words_encrypted, key_id FROM case_event WHERE case_id = :id ORDER BY id")
 # Where a provider has taken it, as far as is known, or may have, or will be asked to. Who wants no answer is told of none.

@@ -221,12 +221,12 @@ _ANSWERS = text("""
         WHERE a.campaign_run_id = :run AND s.at >= a.submitted_at AND s.at < a.submitted_at + interval '7 days'
     ) said GROUP BY intent ORDER BY borrowers DESC, intent
 """)
-_WENT_OUT = "a.state IN ('accepted', 'sent', 'delivered', 'read', 'replied', 'undelivered', 'failed')"
-_CONTACTED = text(f"SELECT count(DISTINCT a.party_id) FROM attempt a WHERE a.campaign_run_id = :run AND {_WENT_OUT}")  # noqa: S608  # as above
+WENT_OUT = "a.state IN ('accepted', 'sent', 'delivered', 'read', 'replied', 'undelivered', 'failed')"
+_CONTACTED = text(f"SELECT count(DISTINCT a.party_id) FROM attempt a WHERE a.campaign_run_id = :run AND {WENT_OUT}")  # noqa: S608  # as above
 _USAGE = text(f"""
     SELECT a.channel, v.country, a.business_date AS on, sum(coalesce(a.segments, 1))::bigint AS segments
     FROM attempt a LEFT JOIN contact_point_version v ON v.contact_point_id = a.contact_point_id AND v.superseded_at IS NULL
-    WHERE a.campaign_run_id = :run AND {_WENT_OUT}
+    WHERE a.campaign_run_id = :run AND {WENT_OUT}
     GROUP BY a.channel, v.country, a.business_date ORDER BY a.channel, v.country
 """)  # noqa: S608  # as above
 _NOT_SENT = text("""

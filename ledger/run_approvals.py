@@ -42,7 +42,7 @@ class Answer:
 
     Attributes:
         form: Which form, or which call on the terminal: the same one is taken once.
-        code: As typed.
+        by: The code as typed; or who signed in.
         approve: False = reject, or take back.
         up_to: So many contacts at most; None = all.
         reason: In their words.
@@ -50,7 +50,7 @@ class Answer:
     """
 
     form: str
-    code: str
+    by: str | Holder
     approve: bool
     up_to: int | None = None
     reason: str | None = None
@@ -142,13 +142,18 @@ def answer(connection: Connection, campaign_run_id: int, given: Answer, *, roles
     if needless is not None:
         return _keep(connection, campaign_run_id, given.form, Answered(outcome="refused", said=needless), None)
     what = "approving" if given.approve else "rejecting"
-    who = approval_codes.redeem(
-        connection, given.code, roles=roles, campaign_run_id=campaign_run_id, used_for=f"{what} run {campaign_run_id}"
+    who = (
+        _signed_in(given.by, roles)
+        if isinstance(given.by, Holder)
+        else approval_codes.redeem(
+            connection, given.by, roles=roles, campaign_run_id=campaign_run_id, used_for=f"{what} run {campaign_run_id}"
+        )
     )
     if isinstance(who, NoCode):
         return _no_code(connection, campaign_run_id, given, who)
     if given.flaw is not None:
-        done = Answered(outcome="refused", said=f"{given.flaw}; the code is spent, have a new one made")
+        spent = "" if who.code_id is None else "; the code is spent, have a new one made"
+        done = Answered(outcome="refused", said=f"{given.flaw}{spent}")
     else:
         done = _approve(connection, found, given, who) if given.approve else _reject(connection, found, given, who)
     return _keep(connection, campaign_run_id, given.form, done, who.code_id)
@@ -189,6 +194,13 @@ def _needless(found: Standing, given: Answer, subject: str | None) -> str | None
     return "approve at least one contact, or reject" if given.approve and given.up_to is not None and given.up_to < 1 else None
 
 
+def _signed_in(who: Holder, roles: tuple[str, ...]) -> Holder | NoCode:
+    """Who signed in speaks in the role that she has; none is typed."""
+    if who.role in roles:
+        return who
+    return NoCode(because=f"the role {who.role} may not decide this ({', '.join(sorted(roles))} may)", wrong=False)
+
+
 def _no_code(connection: Connection, campaign_run_id: int, given: Answer, why: NoCode) -> Answered:
     outcome: Outcome = "wrong_code" if why.wrong else "refused"
     done = _keep(connection, campaign_run_id, given.form, Answered(outcome=outcome, said=why.because), why.code_id)
@@ -212,7 +224,9 @@ def _approve(connection: Connection, found: Standing, given: Answer, who: Holder
         return Answered(outcome="asked", said=said)
     if same_person(found.asked_by, who.person):
         return Answered(
-            outcome="refused", said=f"{found.asked_by} asked for this run: somebody else approves it (four eyes). The code is spent"
+            outcome="refused",
+            said=f"{found.asked_by} asked for this run: somebody else approves it (four eyes)"
+            + ("" if who.code_id is None else ". The code is spent"),
         )
     _write(connection, found.subject, asked_by=found.asked_by, answered_by=who, verdict="approved", reason=_reason(given, most))
     keys = {"id": found.campaign_run_id, "most": most}

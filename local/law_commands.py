@@ -12,12 +12,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 if TYPE_CHECKING:
-    from decisions.packs import Packs
     from ledger.rule_impact import Impact, Progress
 
 EXPECT_DIFFERS = 1
@@ -93,7 +92,7 @@ def check(
     """Say of each case whether the person may be contacted now, like this, and why not: one JSON object a line."""
     from config.rule_cases import read_rule_cases
     from config.rule_files import rule_packs
-    from decisions.rule_answers import answers, differences, rules_of
+    from decisions.rule_answers import answers_here, differences
     from decisions.words import BASES
 
     bases = None if basis is None else {name.strip() for name in basis.split(",")}
@@ -103,17 +102,13 @@ def check(
     with _readable():
         cases, packs = read_rule_cases(file), rule_packs()
 
-    def said_by(law: Packs) -> list[dict[str, Any]]:
-        return answers(cases.ids, cases.facts, cases.candidates, law, bases=bases)
-
-    # Where a case rests on a clearance of the sandbox's, whoever reads the answer is told: in live mode it would be another one.
-    for_real = said_by(packs.without_sandbox())
-    told = for_real if (clearances or _clearances_here()) == "live" else said_by(packs)
+    live = (clearances or _clearances_here()) == "live"
+    told = answers_here(cases.ids, cases.facts, cases.candidates, packs, live=live, bases=bases)
     holds = True
-    for answer, live, expected in zip(told, for_real, cases.expected, strict=True):
+    for (answer, only_live), expected in zip(told, cases.expected, strict=True):
         typer.echo(_json(answer))
-        if only_live := rules_of(live) - rules_of(answer):
-            names = ", ".join(sorted(only_live))
+        if only_live:
+            names = ", ".join(only_live)
             typer.echo(f"{answer['id']}: cleared for the sandbox alone (config/clearances.yaml); in live mode {names} blocks it", err=True)
         for difference in differences(answer, expected):
             typer.echo(f"{answer['id']}: {difference}", err=True)

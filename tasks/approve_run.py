@@ -26,9 +26,10 @@ from prefect.input import RunInput
 from pydantic import Field, ValidationError
 
 from config.strategy_files import strategy
-from ledger import approval_codes, campaigns, run_approvals, run_narrowing, run_standings
+from ledger import approval_codes, campaigns, run_approvals, run_standings
 from ledger.approval_codes import HOURS_DEFAULT, CodeRefused
 from ledger.engine import connection
+from ledger.run_answers import answer_run, flaw, withhold_rest
 from ledger.run_approvals import SCHEDULE, Answer, Answered
 from ledger.run_standings import NoSuchRun, Standing
 from tasks.preview import preview_key
@@ -133,29 +134,15 @@ def approved(campaign_run_id: int) -> bool:
         logger.info("%s: %s: %s", standing.name, answered.outcome, answered.said)
 
 
-def withhold_rest(campaign_run_id: int) -> int:
-    """Withhold what nobody approved, page by page; how many."""
-    withheld = 0
-    while True:
-        with connection() as tx:
-            page = run_narrowing.narrow(tx, campaign_run_id)
-        if not page:
-            return withheld
-        withheld += page
-
-
 def answer_on_terminal(campaign_run_id: int, *, code: str, approve: bool, up_to: int | None, reason: str | None) -> Answered:
     """Take an answer that was given on a terminal, and let a flow run that waits for it go on.
 
     Raises:
         NoSuchRun: There is none with this id.
     """
-    given = Answer(form=f"terminal {uuid4()}", code=code, approve=approve, up_to=up_to, reason=reason, flaw=_flaw(approve, reason))
-    with connection() as tx:
-        before = run_standings.standing(tx, campaign_run_id)
-        run = campaigns.read_run(tx, campaign_run_id)
-        done = run_approvals.answer(tx, campaign_run_id, given, roles=strategy(run.strategy, run.stage).approval_roles)
-    withhold_rest(campaign_run_id)
+    missing = flaw(approve=approve, reason=reason)
+    given = Answer(form=f"terminal {uuid4()}", by=code, approve=approve, up_to=up_to, reason=reason, flaw=missing)
+    done, before = answer_run(campaign_run_id, given)
     if done.outcome not in {"approved", "rejected"} or before.approval != "awaiting" or before.flow_run is None:
         return done
     return Answered(outcome=done.outcome, said=f"{done.said}. {_go_on(before.flow_run)}")
@@ -209,22 +196,20 @@ def _answer_by_form(standing: Standing, this: FlowRun) -> Answered:
     assert isinstance(filled, ApprovalForm)  # noqa: S101  # a coroutine only where a loop runs, and here none does
     given = Answer(
         form=name,
-        code=filled.code,
+        by=filled.code,
         approve=filled.decision != "reject",
         up_to=filled.up_to or None if filled.decision == "approve up to" else None,
         reason=filled.reason.strip() or None,
-        flaw=_flaw(filled.decision != "reject", filled.reason, up_to_missing=filled.decision == "approve up to" and not filled.up_to),
+        flaw=flaw(
+            approve=filled.decision != "reject",
+            reason=filled.reason,
+            up_to_missing=filled.decision == "approve up to" and not filled.up_to,
+        ),
     )
     with connection() as tx:
         run = campaigns.read_run(tx, run_id)
         roles = strategy(run.strategy, run.stage).approval_roles
         return run_approvals.answer(tx, run_id, given, roles=roles, subject=standing.subject)
-
-
-def _flaw(approve: bool, reason: str | None, *, up_to_missing: bool = False) -> str | None:  # noqa: FBT001  # a yes or a no
-    if up_to_missing:
-        return "`approve up to` needs a number"
-    return None if approve or (reason or "").strip() else "say why you reject"
 
 
 def words(standing: Standing) -> str:

@@ -18,7 +18,7 @@ from decisions.canary import judge
 from ledger import campaigns, canaries, clock
 from ledger.canaries import Stands
 from ledger.engine import connection
-from tasks.approve_run import withhold_rest
+from ledger.run_answers import withhold_rest
 
 
 @task(

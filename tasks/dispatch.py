@@ -20,7 +20,7 @@ from config.load import ConfigError
 from gate import answers, danger
 from ledger import attempts, clock, outbox, run_approvals, run_narrowing
 from ledger.engine import connection
-from tasks.approve_run import withhold_rest
+from ledger.run_answers import withhold_rest
 from tasks.calls import watch_calls
 from tasks.canary import watch_canaries
 from tasks.fall_back import fall_back

@@ -72,7 +72,7 @@ def code(person: str = "ben", role: str = "operations", *, run: int | None = Non
 
 def answer(
     run: int,
-    typed: str,
+    typed: str | Holder,
     *,
     approve: bool = True,
     up_to: int | None = None,
@@ -81,7 +81,7 @@ def answer(
     subject: str | None = None,
     flaw: str | None = None,
 ) -> Answered:
-    given = Answer(form=form or f"form {next(_forms)}", code=typed, approve=approve, up_to=up_to, reason=reason, flaw=flaw)
+    given = Answer(form=form or f"form {next(_forms)}", by=typed, approve=approve, up_to=up_to, reason=reason, flaw=flaw)
     with connection() as tx:
         return run_approvals.answer(tx, run, given, roles=ROLES, subject=subject)
 
@@ -373,3 +373,27 @@ def test_the_auditor_finds_what_went_out_without_the_yes_that_it_needed(portfoli
         assert len(tx.execute(text(check.sql), period).all()) == 1
         tx.execute(text("DELETE FROM approval WHERE verdict = 'approved'"))
         assert len(tx.execute(text(check.sql), period).all()) == 3
+
+
+def signed_in(person: str, role: str = "operations") -> Holder:
+    return Holder(code_id=None, person=person, role=role)
+
+
+def test_who_signed_in_answers_without_a_code_and_never_for_herself(portfolio: Portfolio) -> None:
+    run = planned(portfolio)
+    ask(run, by="Anna Atall")
+    refused = answer(run, signed_in("anna  atall"))
+    assert (refused.outcome, "four eyes" in refused.said, "code" in refused.said) == ("refused", True, False)
+    wrong_role = answer(run, signed_in("Ben Nobody", "auditor"))
+    assert (wrong_role.outcome, "the role auditor may not decide this" in wrong_role.said) == ("refused", True)
+    assert (approval_of(run), sent(run)) == ("awaiting", 0)
+    assert answer(run, signed_in("Ben Nobody")).outcome == "approved"
+    assert sent(run) == 3
+
+
+def test_a_wrong_role_on_the_desk_is_no_guess_at_a_code(portfolio: Portfolio) -> None:
+    run = planned(portfolio)
+    ask(run)
+    for _ in range(run_approvals.WRONG_CODES_MAX + 1):
+        answer(run, signed_in("Ben Nobody", "auditor"))
+    assert approval_of(run) == "awaiting"
