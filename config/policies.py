@@ -26,6 +26,7 @@ from config.rule_files import pack_bodies
 from config.settings import settings
 from config.strategy_files import strategy, strategy_body
 
+AFFORDABILITY_FILE: Final = Path(__file__).with_name("affordability.yaml")
 EDUCATION_FILE: Final = Path(__file__).with_name("education.yaml")
 
 
@@ -110,6 +111,7 @@ def other_files() -> dict[str, str]:
     """Files of operations that no run keeps as a policy, by name: hash of what they hold now."""
     lists = {f"lint/{path.stem}": path for path in sorted(LINT.glob("*.yaml"))}
     files = {
+        "affordability": AFFORDABILITY_FILE,
         "cases": CASES_FILE,
         "education": EDUCATION_FILE,
         "prices": PRICES,

@@ -18,6 +18,7 @@ import polars as pl
 
 from decisions.aging import COMPONENTS
 from decisions.portfolio_columns import Field, Known, Writing, default_text, plain, read_field
+from decisions.wallet_flows import FLOW_KINDS
 from decisions.words import CHANNELS, HOLD_KINDS, PARTIES, RESULTS, WEEKDAYS
 from decisions.zones import NotAPhoneError, ZoneTables, read_phone
 
@@ -129,6 +130,14 @@ KINDS: Final[dict[str, tuple[Field, ...]]] = {
         _must("status_code", "word"),
         Field("balance", "amount"),
         Field("currency", "currency"),
+    ),
+    "wallet_flows": (
+        _must("party", "id"),
+        _must("day", "date"),
+        _choice("kind", FLOW_KINDS, required=True),
+        _must("amount", "amount"),
+        _must("currency", "currency"),
+        _EFFECTIVE,
     ),
     "contact_points": (
         _must("party", "id"),
@@ -309,6 +318,8 @@ def _across(kind: str, typed: pl.DataFrame, writing: Writing) -> pl.DataFrame:
     elif kind == "payments":
         typed = _with_paid_on(typed, writing)
         wrongs = _payment_wrongs(value)
+    elif kind == "wallet_flows":
+        wrongs = [("amount", value["amount"] < 0, "a negative amount: the kind says which way it moved")]
     elif kind == "allocations":
         wrongs = [("amount", value["amount"] == 0, "nothing was allocated")]
     elif kind in {"consents", "opt_outs", "holds", "wishes"}:

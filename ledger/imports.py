@@ -441,10 +441,11 @@ class Import:
         """Prove from the written rows themselves that they are worth what was read."""
         for kind in KIND_MONEY:
             target = TARGETS[kind]
+            of_loan = "JOIN loan_version lv ON lv.loan_id = t.loan_id AND lv.superseded_at IS NULL"
             rows = self._tx.execute(
                 text(f"""
                 SELECT cu.code, sum(({target.written_minor})::numeric * cu.unit) FROM {target.table} t
-                JOIN loan_version lv ON lv.loan_id = t.loan_id AND lv.superseded_at IS NULL JOIN import_currency cu ON cu.code = lv.currency
+                {"" if target.currency else of_loan} JOIN import_currency cu ON cu.code = {target.currency or "lv.currency"}
                 WHERE t.import_batch_id = :batch GROUP BY cu.code
                 """),
                 {"batch": self.batch_id},
@@ -622,7 +623,7 @@ _CLOSE: Final = text("UPDATE import_batch SET finished_at = clock_timestamp(), c
 _TOUCHED: Final = """
     SELECT p.id FROM party p WHERE p.creditor_id = {creditor} AND p.external_id IN (
         SELECT external_id FROM stage_parties UNION ALL SELECT party FROM stage_loan_parties
-        UNION ALL SELECT party FROM stage_contact_points
+        UNION ALL SELECT party FROM stage_contact_points UNION ALL SELECT party FROM stage_wallet_flows
         UNION ALL SELECT party FROM stage_consents UNION ALL SELECT party FROM stage_opt_outs UNION ALL SELECT party FROM stage_holds
         UNION ALL SELECT party FROM stage_wishes UNION ALL SELECT party FROM stage_contacts)
     UNION

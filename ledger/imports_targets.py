@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-KIND_MONEY: Final = ("loans", "instalments", "payments", "allocations", "delinquency_snapshots")
+KIND_MONEY: Final = ("loans", "instalments", "payments", "allocations", "delinquency_snapshots", "wallet_flows")
 # Every staging table begins with these: which part of the import, which line of its file.
 STAGE_FIRST: Final = "part integer NOT NULL, line bigint NOT NULL"
 MONEY_STAGE: Final = ", currency text, raw_amount bigint, in_minor boolean NOT NULL"
@@ -42,6 +42,7 @@ class Target:
         shared: Other parts of the program write such facts too: a row that says what it said in the former import
             changes nothing, whatever became of it here since.
         written_minor: Money of a written row `t`, in minor units.
+        currency: Of a written row `t`; None = that of its loan.
     """
 
     table: str
@@ -56,6 +57,7 @@ class Target:
     joined: str = ""
     shared: bool = False
     written_minor: str | None = None
+    currency: str | None = None
 
 
 def minor(column: str) -> str:
@@ -201,6 +203,21 @@ TARGETS: Final[dict[str, Target]] = {
         values=("months_past_due", "status_code", "balance_minor"),
         key_field="as_of",
         written_minor="t.balance_minor",
+    ),
+    "wallet_flows": Target(
+        table="wallet_flow",
+        stage="party text, day date, kind text, amount bigint, effective_at timestamptz" + MONEY_STAGE,
+        source=f"p.id AS party_id, s.day AS moved_on, s.kind, s.currency, {minor('amount')} AS amount_minor, "
+        "coalesce(s.effective_at, s.day::timestamp AT TIME ZONE 'UTC') AS effective_at, "
+        f"concat_ws(' / ', s.party, s.day, s.kind) AS key_text, {MONEY}, "
+        f"CASE {_NO_PARTY} {_inexact('amount')} END AS problem "
+        f"FROM stage_wallet_flows s {_PARTY} LEFT JOIN import_currency cu ON cu.code = s.currency",
+        partition=("party_id", "moved_on", "kind", "currency"),
+        key=("party_id", "moved_on", "kind", "currency"),
+        values=("amount_minor",),
+        key_field="party",
+        written_minor="t.amount_minor",
+        currency="t.currency",
     ),
     "contact_points": Target(
         table="contact_point_version",

@@ -64,9 +64,9 @@ LIVE_ATTEMPT_STATES = ("planned", "submitting", "accepted", "sent", "delivered",
 STAGES = ("pre_due", "early", "mid", "late", "recovery")
 # Runs that treat nobody's lateness: their messages put right, remind of a promise, answer or teach, whatever stage a person is in.
 # `code` opens a person's page, each time she asks for one. `case` says that something was received, or answered, which she is owed
-# an answer to (ledger/cases.py).
+# an answer to (ledger/cases.py). `plan` tells that a plan was agreed, and remembers of its payments.
 # `callback` and `call` are dialled by a person (gate/dial.py): who asked for it, and whom no message reached.
-SERVICES = ("correction", "promise", "reply", "confirmation", "callback", "call", "code", "case", "education")
+SERVICES = ("correction", "promise", "reply", "confirmation", "callback", "call", "code", "case", "education", "plan")
 # Whether people have said yes to a run (ledger/run_approvals.py). A run sends in the first two of them, and in no other.
 SENDING_APPROVALS = ("none", "approved")
 # Whether few go first, and how it stands with them (ledger/canaries.py). A run sends in the first three, in `trying` to the few alone.
@@ -385,7 +385,7 @@ class PlanVersion(Fact, table=True):
     __table_args__ = (
         one_of(
             "status",
-            ("offered", "accepted", "active", "late", "broken", "renegotiated", "completed"),
+            ("offered", "accepted", "refused", "active", "late", "broken", "renegotiated", "completed"),
             "plan_status",
         ),
         UniqueConstraint("plan_id", "version", name="plan_version_number"),

@@ -32,6 +32,7 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "payment": ("loan_id", "external_id"),
     "allocation": ("loan_id", "payment_external_id", "instalment_number", "component"),
     "delinquency_snapshot": ("loan_id", "as_of"),
+    "wallet_flow": ("party_id", "moved_on", "kind", "currency"),
     "contact_point_version": ("contact_point_id",),
     "contact_value": ("blind_index",),
     "consent": ("party_id", "channel", "given_to", "at"),
@@ -41,6 +42,7 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
 OF_BATCH: Final = """
     SELECT party_id FROM party_version WHERE import_batch_id = :batch
     UNION SELECT party_id FROM loan_party WHERE import_batch_id = :batch
+    UNION SELECT party_id FROM wallet_flow WHERE import_batch_id = :batch
     UNION SELECT party_id FROM opt_out WHERE import_batch_id = :batch
     UNION SELECT party_id FROM hold WHERE import_batch_id = :batch
     UNION SELECT party_id FROM wish WHERE import_batch_id = :batch

@@ -46,6 +46,7 @@ MONEY_FIELDS: Final = {
     "payments": ("amount",),
     "allocations": ("amount",),
     "delinquency_snapshots": ("balance",),
+    "wallet_flows": ("amount",),
 }
 REJECT_COLUMNS: Final = ("file", "line", "column", "value", "reason")
 CHANGE_COLUMNS: Final = ("kind", "key", "columns")
@@ -410,7 +411,7 @@ class _Run:
             unreadable = bad["raw_amount"].null_count() if kind != "delinquency_snapshots" else 0
             if unreadable:
                 self._report.unreadable_amounts[kind] = self._report.unreadable_amounts.get(kind, 0) + unreadable
-            loan = pl.col("external_id") if kind == "loans" else pl.col("loan")
+            loan = pl.col("external_id") if kind == "loans" else pl.col("loan") if "loan" in bad.columns else pl.lit(None, pl.String)
             self._work.stage_unread(kind, part, bad.select("line", "currency", "raw_amount", "in_minor", loan=loan))
         self._work.stage(kind, part, _SHAPED.get(kind, _as_is)(good))
 
