@@ -62,7 +62,10 @@ HEADINGS: Final[Mapping[str, str]] = {
     "page_session": "times_your_page_was_open",
     "party_version": "about_you",
     "payment": "payments",
+    "plan_choice": "plans_you_chose",
+    "plan_offer": "plans_offered_to_you",
     "promise": "promises",
+    "wallet_flow": "what_moved_in_your_wallet",
     "wish": "wishes",
 }
 # A name of ours, a key, a hash: of no meaning to her, or a colleague's.
