@@ -35,6 +35,7 @@ from local.parked_commands import parked
 from local.pause_commands import pause, pauses, resume
 from local.person_commands import person
 from local.reply_commands import reply
+from local.staff_commands import staff
 from local.status_commands import morning, status, waiting
 from local.withdraw_commands import withdraw
 
@@ -48,6 +49,7 @@ app.add_typer(reply, name="reply")
 app.add_typer(canary, name="canary")
 app.add_typer(calls, name="calls")
 app.add_typer(cases, name="cases")
+app.add_typer(staff, name="staff")
 app.add_typer(backfill, name="backfill")
 app.add_typer(gateway, name="gateway")
 app.command()(evidence)

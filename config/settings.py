@@ -67,6 +67,13 @@ class Settings(BaseSettings):
     # Who has it may read the portal's /metrics; unset = this machine only.
     metrics_token: SecretStr = SecretStr("")
 
+    # Who vouches for the staff's sign-ins (OpenID Connect); empty = nobody signs in at a desk.
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr = SecretStr("")
+    # Ways of signing in that the issuer must name (claim `acr`), separated by commas; empty = any of the issuer's.
+    oidc_acr: str = ""
+
     # Where people open the Prefect UI; left out, it is where its API is. Prefect's own names are heard too.
     prefect_ui_url: str | None = Field(default=None, validation_alias=AliasChoices("TIDEOVER_PREFECT_UI_URL", "PREFECT_UI_URL"))
     prefect_api_url: str | None = Field(default=None, validation_alias=AliasChoices("TIDEOVER_PREFECT_API_URL", "PREFECT_API_URL"))
@@ -162,6 +169,13 @@ class Settings(BaseSettings):
             raise ValueError("must be smtp://HOST:PORT or smtps://HOST:PORT; user and password have settings of their own")
         return value.rstrip("/")
 
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _is_an_issuer(cls, value: str) -> str:
+        # As written: what an issuer is called is compared sign by sign.
+        cls._is_an_address_or_empty(value)
+        return value
+
     @field_validator("gateway_base_url")
     @classmethod
     def _is_an_address_or_empty(cls, value: str) -> str:
@@ -202,10 +216,13 @@ class Settings(BaseSettings):
             "TIDEOVER_FCM_TOKEN_URL": self.fcm_token_url,
             "TIDEOVER_SMTP_URL": self.smtp_url,
             "TIDEOVER_GATEWAY_BASE_URL": self.gateway_base_url,
+            "TIDEOVER_OIDC_ISSUER": self.oidc_issuer,
         }
         on_loopback = [name for name, address in providers.items() if urlsplit(address).hostname in LOOPBACK_HOSTS]
         if self.gateway_base_url and not self.gateway_keys.get_secret_value():
             raise ValueError("TIDEOVER_GATEWAY_BASE_URL without TIDEOVER_GATEWAY_KEYS: nothing is sent unsigned")
+        if self.oidc_issuer and not (self.oidc_client_id and self.oidc_client_secret.get_secret_value()):
+            raise ValueError("TIDEOVER_OIDC_ISSUER without TIDEOVER_OIDC_CLIENT_ID and TIDEOVER_OIDC_CLIENT_SECRET")
         if self.is_real:
             if on_loopback:
                 raise ValueError(

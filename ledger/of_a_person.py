@@ -53,6 +53,9 @@ OF_NOBODY: Final[Mapping[str, str]] = {
     "reason_set": "shared by everybody's decisions, which name it",
     "sandbox_clock": "one instant",
     "sender_pace": "of the lender's senders",
+    "staff": "of colleagues",
+    "staff_role": "of colleagues",
+    "staff_session": "of colleagues",
 }
 
 

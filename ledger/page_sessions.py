@@ -7,18 +7,14 @@ Pure: no; reads and writes the ledger. Secrets are drawn from the operating syst
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from datetime import date
-from hashlib import sha256
-from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
 from config.portal_files import PagePolicy
-
-SECRET_BYTES: Final = 32
+from ledger import browser_secrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +42,14 @@ class Session:
 
 def begin(tx: Connection, party_id: int, *, link: tuple[date, int]) -> str:
     """Open a page; returns what her browser has to show, which is kept nowhere."""
-    secret = secrets.token_urlsafe(SECRET_BYTES)
-    tx.execute(_BEGIN, {"party": party_id, "hash": _hash(secret), "day": link[0], "attempt": link[1]})
+    secret = browser_secrets.draw()
+    tx.execute(_BEGIN, {"party": party_id, "hash": browser_secrets.hash_of(secret), "day": link[0], "attempt": link[1]})
     return secret
 
 
 def find(tx: Connection, secret: str, policy: PagePolicy) -> Session | None:
     """The session of a secret, which goes on by being found; None where it has ended."""
-    keys = {"hash": _hash(secret), "idle": policy.idle.total_seconds(), "longest": policy.longest.total_seconds()}
+    keys = {"hash": browser_secrets.hash_of(secret), "idle": policy.idle.total_seconds(), "longest": policy.longest.total_seconds()}
     row = tx.execute(_FIND, keys).one_or_none()
     return None if row is None else Session(**row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for a row as a mapping
 
@@ -66,10 +62,6 @@ def end(tx: Connection, session_id: int) -> None:
 def end_all(tx: Connection, party_id: int) -> None:
     """Close every page of a person."""
     tx.execute(_END_ALL, {"party": party_id})
-
-
-def _hash(secret: str) -> bytes:
-    return sha256(secret.encode()).digest()
 
 
 _BEGIN = text("""

@@ -66,12 +66,28 @@ HEADINGS: Final[Mapping[str, str]] = {
     "plan_offer": "plans_offered_to_you",
     "promise": "promises",
     "wallet_flow": "what_moved_in_your_wallet",
+    "staff_view": "when_colleagues_looked_at_you",
     "wish": "wishes",
 }
 # A name of ours, a key, a hash: of no meaning to her, or a colleague's.
 _SECRET: Final = re.compile(r"(^|_)(hash|digest|salt|secret|token|key_id|blind_index|claim_id|commitment|evidence_batch_id|permit)($|_)")
 COLLEAGUES: Final = frozenset(
-    {"said_by", "by", "owner", "taken_by", "asked_by", "approved_by", "handled_by", "withdrawn_by", "opened_by", "made_by", "staff_id"}
+    {
+        "said_by",
+        "by",
+        "added_by",
+        "ended_by",
+        "given_by",
+        "owner",
+        "taken_by",
+        "asked_by",
+        "approved_by",
+        "handled_by",
+        "withdrawn_by",
+        "opened_by",
+        "made_by",
+        "staff_id",
+    }
 )
 # Whose a contact point is stands in a column of the same name as who answers for a case.
 _OWNERS_OF_NUMBERS: Final = "contact_point_version"

@@ -1,4 +1,4 @@
-"""The portal: `uvicorn portal.app:app`. Webhooks and the borrower's page; desks later.
+"""The portal: `uvicorn portal.app:app`. Webhooks, the borrower's page, the staff's desks.
 
 In:   HTTP.
 Out:  HTTP; and, while it runs, every row that was kept in the inbox and not applied is applied (ledger/inbox.py).
@@ -21,6 +21,7 @@ from ledger import inbox
 from portal import account, acts, door, unsubscribe, watch, webhooks
 from portal.answering import Answering
 from portal.calling import Calling
+from portal.desk import rooms
 from portal.receiver import Receiver
 
 # How long something may wait that a crash or a database out of reach left unapplied.
@@ -63,6 +64,8 @@ async def living(portal: FastAPI) -> AsyncIterator[None]:
 
 app = FastAPI(title="tideover portal", docs_url=None, redoc_url=None, openapi_url=None, lifespan=living)
 # First, so that nothing is tried before them.
-app.router.routes[:0] = [*webhooks.routes, *unsubscribe.routes, *account.routes, *acts.routes, *door.routes]
+app.router.routes[:0] = [*webhooks.routes, *unsubscribe.routes, *account.routes, *acts.routes, *door.routes, *rooms.routes]
+# The menu of the desks (portal/desk/frame.py).
+app.state.rooms = rooms.ROOMS
 
 app.include_router(watch.router)

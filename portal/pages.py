@@ -10,19 +10,15 @@ Pure: no; reads files.
 
 from __future__ import annotations
 
-import hmac
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_time
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sqlalchemy.exc import SQLAlchemyError
 from starlette import status
 from starlette.requests import ClientDisconnect, Request
@@ -30,44 +26,23 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from config.page_texts import USUAL, PageWords
 from config.portal_files import page_words_in_force
-from config.settings import settings
 from decisions.messages import closest, date_text, known_locale, money_text
 from decisions.text_samples import names_of
-from ledger import vault
 from portal.receiver import NotKeptError
+from portal.web import TEMPLATES, Fields, Refused, check_form, cookie, headers, read_form, templates
+from portal.web import guard_of as guard_for
 
 _log = logging.getLogger(__name__)
 
-TEMPLATES: Final = Path(__file__).with_name("templates")
 STYLESHEET: Final = TEMPLATES / "page.css"
 # All of it lies below one path, which a proxy guards (deploy/nginx).
 BASE: Final = "/b"
 SESSION_COOKIE: Final = "tideover_page"
 LANGUAGE_COOKIE: Final = "tideover_language"
 LANGUAGE_SECONDS: Final = 180 * 86_400
-# What a person writes into a form is far below this.
-BODY_BYTES_MAX: Final = 32_768
-FIELDS_MAX: Final = 20
-# Browsers say where a form was sent from; who says nothing is no browser of today's, and has the token of the form to show.
-OWN_SITES: Final = frozenset({"same-origin", "none"})
-HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "X-Robots-Tag": "noindex, nofollow",
-}
+# What forms of the page are guarded by; desks have another one.
+FORM: Final = "page form"
 STYLE_SECONDS: Final = 3_600
-
-Fields = Mapping[str, str]
-
-
-class Refused(RuntimeError):
-    """A form that is not taken; the person reads that nothing was changed."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +87,7 @@ def page(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         asked = Asked(request)
         try:
             if request.method == "POST":
-                asked = Asked(request, await _form(request))
+                asked = Asked(request, await read_form(request))
             response = await handler(asked)
         except (Refused, ClientDisconnect):
             return failed(asked, status.HTTP_403_FORBIDDEN)
@@ -123,7 +98,7 @@ def page(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
             _log.error("a page could not be shown: bug (%s)", type(error).__name__)
             return failed(asked, status.HTTP_500_INTERNAL_SERVER_ERROR)
         if request.query_params.get("lang"):
-            response.set_cookie(LANGUAGE_COOKIE, asked.words.locale, max_age=LANGUAGE_SECONDS, **_cookie())
+            response.set_cookie(LANGUAGE_COOKIE, asked.words.locale, max_age=LANGUAGE_SECONDS, **cookie(BASE))
         return response
 
     return answer
@@ -152,7 +127,7 @@ def show(asked: Asked, template: str, *, code: int = status.HTTP_200_OK, **value
         "day": lambda on: day(on, words),
         "instant": lambda at, zone: instant(at, zone, words),
     }
-    return HTMLResponse(_templates().get_template(f"{template}.html").render(shared | values), code, headers=headers())
+    return HTMLResponse(templates().get_template(f"{template}.html").render(shared | values), code, headers=headers())
 
 
 def failed(asked: Asked, code: int) -> Response:
@@ -165,24 +140,19 @@ def go(path: str) -> Response:
     return RedirectResponse(f"{BASE}/{path}", status.HTTP_303_SEE_OTHER, headers=headers())
 
 
-def headers() -> dict[str, str]:
-    """Of every page."""
-    return HEADERS | ({"Strict-Transport-Security": "max-age=31536000"} if _is_secure() else {})
-
-
 def remember(response: Response, secret: str) -> None:
     """Let the browser show that she opened her page; scripts and other sites do not see it."""
-    response.set_cookie(SESSION_COOKIE, secret, **_cookie())
+    response.set_cookie(SESSION_COOKIE, secret, **cookie(BASE))
 
 
 def forget(response: Response) -> None:
     """Let it show that no more."""
-    response.delete_cookie(SESSION_COOKIE, **_cookie())
+    response.delete_cookie(SESSION_COOKIE, **cookie(BASE))
 
 
 def guard_of(secret: str) -> str:
     """The token of every form on a page that only who has this secret (or link) has seen."""
-    return vault.keyed("page form", secret).hex()
+    return guard_for(FORM, secret)
 
 
 def check(asked: Asked, secret: str) -> None:
@@ -191,9 +161,7 @@ def check(asked: Asked, secret: str) -> None:
     Raises:
         Refused: Another site sent it, or it has not the right token.
     """
-    site = asked.request.headers.get("sec-fetch-site", "none")
-    if site not in OWN_SITES or not hmac.compare_digest(asked.fields.get("guard", "").encode(), guard_of(secret).encode()):
-        raise Refused
+    check_form(asked.request, asked.fields, use=FORM, secret=secret)
 
 
 def money(minor: int, currency: str, words: PageWords) -> str:
@@ -228,37 +196,6 @@ async def stylesheet(request: Request) -> Response:
     """The one stylesheet."""
     del request
     return Response(_style(), media_type="text/css", headers=headers() | {"Cache-Control": f"public, max-age={STYLE_SECONDS}"})
-
-
-def _cookie() -> dict[str, Any]:
-    return {"path": BASE, "httponly": True, "samesite": "lax", "secure": _is_secure()}
-
-
-def _is_secure() -> bool:
-    return settings().public_url.startswith("https://")
-
-
-async def _form(request: Request) -> Fields:
-    """The fields of a form, the first of each name.
-
-    Raises:
-        Refused: It is too large, or no form.
-    """
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > BODY_BYTES_MAX:
-            raise Refused
-    try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=FIELDS_MAX)
-    except ValueError:
-        raise Refused from None
-    return dict(reversed(pairs))
-
-
-@lru_cache(maxsize=1)
-def _templates() -> Environment:
-    return Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 @lru_cache(maxsize=1)

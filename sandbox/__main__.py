@@ -63,6 +63,8 @@ def main() -> None:
             "project_id": options.project_id,
             "service_account_file": str(account_file),
             "gateway_url": f"{url}/gateway",
+            "issuer_url": world.issuer.url,
+            "client_secret": options.client_secret,
             "gateway_keys": ",".join(":".join(pair) for pair in options.gateway_keys),
         }
         sys.stdout.write(json.dumps(ready) + "\n")
@@ -84,7 +86,7 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m sandbox", description="Twilio, FCM, a lender's gateway and a town of borrowers, on loopback."
+        prog="python -m sandbox", description="Twilio, FCM, a lender's gateway, an issuer of sign-ins and a town of borrowers, on loopback."
     )
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
     parser.add_argument("--port", type=int, default=9100, help="0: any free one, named in the ready line")
@@ -103,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--gateway-keys", default=f"sandbox:{secrets.token_hex(32)}", help="KEYID:SECRET pairs; the first signs, all are believed"
     )
+    parser.add_argument("--client-secret", default=secrets.token_hex(32), help="of every client of the issuer of sign-ins")
     parser.add_argument("--account-sid", default="AC" + secrets.token_hex(16))
     parser.add_argument("--auth-token", default=secrets.token_hex(16))
     parser.add_argument("--app-secret", default=secrets.token_hex(16))
@@ -145,6 +148,8 @@ def _options(parser: argparse.ArgumentParser, given: argparse.Namespace, url: st
         project_id=given.project_id,
         token_uri=f"{url}/token",
         smtp_port=given.smtp_port,
+        issuer_url=f"{url}/issuer",
+        client_secret=given.client_secret,
         seed=given.seed,
         at=_start(parser, given.at),
         wall_clock=given.auto,

@@ -1,4 +1,4 @@
-"""The sandbox's HTTP face: Twilio's and FCM's routes and those of a lender's gateway beside the control API.
+"""The sandbox's HTTP face: Twilio's and FCM's routes, those of a lender's gateway and of an issuer of sign-ins beside the control API.
 
 In:   requests on loopback.
 Out:  answers in each provider's form.
@@ -270,5 +270,6 @@ def build(world: World, say_ready: Callable[[], None]) -> Starlette:
         await world.postman.close()
 
     gateway = Mount("/gateway", routes=Gateway(world).routes)
-    routes = [*Twilio(world).routes, *Fcm(world).routes, gateway, Mount("/sandbox", routes=control.routes(world))]
+    issuer = Mount("/issuer", routes=world.issuer.routes)
+    routes = [*Twilio(world).routes, *Fcm(world).routes, gateway, issuer, Mount("/sandbox", routes=control.routes(world))]
     return Starlette(routes=routes, lifespan=lifespan)

@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from sandbox.faults import FaultError
+from sandbox.issuer import PEOPLE, IssuerFaultError
 from sandbox.parameters import UnknownParameterError
 from sandbox.people import NoNumbersLeftError, invent_people
 from sandbox.print_shop import fetch
@@ -72,6 +73,7 @@ def routes(world: World) -> list[BaseRoute]:
         "/summary": (control.summary, "GET"),
         "/faults": (control.faults, "GET POST DELETE"),
         "/open": (control.open, "GET"),
+        "/issuer": (control.issuer, "GET POST"),
         "/latency": (control.latency, "POST"),
         "/webhooks": (control.webhooks, "POST"),
         "/texts": (control.texts, "POST"),
@@ -92,7 +94,7 @@ def _guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Re
     async def answer(request: Request) -> Response:
         try:
             return await endpoint(request)
-        except (ControlError, ClockError, FaultError, TemplateError, UnknownParameterError, NoNumbersLeftError) as error:
+        except (ControlError, ClockError, FaultError, IssuerFaultError, TemplateError, UnknownParameterError, NoNumbersLeftError) as error:
             return JSONResponse({"error": str(error)}, 400)
 
     return answer
@@ -233,6 +235,12 @@ class _Control:
             raise ControlError("keys is a list of keys; an empty one is none")
         self._world.town.lend(given["number"], Phone(answers, tuple(keys)))
         return JSONResponse({"number": given["number"], "answers": answers})
+
+    async def issuer(self, request: Request) -> Response:
+        """Who can sign in with the issuer, and what is wrong with it."""
+        if request.method == "POST":
+            self._world.issuer.put_fault((await _object(request)).get("fault"))
+        return JSONResponse({"url": self._world.issuer.url, "people": PEOPLE, "fault": self._world.issuer.fault})
 
     async def settle(self, request: Request) -> Response:
         """Let what is due by now happen, without moving the clock."""

@@ -24,6 +24,7 @@ from sandbox.chance import Chance
 from sandbox.faults import CALLBACK_FAULTS, CREATE_FAULTS, LIST_FAULTS, Fault, Faults
 from sandbox.fcm import FcmError, Project, Push
 from sandbox.gateway import BY_NUMBER, ENDS, Gateway, GatewayError, Taken
+from sandbox.issuer import Issuer
 from sandbox.parameters import default_world, drawn_world
 from sandbox.post import Post, Postman
 from sandbox.signature import app_signature, gateway_signature, twilio_signature
@@ -78,6 +79,8 @@ class Options:
     project_id: str
     token_uri: str
     smtp_port: int = 0
+    issuer_url: str = ""
+    client_secret: str = ""
     gateway_keys: tuple[tuple[str, str], ...] = ()
     seed: str = "1"
     at: datetime | None = None
@@ -121,6 +124,8 @@ class World:
         self.smtp_port = 0
         self._late: set[asyncio.Task[object]] = set()
         self._playing = asyncio.Lock()
+        # Its key outlives a reset, as those who ask it keep what it says of itself.
+        self.issuer = Issuer(options.issuer_url, options.client_secret, lambda: int(wall_seconds()))
         self._begin()
 
     def _begin(self) -> None:
@@ -133,6 +138,7 @@ class World:
         self.switchboard = Switchboard(self.calls, self.town, self.postman, auth_token=options.auth_token, heard=self._hear)
         self._dialled: list[Post] = []
         self.project.restart(options.seed)
+        self.issuer.put_fault(None)
         self.gateway = Gateway(keys=options.gateway_keys, seed=options.seed)
         self.faults = Faults(options.seed)
         self.received: list[Received] = []

@@ -124,9 +124,23 @@ SPEAKS_HTTP = {
     "local/demo.py": "to the sandbox and to Prefect",
     "local/deploy.py": "to Prefect's server, through its client: what it refuses",
     "local/services.py": "to programs of this machine: whether they are ready",
+    "portal/oidc.py": "to the issuer of sign-ins: its keys, and who signed in",
     "tasks/audit.py": "to the sandbox: what phones received",
 }
-HTTP = ("twilio", "firebase_admin", "google", "aiohttp", "requests", "httpx", "urllib3", "http", "urllib.request", "socket", "smtplib")
+HTTP = (
+    "twilio",
+    "firebase_admin",
+    "google",
+    "aiohttp",
+    "requests",
+    "httpx",
+    "urllib3",
+    "http",
+    "urllib.request",
+    "socket",
+    "smtplib",
+    "authlib",
+)
 # Who else may name what opens it.
 DOOR = {
     "Permit": ("gate/permit.py",),

@@ -18,7 +18,7 @@ from decisions.words import CHANNELS
 from portal.account import DOES
 from portal.acts import MEANS, Setting, UnclearError, meant
 from portal.door import ASKED, ENTERED
-from portal.pages import TEMPLATES
+from portal.web import TEMPLATES
 from tests.plugins.portfolio import TODAY
 
 WORDS = page_texts(PAGES)

@@ -38,6 +38,8 @@ class Sandbox:
     app_secret: str
     project_id: str
     service_account_file: str
+    issuer_url: str
+    client_secret: str
     gateway_url: str
     gateway_keys: str
 

@@ -1,0 +1,18 @@
+"""All desks, in the order of the menu. A new desk is a file beside this one with a `ROOM`, and a line here.
+
+In:   the desks' files.
+Out:  `ROOMS`, and the routes of all of them.
+Pure: yes; declares.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.routing import Route
+
+from portal.desk import home, sign_in
+
+ROOMS: Final = (home.ROOM,)
+# The last one of all is the page for addresses that are none.
+routes: Final[list[Route]] = [*sign_in.routes, *(route for room in ROOMS for route in room.routes), *home.rest]
