@@ -15,6 +15,7 @@ from typing import Any, Final
 import polars as pl
 from sqlalchemy import Connection, text
 
+from decisions.cases import ANSWERED_FIRST
 from decisions.service_messages import REACHED
 from ledger import vault
 from ledger.cases import CaseRefused
@@ -164,6 +165,19 @@ def listed(connection: Connection, *, closed_too: bool = False, kind: str | None
     return sorted(found, key=lambda one: (one.state == "closed", one.due is None, one.due[1] if one.due else one.opened_on, one.id))
 
 
+def of_person(connection: Connection, party_id: int) -> list[Case]:
+    """A person's cases as she sees them, the newest first: those that are answered, whoever wrote them down."""
+    keys = {"party": party_id, "kinds": sorted(ANSWERED_FIRST), "id": None}
+    return [Case(**row) for row in connection.execute(_OF_PERSON, keys).mappings()]
+
+
+def find_of_person(connection: Connection, party_id: int, case_id: int) -> Case | None:
+    """One of these; None where it is none of them."""
+    keys = {"party": party_id, "kinds": sorted(ANSWERED_FIRST), "id": case_id}
+    row = connection.execute(_OF_PERSON, keys).mappings().one_or_none()
+    return None if row is None else Case(**row)
+
+
 def history(connection: Connection, case_id: int) -> list[CaseEntry]:
     """What happened to a case, oldest first.
 
@@ -246,6 +260,11 @@ _LISTED = text(f"""
     SELECT {_COLUMNS} FROM borrower_case c
     WHERE (:closed_too OR c.state <> 'closed') AND (CAST(:kind AS text) IS NULL OR c.kind = CAST(:kind AS text))
       AND (CAST(:party AS bigint) IS NULL OR c.party_id = CAST(:party AS bigint))
+""")  # noqa: S608  # our own words
+_OF_PERSON = text(f"""
+    SELECT {_COLUMNS} FROM borrower_case c
+    WHERE c.party_id = :party AND c.kind = ANY(:kinds) AND (CAST(:id AS bigint) IS NULL OR c.id = CAST(:id AS bigint))
+    ORDER BY c.opened_at DESC, c.id DESC
 """)  # noqa: S608  # our own words
 _HISTORY = text("SELECT at, kind, said_by, reference, words_encrypted, key_id FROM case_event WHERE case_id = :id ORDER BY id")
 # Where a provider has taken it, as far as is known, or may have, or will be asked to. Who wants no answer is told of none.

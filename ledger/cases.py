@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -134,8 +134,7 @@ def open_case(tx: Connection, said: Statement, terms: CaseTerms) -> tuple[int, b
         return int(known), False
     if said.disputed_minor is not None and (said.disputed_minor <= 0 or about.currency is None):
         raise CaseRefused("a part of a loan is an amount above zero, in the loan's currency: say of which loan")
-    opened_on = said.at.astimezone(ZoneInfo(about.known_zone or (about.zones[0] if about.zones else "UTC"))).date()
-    due = deadlines(said.kind, opened_on, _setting(about), terms, _packs(tx))
+    opened_on, dates = _dates(tx, about, said.kind, said.at, terms)
     written = {
         **asked,
         "event": said.event_id,
@@ -146,12 +145,7 @@ def open_case(tx: Connection, said: Statement, terms: CaseTerms) -> tuple[int, b
         "owner": terms.owner,
         "at": said.at,
         "opened_on": opened_on,
-        "acknowledge_by": due.acknowledge.on,
-        "acknowledge_rule": due.acknowledge.rule,
-        "answer_by": due.answer.on,
-        "answer_rule": due.answer.rule,
-        "law_answer_by": due.law_answer.on if due.law_answer else None,
-        "law_rule": due.law_answer.rule if due.law_answer else None,
+        **dates,
     }
     case_id = int(tx.execute(_INSERT, written).scalar_one())
     note(tx, case_id, kind="opened", by=said.said_by, at=said.at, reference=reference, words=said.words)
@@ -162,7 +156,7 @@ def lock(tx: Connection, case_id: int) -> Row[Any]:
     """Hold a case, its borrower and all who share her loans until the transaction ends.
 
     Returns:
-        `party_id`, `loan_id`, `kind`, `state`, `owner` of it.
+        `party_id`, `loan_id`, `kind`, `state`, `owner`, `provider_event_id` of it.
 
     Raises:
         CaseRefused: There is none with this number.
@@ -204,6 +198,46 @@ def answer(tx: Connection, case_id: int, *, by: str, at: datetime, reference: st
         CaseRefused: As above.
     """
     return _move(tx, case_id, "answered", ("open", "acknowledged"), by=by, at=at, reference=reference, words=words)
+
+
+def disagree(tx: Connection, case_id: int, *, at: datetime, reference: str, words: str | None, channel: str, terms: CaseTerms) -> int:
+    """The person does not agree with an answer: the case waits for another one, by a date of its own; after its end a new case is opened.
+
+    Args:
+        tx: Inside a transaction.
+        case_id: Which.
+        at: Business instant.
+        reference: Names what she said, without anything personal; the same one is heard once.
+        words: What she said; encrypted.
+        channel: How it came.
+        terms: Of config/cases.yaml.
+
+    Returns:
+        The number of the case that she is owed an answer to.
+
+    Raises:
+        CaseRefused: No such case, or one of a kind that is not answered.
+    """
+    case = lock(tx, case_id)
+    if case.kind not in ANSWERED_FIRST:
+        raise CaseRefused(f"a {case.kind.replace('_', ' ')} is not answered, so nobody can disagree with an answer to it")
+    heard = tx.execute(_HEARD, {"party": case.party_id, "reference": reference}).scalar()
+    if heard is not None:
+        return int(heard)
+    if case.state == CLOSED:
+        said = Statement(
+            party_id=case.party_id, kind=case.kind, at=at, channel=channel, loan_id=case.loan_id, reference=reference, words=words
+        )
+        return open_case(tx, said, terms)[0]
+    if case.state == "answered":
+        about = tx.execute(_ABOUT, {"party": case.party_id, "loan": case.loan_id, "event": case.provider_event_id}).one()
+        _, dates = _dates(tx, about, case.kind, at, terms)
+        # Whoever answered has answered: it waits for a colleague to take it anew.
+        tx.execute(_WAITS_AGAIN, {"id": case_id, "owner": terms.owner, **dates})
+        note(tx, case_id, kind="disagreed", by=MACHINE, at=at, reference=reference, words=words)
+    else:
+        note(tx, case_id, kind="said_again", by=MACHINE, at=at, reference=reference, words=words)
+    return case_id
 
 
 def close(
@@ -314,6 +348,20 @@ def _stay(tx: Connection, case: Row[Any], at: datetime) -> int:
     return 0
 
 
+def _dates(tx: Connection, about: Row[Any], kind: str, at: datetime, terms: CaseTerms) -> tuple[date, dict[str, Any]]:
+    """The local day on which something is said, and until when it is to be acknowledged and answered, as the columns have it."""
+    on = at.astimezone(ZoneInfo(about.known_zone or (about.zones[0] if about.zones else "UTC"))).date()
+    due = deadlines(kind, on, _setting(about), terms, _packs(tx))
+    return on, {
+        "acknowledge_by": due.acknowledge.on,
+        "acknowledge_rule": due.acknowledge.rule,
+        "answer_by": due.answer.on,
+        "answer_rule": due.answer.rule,
+        "law_answer_by": due.law_answer.on if due.law_answer else None,
+        "law_rule": due.law_answer.rule if due.law_answer else None,
+    }
+
+
 def _setting(about: Row[Any]) -> Setting:
     tables = zone_tables()
     areas = tables.postal_areas.of(about.country, about.postal_code)
@@ -353,13 +401,24 @@ _INSERT = text("""
     RETURNING id
 """)
 _PARTY_OF = text("SELECT party_id FROM borrower_case WHERE id = :id")
-_LOCK = text("SELECT party_id, loan_id, kind, state, owner FROM borrower_case WHERE id = :id FOR UPDATE")
+_LOCK = text("SELECT party_id, loan_id, kind, state, owner, provider_event_id FROM borrower_case WHERE id = :id FOR UPDATE")
 _OWN = text("UPDATE borrower_case SET owner = :by WHERE id = :id")
 # Whoever was answered knows that the case was received.
 _MOVE = text("""
     UPDATE borrower_case SET state = CAST(:to AS text), acknowledged_at = coalesce(acknowledged_at, :at),
                              answered_at = CASE WHEN CAST(:to AS text) = 'answered' THEN CAST(:at AS timestamptz) END
     WHERE id = :id
+""")
+# She knows that it was received; the answer that she had stays in its history.
+_WAITS_AGAIN = text("""
+    UPDATE borrower_case SET state = 'acknowledged', answered_at = NULL, owner = :owner, acknowledge_by = :acknowledge_by,
+                             acknowledge_rule = :acknowledge_rule, answer_by = :answer_by, answer_rule = :answer_rule,
+                             law_answer_by = :law_answer_by, law_rule = :law_rule
+    WHERE id = :id
+""")
+_HEARD = text("""
+    SELECT c.id FROM case_event e JOIN borrower_case c ON c.id = e.case_id
+    WHERE c.party_id = :party AND e.reference = :reference ORDER BY e.id DESC LIMIT 1
 """)
 _CLOSE = text("UPDATE borrower_case SET state = 'closed', result = :result, closed_at = :at WHERE id = :id")
 _NOTE = text("""

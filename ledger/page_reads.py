@@ -177,6 +177,11 @@ def zone_of(tx: Connection, party_id: int) -> str:
     return found or "UTC"
 
 
+def references(tx: Connection, party_id: int) -> dict[int, str]:
+    """What a person knows each of her loans by, also those of before."""
+    return {row.loan_id: row.reference for row in tx.execute(_REFERENCES, {"party": party_id})}
+
+
 def person(tx: Connection, party_id: int) -> Person:
     """Whose page it is, and whose loans they are."""
     return Person(**tx.execute(_PERSON, {"party": party_id}).mappings().one())
@@ -286,6 +291,11 @@ _LOANS = text("""
     WHERE lp.party_id = :party AND lp.superseded_at IS NULL AND lp.role IN ('borrower', 'co_borrower', 'guarantor')
       AND (lp.starts_on IS NULL OR lp.starts_on <= :on) AND (lp.ends_on IS NULL OR lp.ends_on > :on)
     ORDER BY v.loan_id
+""")
+_REFERENCES = text("""
+    SELECT DISTINCT l.id AS loan_id, coalesce(v.account, l.external_id) AS reference
+    FROM loan_party lp JOIN loan l ON l.id = lp.loan_id JOIN loan_version v ON v.loan_id = l.id AND v.superseded_at IS NULL
+    WHERE lp.party_id = :party AND lp.superseded_at IS NULL AND lp.role IN ('borrower', 'co_borrower', 'guarantor')
 """)
 _INSTALMENTS = text("""
     SELECT loan_id, number, due_on, principal_minor, interest_minor, fee_minor, penalty_minor FROM instalment

@@ -11,6 +11,7 @@ Source: GDPR articles 15 and 20; PIPL article 45; docs/adr/0064.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -61,6 +62,7 @@ HEADINGS: Final[Mapping[str, str]] = {
     "page_code": "codes_you_asked_for",
     "page_session": "times_your_page_was_open",
     "party_version": "about_you",
+    "person_file": "files_you_sent",
     "payment": "payments",
     "plan_choice": "plans_you_chose",
     "plan_offer": "plans_offered_to_you",
@@ -69,6 +71,8 @@ HEADINGS: Final[Mapping[str, str]] = {
     "staff_view": "when_colleagues_looked_at_you",
     "wish": "wishes",
 }
+# What is no text stands in base64.
+FILES: Final = frozenset({"person_file"})
 # A name of ours, a key, a hash: of no meaning to her, or a colleague's.
 _SECRET: Final = re.compile(r"(^|_)(hash|digest|salt|secret|token|key_id|blind_index|claim_id|commitment|evidence_batch_id|permit)($|_)")
 COLLEAGUES: Final = frozenset(
@@ -159,7 +163,8 @@ def _opened(table: str, row: Mapping[str, Any], column: str) -> str | None:
         return None
     if table == _OWNERS_OF_NUMBERS and row["owner"] != HERS:
         return NOT_HERS
-    return vault.decrypt(row[column], row["key_id"])
+    content = vault.decrypt_bytes(row[column], row["key_id"])
+    return base64.b64encode(content).decode() if table in FILES else content.decode()
 
 
 def _with_reasons(tx: Connection, kept: Mapping[str, list[dict[str, Any]]], party_id: int) -> None:

@@ -1227,8 +1227,9 @@ class OutcomeHandled(SQLModel, table=True):
 
 # --- what people are owed an answer to ------------------------------------------------------------------------------
 
-# What happens to a case; `said_again` = the person said the same while it was open. The last two are told by the flow `disputes`.
-CASE_EVENTS = ("opened", "said_again", "taken", "acknowledged", "answered", "note", "closed", "near", "late")
+# What happens to a case; `said_again` = the person said the same while it was open; `disagreed` = with an answer, and it waits for
+# one again. The last two are told by the flow `disputes`.
+CASE_EVENTS = ("opened", "said_again", "taken", "acknowledged", "answered", "disagreed", "note", "closed", "near", "late")
 
 
 class BorrowerCase(SQLModel, table=True):

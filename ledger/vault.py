@@ -29,9 +29,14 @@ class MissingKeyError(RuntimeError):
 
 def encrypt(value: str) -> tuple[bytes, str]:
     """Encrypt a personal value; returns ciphertext and the id of the key."""
+    return encrypt_bytes(value.encode())
+
+
+def encrypt_bytes(content: bytes) -> tuple[bytes, str]:
+    """Encrypt what is no text, such as a file; returns ciphertext and the id of the key."""
     key_id, cipher = _first_key()
     nonce = os.urandom(NONCE_BYTES)
-    return nonce + cipher.encrypt(nonce, value.encode(), key_id.encode()), key_id
+    return nonce + cipher.encrypt(nonce, content, key_id.encode()), key_id
 
 
 def decrypt(ciphertext: bytes, key_id: str) -> str:
@@ -40,10 +45,19 @@ def decrypt(ciphertext: bytes, key_id: str) -> str:
     Raises:
         MissingKeyError: The key is not among TIDEOVER_ENCRYPTION_KEYS.
     """
+    return decrypt_bytes(ciphertext, key_id).decode()
+
+
+def decrypt_bytes(ciphertext: bytes, key_id: str) -> bytes:
+    """What is behind a ciphertext, where it is no text.
+
+    Raises:
+        MissingKeyError: As above.
+    """
     cipher = _keys().get(key_id)
     if cipher is None:
         raise MissingKeyError(f"no encryption key with the id {key_id}; add it to TIDEOVER_ENCRYPTION_KEYS")
-    return cipher.decrypt(ciphertext[:NONCE_BYTES], ciphertext[NONCE_BYTES:], key_id.encode()).decode()
+    return cipher.decrypt(ciphertext[:NONCE_BYTES], ciphertext[NONCE_BYTES:], key_id.encode())
 
 
 def blind_index(value: str) -> bytes:

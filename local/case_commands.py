@@ -8,10 +8,12 @@ Pure: no. Rooms are imported inside commands, so that the others start without t
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -39,11 +41,12 @@ def _refusals() -> Iterator[None]:
     from ledger.cases import CaseRefused
     from ledger.decisions_log import UnknownBorrowerError
     from ledger.embedded import EmbeddedDatabaseError
+    from ledger.person_files import NoSuchFile
     from ledger.vault import MissingKeyError
 
     try:
         yield
-    except (CaseRefused, UnknownBorrowerError, ConfigError, MissingKeyError) as error:
+    except (CaseRefused, UnknownBorrowerError, NoSuchFile, ConfigError, MissingKeyError) as error:
         typer.echo(error, err=True)
         raise typer.Exit(REFUSED) from None
     except (SQLAlchemyError, EmbeddedDatabaseError) as error:
@@ -108,15 +111,16 @@ def list_(
 @cases.command()
 def show(number: Number, *, as_json: AsJson = False) -> None:
     """Show a case with its deadlines, whose they are, and all that happened; what was said about it is decrypted."""
-    from ledger import case_lists
+    from ledger import case_lists, person_files
     from ledger.engine import connection
 
     with _refusals(), connection() as tx:
         today = _today(tx)
         case = case_lists.read(tx, number)
-        entries = case_lists.history(tx, number)
+        entries, files = case_lists.history(tx, number), person_files.of_case(tx, number)
     if as_json:
-        typer.echo(json.dumps({**_plain(case), "history": [_dated(asdict(one)) for one in entries]}, ensure_ascii=False))
+        shown = {"history": [_dated(asdict(one)) for one in entries], "files": [_dated(asdict(one)) for one in files]}
+        typer.echo(json.dumps({**_plain(case), **shown}, ensure_ascii=False))
         return
     typer.echo(_line(case, today))
     for line in _deadlines(case):
@@ -124,6 +128,30 @@ def show(number: Number, *, as_json: AsJson = False) -> None:
     for one in entries:
         said = "".join(f": {word}" for word in (one.reference, one.words) if word)
         typer.echo(f"  {one.at.isoformat(timespec='minutes')} {one.said_by}, {one.kind.replace('_', ' ')}{said}")
+    for sent in files:
+        typer.echo(f"  file {sent.id}: {sent.kind}, {sent.size_bytes} bytes, sent {sent.at.isoformat(timespec='minutes')}")
+
+
+@cases.command(name="file")
+def file_(
+    number: Number,
+    file: Annotated[int, typer.Argument(help="Number of the file, as `tideover cases show` lists it.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Where it is saved, for your eyes alone; nothing is written over.")],
+) -> None:
+    """Save a file that the person sent with a case, for whoever works on it. It was not looked at for viruses."""
+    from ledger import person_files
+    from ledger.engine import connection
+
+    with _refusals(), connection(read_only=True) as tx:
+        kept, content = person_files.read(tx, file, case_id=number)
+    try:
+        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as saved:
+            saved.write(content)
+    except OSError as error:
+        typer.echo(f"not saved: {error.strerror}", err=True)
+        raise typer.Exit(REFUSED) from None
+    typer.echo(f"file {kept.id} is saved: {kept.kind}, {kept.size_bytes} bytes; it was not looked at for viruses")
 
 
 @cases.command()
@@ -160,7 +188,7 @@ def answer(
     reference: Annotated[str, typer.Option(help="Where the answer can be read, such as `letter 2026-120`.")],
     words: Words = None,
 ) -> None:
-    """Write down that the person was answered; that is an acknowledgement too."""
+    """Write down that the person was answered, in words that she reads on her page; that is an acknowledgement too."""
     from ledger.case_work import answer as step
 
     with _refusals():

@@ -25,6 +25,7 @@ from ledger.engine import connection
 from ledger.page_reads import Debt, Standing
 from ledger.page_sessions import Session
 from portal.pages import BASE, Asked, Handler, check, day, forget, go, guard_of, last_day, local_day, money, page, show, stylesheet
+from portal.uploads import Sent, is_multipart, read_sent
 
 # What she can do, in the order of the page; portal/acts.py does it.
 DOES: Final = ("promise", "more_time", "cannot_pay", "paid", "dispute", "not_mine", "complaint", "call_me", "stop")
@@ -37,13 +38,27 @@ LOOKED_AT: Final = frozenset({"dispute", "hardship", "complaint", "illness", "be
 def inside(handler: Callable[[Asked, Session], Awaitable[Response]]) -> Handler:
     """A page that only whoever opened it sees; everybody else is told that it is closed."""
 
+    async def alone(asked: Asked, session: Session, sent: Sent) -> Response:
+        del sent
+        return await handler(asked, session)
+
+    return inside_with_files(alone, takes_files=False)
+
+
+def inside_with_files(handler: Callable[[Asked, Session, Sent], Awaitable[Response]], *, takes_files: bool = True) -> Handler:
+    """Such a page whose form may bring files; they are read when it is known that her page is open."""
+
     async def answer(asked: Asked) -> Response:
         session = await run_in_threadpool(_session, asked)
         if session is None:
             return _closed(asked)
+        sent = Sent(fields=dict(asked.fields), files=(), trouble=None)
         if asked.request.method == "POST":
+            if takes_files and is_multipart(asked.request):
+                sent = await read_sent(asked.request)
+                asked = Asked(asked.request, sent.fields)
             check(asked, asked.secret or "")
-        return await handler(asked, session)
+        return await handler(asked, session, sent)
 
     return answer
 

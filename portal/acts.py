@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from babel.numbers import NumberFormatError, format_decimal, parse_decimal
 from starlette.concurrency import run_in_threadpool
@@ -24,18 +24,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from config.page_texts import PageWords
+from config.papers import papers_policy_in_force
 from decisions.messages import known_locale
 from decisions.money import NotAnAmountError, from_minor, to_minor
-from ledger import clock, page_links, page_reads, page_sessions
+from ledger import clock, page_links, page_reads, page_sessions, person_files
 from ledger.engine import connection
 from ledger.page_links import Link
 from ledger.page_reads import Heard
 from ledger.page_sessions import Session
+from ledger.person_files import TooManyFiles
 from ledger.replies import Pressed
-from portal.account import DOES, guard, inside
+from portal.account import DOES, guard, inside, inside_with_files
 from portal.door import said
-from portal.pages import BASE, Asked, day, forget, go, last_day, local_day, page, show
+from portal.pages import BASE, Asked, day, forget, go, last_day, local_day, named_once, page, show
 from portal.receiver import Receiver
+from portal.uploads import Sent, troubled
 
 # What she does → what a reply with that meaning is read as.
 MEANS: Final[Mapping[str, str]] = {
@@ -51,7 +54,9 @@ MEANS: Final[Mapping[str, str]] = {
 }
 # Where an amount, and where her own words, may be written.
 NAMES_AMOUNTS: Final = frozenset({"promise", "dispute"})
-TAKES_WORDS: Final = frozenset({"dispute", "not_mine", "complaint"})
+TAKES_WORDS: Final = frozenset({"dispute", "not_mine", "complaint", "cannot_pay", "more_time"})
+# And where files may be sent along: a case is opened that they belong to.
+TAKES_FILES: Final = TAKES_WORDS
 # After which she is left in peace until a day.
 GIVES_PEACE: Final = frozenset({"promise", "paid"})
 # Beyond it nobody means what she typed.
@@ -91,7 +96,7 @@ async def form(asked: Asked, session: Session) -> Response:
     return _form(asked, session, act, await run_in_threadpool(_setting, session)) if act in DOES else go("account")
 
 
-async def do(asked: Asked, session: Session) -> Response:
+async def do(asked: Asked, session: Session, sent: Sent) -> Response:
     """What she said takes effect."""
     act = asked.request.path_params["act"]
     if act not in DOES:
@@ -104,9 +109,14 @@ async def do(asked: Asked, session: Session) -> Response:
     address = await run_in_threadpool(_address, session)
     if address is None:
         return go("account")
-    name = _name(asked.fields.get("once", ""))
-    receiver: Receiver = asked.request.app.state.receiver
+    name = named_once(asked.fields)
     told = said(session.token, address, pressed, name=f"{session.id}/{act}/{name}", words=asked.fields.get("reason", ""))
+    # Somebody who has her page and is not her sends nothing that would be hers.
+    if act in TAKES_FILES and pressed.intent != "wrong_person":
+        trouble = await run_in_threadpool(_keep, session, sent, told.provider_id)
+        if trouble is not None:
+            return _form(asked, session, act, setting, trouble=trouble)
+    receiver: Receiver = asked.request.app.state.receiver
     await receiver.receive(told)
     if pressed.intent == "wrong_person":
         return await _not_hers(asked, session)
@@ -181,9 +191,20 @@ def _form(asked: Asked, session: Session, act: str, setting: Setting, *, trouble
         takes_words=act in TAKES_WORDS,
         way=session.channel,
         trouble=trouble,
-        example=_example(setting, asked.words),
+        trouble_says=_trouble(asked, setting, trouble),
+        takes_files=act in TAKES_FILES,
+        policy=papers_policy_in_force(),
         typed=asked.fields,
     )
+
+
+def _trouble(asked: Asked, setting: Setting, trouble: str | None) -> str | None:
+    """What is wrong with a form, in words."""
+    if trouble == "day":
+        return asked.words.say("bad_day")
+    if trouble == "amount":
+        return asked.words.say("bad_amount", example=_example(setting, asked.words))
+    return troubled(asked, trouble)
 
 
 def _example(setting: Setting, words: PageWords) -> str:
@@ -242,12 +263,17 @@ def _address(session: Session) -> str | None:
         return page_links.address_of(tx, link)
 
 
-def _name(once: str) -> str:
-    """What the form names itself by; a new name where it has none."""
+def _keep(session: Session, sent: Sent, said_under: str) -> str | None:
+    """Keep her files, before what she says is heard, so that it is not heard without its proof; what is wrong with them, or None."""
+    if sent.trouble is not None:
+        return sent.trouble
     try:
-        return UUID(once).hex
-    except ValueError:
-        return uuid4().hex
+        with connection() as tx:
+            at, a_day_max = clock.now(tx), papers_policy_in_force().files_a_day_max
+            person_files.keep(tx, session.party_id, sent.files, at=at, a_day_max=a_day_max, said_under=said_under)
+    except TooManyFiles:
+        return "file_day"
+    return None
 
 
 async def _not_hers(asked: Asked, session: Session) -> Response:
@@ -265,6 +291,6 @@ async def _not_hers(asked: Asked, session: Session) -> Response:
 
 routes: Final = [
     Route(f"{BASE}/do/{{act:str}}", page(inside(form)), methods=["GET"]),
-    Route(f"{BASE}/do/{{act:str}}", page(inside(do)), methods=["POST"]),
+    Route(f"{BASE}/do/{{act:str}}", page(inside_with_files(do)), methods=["POST"]),
     Route(f"{BASE}/done/{{act:str}}/{{name:uuid}}", page(inside(done)), methods=["GET"]),
 ]

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from config.log_lines import use_json
 from config.settings import settings
 from ledger import inbox
-from portal import account, acts, door, unsubscribe, watch, webhooks
+from portal import account, acts, door, my_cases, unsubscribe, watch, webhooks
 from portal.answering import Answering
 from portal.calling import Calling
 from portal.desk import rooms
@@ -64,7 +64,7 @@ async def living(portal: FastAPI) -> AsyncIterator[None]:
 
 app = FastAPI(title="tideover portal", docs_url=None, redoc_url=None, openapi_url=None, lifespan=living)
 # First, so that nothing is tried before them.
-app.router.routes[:0] = [*webhooks.routes, *unsubscribe.routes, *account.routes, *acts.routes, *door.routes, *rooms.routes]
+app.router.routes[:0] = [*webhooks.routes, *unsubscribe.routes, *account.routes, *acts.routes, *my_cases.routes, *door.routes, *rooms.routes]
 # The menu of the desks (portal/desk/frame.py).
 app.state.rooms = rooms.ROOMS
 

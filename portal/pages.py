@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property, lru_cache
 from typing import Any, Final
+from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_time
@@ -86,7 +87,7 @@ def page(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         asked = Asked(request)
         try:
-            if request.method == "POST":
+            if request.method == "POST" and _is_plain(request):
                 asked = Asked(request, await read_form(request))
             response = await handler(asked)
         except (Refused, ClientDisconnect):
@@ -164,6 +165,14 @@ def check(asked: Asked, secret: str) -> None:
     check_form(asked.request, asked.fields, use=FORM, secret=secret)
 
 
+def named_once(fields: Fields) -> str:
+    """What a form names itself by, so that it is heard once; a new name where it has none."""
+    try:
+        return UUID(fields.get("once", "")).hex
+    except ValueError:
+        return uuid4().hex
+
+
 def money(minor: int, currency: str, words: PageWords) -> str:
     """An amount as she writes it, to the minor unit; what went back has a minus."""
     written = money_text(abs(minor), currency, words.writes_like)
@@ -196,6 +205,11 @@ async def stylesheet(request: Request) -> Response:
     """The one stylesheet."""
     del request
     return Response(_style(), media_type="text/css", headers=headers() | {"Cache-Control": f"public, max-age={STYLE_SECONDS}"})
+
+
+def _is_plain(request: Request) -> bool:
+    """Whether a form is without files; one with files is read only where they are taken, by whoever opened her page."""
+    return not request.headers.get("content-type", "").lower().startswith("multipart/")
 
 
 @lru_cache(maxsize=1)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from gate.lane import run_lane
+from ledger import person_files
+from ledger.engine import connection
+from ledger.person_files import Upload
 from tests.plugins.portfolio import TODAY, BorrowerIds, Portfolio, noon
 from tests.plugins.sending import Outbox, RecordingChannel
 from tests.plugins.sent import Known
@@ -30,7 +34,7 @@ def borrower(portfolio: Portfolio, monkeypatch: pytest.MonkeyPatch) -> BorrowerI
 
 
 def test_a_case_is_worked_from_a_letter_to_its_end_and_contact_waits_meanwhile(
-    borrower: BorrowerIds, portfolio: Portfolio, outbox: Outbox, known: Known
+    borrower: BorrowerIds, portfolio: Portfolio, outbox: Outbox, known: Known, tmp_path: Path
 ) -> None:
     campaign = outbox.run()
     outbox.plan(campaign, borrower)
@@ -66,6 +70,16 @@ def test_a_case_is_worked_from_a_letter_to_its_end_and_contact_waits_meanwhile(
     history = json.loads(run("show", number, "--json").stdout)["history"]
     kinds = ["opened", "said_again", "taken", "acknowledged", "note", "answered"]
     assert [(one["kind"], one["said_by"]) for one in history] == [(kind, "anna" if kind == "opened" else "ben") for kind in kinds]
+
+    with connection() as tx:
+        sent = [Upload(kind="text", content=b"paid on 3 March")]
+        person_files.keep(tx, borrower.party_id, sent, at=noon("US"), a_day_max=9, case_id=int(number))
+    assert "file 1: text, 15 bytes" in run("show", number).stdout
+    saved = tmp_path / "file"
+    assert "is saved: text, 15 bytes" in run("file", number, "1", "--out", str(saved)).stdout
+    assert (saved.read_bytes(), saved.stat().st_mode & 0o777) == (b"paid on 3 March", 0o600)
+    assert run("file", number, "1", "--out", str(saved)).exit_code == 2, "nothing is written over"
+    assert "has no file 2" in run("file", number, "2", "--out", str(tmp_path / "other")).stderr
 
     assert "1 holds ended with it" in run("close", number, "--by", "ben", "--result", "not_upheld", "--because", "-", given="it is").stdout
     assert known.holds(borrower) == [("dispute", noon("US"))]

@@ -12,6 +12,7 @@ from config.lint_files import word_lists
 from config.load import ConfigError
 from config.page_texts import WAY, PageWords, page_texts
 from config.portal_files import PAGES, page_policy
+from decisions.cases import ANSWERED_FIRST, RESULTS_OF
 from decisions.lint_rules import LISTED
 from decisions.lint_words import found
 from decisions.words import CHANNELS
@@ -58,6 +59,7 @@ def test_every_text_is_used_and_every_text_that_is_used_exists() -> None:
     code = "".join(path.read_text("utf-8") for path in sorted(TEMPLATES.parent.glob("*.py")))
     built = {f"do_{act}" for act in DOES} | {f"about_{meaning}" for meaning in MEANS.values()} | {*ASKED.values(), *ENTERED.values()}
     built |= {f"{WAY}{channel}" for channel in CHANNELS}
+    built |= {f"case_{kind}" for kind in ANSWERED_FIRST} | {f"result_{result}" for kind in ANSWERED_FIRST for result in RESULTS_OF[kind]}
     assert built <= TEXTS
     assert {name for name in TEXTS - plain - built if f'"{name}"' not in code} == set()
 

@@ -21,6 +21,7 @@ from sqlalchemy import text
 
 from channels import BadAddress, FateUnknown, OptedOut
 from channels.codes import intent_of, meaning_of_callback, state_of
+from config.cases import case_terms_in_force
 from config.message_files import message_texts
 from config.promises import promise_terms
 from config.replies import reply_policy_in_force
@@ -31,6 +32,7 @@ from gate.permit import Letter, Rulebook
 from gate.receipts import Result, write_results
 from ledger import attempts, clock, inbox, pauses, promises, withdrawals
 from ledger import case_work as cases
+from ledger import cases as case_rows
 from ledger.attempts import Move
 from ledger.campaigns import read_run
 from ledger.engine import connection
@@ -207,6 +209,20 @@ def ask_for_her_data(case: Case) -> None:
     cases.open_case(external_id(case), kind="data_request", by="anna", reference="letter 11")
 
 
+def a_dispute_was_settled(case: Case) -> None:
+    """Its hold is over."""
+    number = cases.open_case(external_id(case), kind="dispute", by="anna", reference="letter 10")[0].id
+    cases.close(number, by="anna", result="withdrawn")
+
+
+def she_does_not_agree(case: Case) -> None:
+    """On her page, with how a dispute ended."""
+    with connection() as tx:
+        number = tx.execute(text("SELECT id FROM borrower_case WHERE party_id = :id"), {"id": case.borrower.party_id}).scalar_one()
+        terms = case_terms_in_force()
+        case_rows.disagree(tx, number, at=clock.now(tx), reference="page 1/a", words="still wrong", channel="sms", terms=terms)
+
+
 def a_case_is_closed(case: Case) -> None:
     with connection() as tx:
         number = tx.execute(text("SELECT id FROM borrower_case WHERE party_id = :id"), {"id": case.borrower.party_id}).scalar_one()
@@ -232,6 +248,7 @@ STOPS: dict[str, Callable[[Case], object]] = {
     "a stop that a callback tells": the_callback_says("21610"),
     "a dead number that a callback tells": the_callback_says("30005"),
     "a dispute that a colleague writes down": a_colleague_writes_down_a_dispute,
+    "a settled dispute that she does not agree with": she_does_not_agree,
     "an imported hold": imports("holds.csv", "party,kind\n{party},dispute\n"),
     "an imported stop": imports("opt_outs.csv", "party,channel\n{party},sms\n"),
     "an imported wish": imports("wishes.csv", "party,kind,channels\n{party},not_channel,sms\n"),
@@ -276,6 +293,8 @@ def park(case: Case) -> None:
 @pytest.mark.parametrize("what", sorted(STOPS))
 def test_I4_a_stop_that_is_committed_a_millisecond_before_the_lock_stops_the_send(case: Case, what: str) -> None:
     """The gate has begun and has read its clock, and then the stop is written, of a later instant; only then the gate locks."""
+    if "settled" in what:
+        a_dispute_was_settled(case)
     with ThreadPoolExecutor(1) as thread:
         with held("pause") as holder:
             gate = thread.submit(chunk, case.door)
@@ -307,6 +326,8 @@ def test_I4_whoever_writes_a_fact_of_a_borrower_waits_while_the_gate_holds_her(c
         park(case)
     if "closed" in what:
         ask_for_her_data(case)
+    if "settled" in what:
+        a_dispute_was_settled(case)
     with ThreadPoolExecutor(2) as threads:
         with held("evidence_batch") as holder:
             gate = threads.submit(chunk, case.door)
@@ -367,6 +388,7 @@ WRITERS = {
         "no money in a reply",
         "a dispute that a colleague writes down",
         "a case that is closed",
+        "a settled dispute that she does not agree with",
     ],
     ("opt_out", "answers.py"): ["start in a reply"],
     ("contact_value", "answers.py"): ["wrong person in a reply"],

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
-from html import unescape
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,7 +21,7 @@ from config.policies import policies
 from config.settings import settings
 from decisions.messages import date_text
 from gate.lane import run_lane
-from ledger import campaigns, page_sessions
+from ledger import campaigns
 from ledger.audit import audit, seal
 from ledger.engine import connection
 from ledger.law import law_in_force
@@ -31,6 +30,7 @@ from tests.plugins.portfolio import TODAY, BorrowerIds, Portfolio, noon
 from tests.plugins.sandbox_process import Sandbox
 from tests.plugins.sending import Outbox
 from tests.plugins.sent import Known, Sent
+from tests.plugins.the_page import Visit, heading, words
 
 NOON = noon("US")
 CODES = "+15005550007"
@@ -41,14 +41,12 @@ PERSONAL = ("Lantern", "Nobody", "105", "$", "loan", "due")
 
 
 @dataclass
-class House:
+class House(Visit):
     """A portal, phones, and a browser."""
 
     portfolio: Portfolio
     sandbox: Sandbox
     outbox: Outbox
-    browser: Client
-    bytes_max: int = 0
     minutes: int = 0
 
     def remind(self, borrower: BorrowerIds) -> str:
@@ -67,16 +65,6 @@ class House:
         assert run_lane(run, shard=None, channels=openers()).accepted == 1
         return f"/b/{self.outbox.token(attempt)}"
 
-    def get(self, path: str) -> Response:
-        """Look at a page."""
-        return self._kept(self.browser.get(path))
-
-    def post(self, page: Response, action: str, **fields: str) -> Response:
-        """Send a form of a page, with what is hidden in it."""
-        form = next(one for one in re.findall(r"<form.*?</form>", page.text, re.DOTALL) if f'action="{action}"' in one)
-        hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form))
-        return self._kept(self.browser.post(action, data={**hidden, **fields}))
-
     def texts(self) -> list[dict[str, Any]]:
         """What phones got, once what is on its way has arrived."""
         self.minutes += 1
@@ -87,10 +75,6 @@ class House:
         """The newest code that a phone got."""
         (found,) = re.findall(r"\b\d{6}\b", self.texts()[-1]["body"])
         return str(found)
-
-    def _kept(self, page: Response) -> Response:
-        self.bytes_max = max(self.bytes_max, len(page.content))
-        return page
 
 
 @pytest.fixture
@@ -114,23 +98,13 @@ def house(
     with serve_portal() as url, Client(base_url=url, trust_env=False, follow_redirects=True) as browser:
         monkeypatch.setenv("TIDEOVER_PUBLIC_URL", url)
         settings.cache_clear()
-        yield House(portfolio, sandbox, outbox, browser)
+        yield House(browser, portfolio, sandbox, outbox)
 
 
 def _senders(become: str) -> None:
     """The creditor's senders, by an expression of SQL."""
     with connection() as tx:
         tx.execute(text(f"UPDATE creditor SET senders = {become}"))  # noqa: S608  # the two above
-
-
-def heading(page: Response) -> str:
-    (found,) = re.findall(r"<h1>(.*?)</h1>", page.text, re.DOTALL)
-    return unescape(str(found)).strip()
-
-
-def words(page: Response) -> str:
-    """What stands on a page."""
-    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", " ", page.text.split("<main", 1)[-1].split("</main>")[0])))
 
 
 def rows(outbox: Outbox) -> list[int]:
@@ -241,7 +215,7 @@ def _guard(page: Response) -> str:
 def test_not_me_blocks_the_number_and_tells_nothing(house: House, known: Known, send: Callable[..., Sent]) -> None:
     borrower = house.portfolio.borrower()
     link = f"/b/{send(borrower).token}"
-    _open(house, borrower)
+    house.open(borrower)
     page = house.post(house.get(link), f"{link}/not-me")
     assert "We will not write to this number or address any more." in words(page)
     assert [word for word in PERSONAL if word in page.text] == []
@@ -258,7 +232,7 @@ def test_the_page_says_what_is_open_and_what_was_said(house: House) -> None:
     house.portfolio.contact(borrower.party_id, NOON - timedelta(days=3), channel="call")
     house.remind(borrower)
     stranger = house.outbox.plan(house.outbox.run(stage="mid"), house.portfolio.borrower())
-    _open(house, borrower)
+    house.open(borrower)
     page = house.get("/b/account")
     said = words(page)
     for expected in (
@@ -290,16 +264,6 @@ def test_the_page_says_what_is_open_and_what_was_said(house: House) -> None:
     assert house.bytes_max < PAGE_BYTES_MAX
 
 
-def _open(house: House, borrower: BorrowerIds) -> None:
-    """Her page is open in this browser."""
-    with connection() as tx:
-        link = tx.execute(
-            text("SELECT business_date, id FROM attempt WHERE party_id = :party ORDER BY id LIMIT 1"), {"party": borrower.party_id}
-        ).one()
-        secret = page_sessions.begin(tx, borrower.party_id, link=(link.business_date, link.id))
-    house.browser.cookies.set("tideover_page", secret, path="/b")
-
-
 # Form, what is filled in → outcomes, holds, stops; and what the page says then.
 ACTS: list[tuple[str, dict[str, str], list[Any], list[str], list[Any], str]] = [
     ("promise", {"day": "2026-03-20", "amount": "50.00"}, [("promise", False)], ["promise"], [], "until Mar 24, 2026"),
@@ -322,7 +286,7 @@ def test_every_form_does_what_a_reply_with_its_meaning_does(house: House, known:
     for number, (act, fields, outcomes, holds, stops, says) in enumerate(ACTS):
         borrower = house.portfolio.borrower()
         send(borrower, provider_id=f"SM{number:032}")
-        _open(house, borrower)
+        house.open(borrower)
         form = house.get(f"/b/do/{act}")
         done = house.post(form, f"/b/do/{act}", **fields)
         house.post(form, f"/b/do/{act}", **fields)  # a double click
@@ -358,7 +322,7 @@ def test_every_form_does_what_a_reply_with_its_meaning_does(house: House, known:
 def test_a_form_that_cannot_be_understood_changes_nothing_and_pages_close(house: House, known: Known, send: Callable[..., Sent]) -> None:
     borrower = house.portfolio.borrower()
     link = f"/b/{send(borrower).token}"
-    _open(house, borrower)
+    house.open(borrower)
     form = house.get("/b/do/promise")
     assert "Please choose a day from today on." in words(house.post(form, "/b/do/promise", day="2026-03-16", amount=""))
     wrong = house.post(form, "/b/do/promise", day="2026-03-20", amount="a lot")
@@ -372,7 +336,7 @@ def test_a_form_that_cannot_be_understood_changes_nothing_and_pages_close(house:
     with connection() as tx:
         tx.execute(text("UPDATE page_session SET seen_at = seen_at - interval '31 minutes'"))
     assert "Your page is closed" in words(house.get("/b/account"))
-    _open(house, borrower)
+    house.open(borrower)
     assert "are closed" in words(house.post(house.get("/b/account"), "/b/close-links"))
     assert house.get(link).status_code == 404
     assert "Your page is closed" in words(house.get("/b/account"))

@@ -1,0 +1,43 @@
+"""Tables of what a person brings to her page, and takes from it.
+
+Pure: yes; declares.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from sqlalchemy import CheckConstraint, Index, Text
+from sqlmodel import Field, SQLModel
+
+from decisions.uploads import FILE_KINDS
+from ledger.columns import big, identity, instant, one_of, recorded
+
+
+class PersonFile(SQLModel, table=True):
+    """A file that a person sent with what she said, encrypted; without its name. It belongs to an answer of hers, or to a case."""
+
+    __tablename__: ClassVar[str] = "person_file"
+    __table_args__ = (
+        one_of("kind", FILE_KINDS, "person_file_kind"),
+        CheckConstraint("(said_under IS NULL) <> (case_id IS NULL)", name="person_file_belongs_to_one"),
+        CheckConstraint("size_bytes > 0", name="person_file_not_empty"),
+        # The same file sent again with the same thing, by a double click, is kept once.
+        Index("person_file_once", "party_id", "said_under", "case_id", "digest", unique=True, postgresql_nulls_not_distinct=True),
+        Index("person_file_of_case", "case_id"),
+    )
+
+    id: int | None = identity()
+    party_id: int = big(foreign_key="party.id")
+    # The provider's id of the inbox row that it came with (provider `page`); that row opens the case.
+    said_under: str | None = Field(default=None, sa_type=Text)
+    case_id: int | None = big(nullable=True, foreign_key="borrower_case.id")
+    kind: str = Field(sa_type=Text)
+    size_bytes: int
+    # Keyed: tells equal files apart from others, and nothing of what is in them.
+    digest: bytes
+    content_encrypted: bytes
+    key_id: str = Field(sa_type=Text)
+    at: datetime = instant()
+    recorded_at: datetime = recorded()
