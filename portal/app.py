@@ -64,7 +64,15 @@ async def living(portal: FastAPI) -> AsyncIterator[None]:
 
 app = FastAPI(title="tideover portal", docs_url=None, redoc_url=None, openapi_url=None, lifespan=living)
 # First, so that nothing is tried before them.
-app.router.routes[:0] = [*webhooks.routes, *unsubscribe.routes, *account.routes, *acts.routes, *my_cases.routes, *door.routes, *rooms.routes]
+app.router.routes[:0] = [
+    *webhooks.routes,
+    *unsubscribe.routes,
+    *account.routes,
+    *acts.routes,
+    *my_cases.routes,
+    *door.routes,
+    *rooms.routes,
+]
 # The menu of the desks (portal/desk/frame.py).
 app.state.rooms = rooms.ROOMS
 

@@ -28,7 +28,7 @@ from portal.web import BODY_BYTES_MAX, FIELDS_MAX, Refused, headers
 MULTIPART: Final = b"multipart/form-data"
 # So many bytes are read, and thrown away, so that her browser hears the answer; after them the form is not taken.
 READ_BYTES_MAX: Final = 64 * 1_048_576
-PARTS_MAX: Final = 40
+PARTS_MAX: Final = FIELDS_MAX + 20
 # What is handed out is a download, of no type that a browser shows or runs, in a box of its own.
 HANDED_OUT: Final = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
