@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from local.agent_commands import agents
 from local.allowlist_commands import allowlist
 from local.approve_commands import approve
 from local.audit_commands import audit
@@ -47,6 +48,7 @@ app.add_typer(rules, name="rules")
 app.add_typer(approve, name="approve")
 app.add_typer(reply, name="reply")
 app.add_typer(canary, name="canary")
+app.add_typer(agents, name="agents")
 app.add_typer(calls, name="calls")
 app.add_typer(cases, name="cases")
 app.add_typer(staff, name="staff")

@@ -55,6 +55,8 @@ class CallQueueForm(Strict):
     again: AgainForm
     dial_minutes: Count
     says: SaysForm
+    card_minutes: Count
+    calls_per_hour: Count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,8 @@ class CallPolicy:
         again_within: So long after it the next may still be made.
         dial_within: Dialled so soon after the number was shown.
         says: Reason → message.
+        card_for: So long a person's card is one colleague's alone.
+        calls_per_hour: That a colleague makes in an hour of her shift.
     """
 
     tries_failed_min: int
@@ -82,6 +86,8 @@ class CallPolicy:
     again_within: timedelta
     dial_within: timedelta
     says: dict[str, str]
+    card_for: timedelta
+    calls_per_hour: int
 
 
 def call_policy(path: Path = CALL_QUEUE_FILE) -> CallPolicy:
@@ -101,6 +107,8 @@ def call_policy(path: Path = CALL_QUEUE_FILE) -> CallPolicy:
         again_within=timedelta(hours=form.again.within_hours),
         dial_within=timedelta(minutes=form.dial_minutes),
         says=form.says.model_dump(),
+        card_for=timedelta(minutes=form.card_minutes),
+        calls_per_hour=form.calls_per_hour,
     )
 
 

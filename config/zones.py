@@ -13,6 +13,7 @@ from pathlib import Path
 
 from config.load import Day, Strict, checked, parse
 from config.postal_areas import postal_areas
+from decisions.jurisdictions import jurisdictions_where
 from decisions.zones import ZoneTables
 
 FILE = Path(__file__).with_name("zones.yaml")
@@ -71,3 +72,10 @@ def zone_tables() -> ZoneTables:
         business_clocks=form.business_clocks,
         postal_areas=postal_areas(regions),
     )
+
+
+def attached_to(*, country: str | None, region: str | None, postal_code: str | None, known_zone: str | None) -> list[str]:
+    """Jurisdictions that attach to a person, as the ledger knows her; [] where her residence is not known."""
+    tables = zone_tables()
+    areas = tables.postal_areas.of(country, postal_code)
+    return jurisdictions_where(country=country, region=region, areas=areas, known_zone=known_zone, tables=tables)

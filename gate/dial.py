@@ -5,10 +5,13 @@ attempt is `submitting`, counted and marked like any other call, with time for a
 parked: it is not dialled again by itself. What the colleague says afterwards goes through the inbox, as a provider's word and a
 borrower's reply do.
 
+Who dials is an agent of the roster who may call this person: her language, her jurisdiction, with the certificates that are wanted
+there, in a shift (decisions/agents.py). What has to be said in the talk is ticked, or she says why not, before a talk is written down.
+
 In:   a task of the queue (ledger/call_queue.py), who dials; afterwards a result, and what the person said.
 Out:  a `Dial` with the number; attempts, results, outcomes.
 Pure: no.
-Source: docs/adr/0031; DOMAIN.md "What the borrower's answer does".
+Source: docs/adr/0031, 0056, 0057; DOMAIN.md "What the borrower's answer does".
 """
 
 from __future__ import annotations
@@ -23,25 +26,30 @@ import polars as pl
 from sqlalchemy import Connection
 
 from channels import TryLater, codes
+from config.agents import needs_in_force, recording_in_force, wanted_in_force
 from config.call_queue import CallPolicy, call_policy_in_force
+from config.call_scripts import Spoken, disclosures_in_force, required, spoken
 from config.message_files import message_texts
 from config.policies import service_policies
 from config.replies import reply_policy_in_force
 from config.strategy_files import strategy
+from decisions.agents import Agent, may_not_call, minutes_worked
 from decisions.business_days import day_ends_at
 from decisions.choose import DECISIONS
 from decisions.gate_verdict import LATER
 from decisions.personal import looks_personal
+from decisions.recording import Recording, recording_of
 from gate.claim import Door, take_chunk
 from gate.marks import LEARNED_SINCE, write_marks
 from gate.permit import Letter, Rulebook
 from gate.receipts import REST_SECONDS_MAX, Result, write_results
-from ledger import call_queue, call_words, campaigns, clock, inbox, outbox, vault
+from ledger import agent_calls, agents, call_cards, call_queue, call_words, campaigns, cases, clock, inbox, needs, outbox, vault
 from ledger.call_queue import Callee, CallTask, CallWindow
+from ledger.cases import Statement
 from ledger.engine import connection
 from ledger.inbox import Said, Vocabulary
 from ledger.law import law_in_force, texts_in_force
-from ledger.locks import lock_borrowers
+from ledger.locks import lock_borrowers, lock_with_liable
 from ledger.replies import PRESSED, Pressed
 from ledger.service_runs import write_service_run
 from ledger.tables import STAGES
@@ -65,10 +73,14 @@ RESULTS: Final = (
 )
 NOBODY_THERE: Final = frozenset({"no_answer", "busy", "voicemail", "limited_content_voicemail", "dropped"})
 # What a person may have said to a colleague; the date and the amount belong to the promise.
-SAID: Final = ("paid", "promise", "cannot_pay", "dispute", "stop", "call_me", "danger")
+SAID: Final = ("paid", "promise", "cannot_pay", "dispute", "complaint", "stop", "call_me", "danger")
 NO_NUMBER: Final = "no_number"
 NO_TEXT: Final = "no_text"
 CALLED_TODAY: Final = "called_today"
+# Tasks that are looked at for the first whom an agent may call.
+LOOKED_AT_MAX: Final = 500
+# So far ahead the team's shifts are counted, for whom no promise of a call was made.
+CAPACITY_OF: Final = timedelta(days=1)
 # What is planned for a dial that follows at once may be taken for this long.
 FRESH: Final = timedelta(minutes=30)
 AWAITS_OUTCOME: Final = frozenset({"submitting", "unknown", "parked"})
@@ -89,10 +101,14 @@ class Dial:
         name: Whom to ask for; as above. None = it is not known.
         says: What the colleague says first.
         until: The outcome is written down by then, or somebody is asked about it.
+        required: What else is to be said, and ticked, in the person's language.
+        recording: Whether the talk may be recorded, and how.
     """
 
     task: CallTask
     attempt_id: int
+    required: tuple[Spoken, ...]
+    recording: Recording
     number: str = field(repr=False)
     name: str | None = field(repr=False)
     says: str = field(repr=False)
@@ -114,8 +130,50 @@ class NotNow:
     at: datetime | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotYou:
+    """She may not call this person; somebody else may, and the task waits for her.
+
+    Attributes:
+        task: Of the queue.
+        reasons: Of `decisions.agents.REASONS`.
+    """
+
+    task: CallTask
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What came of a dial, as the colleague has it.
+
+    Attributes:
+        result: One of `RESULTS`.
+        said: What the person said, of `SAID`; only in a conversation.
+        on: Date that she named, local.
+        amount_minor: Amount that she named, in minor units of the debt's currency.
+        again: When she wants to be called again.
+        needs: What is to be done differently for her from now on (config/needs.yaml); a person looks at her case.
+        words: Hers, where they say more; kept encrypted.
+        disclosed: What was said of what has to be said.
+        undisclosed_because: Why the rest was not.
+        hung_up: She did not want to talk: nobody tries again of their own accord.
+    """
+
+    result: str
+    said: Sequence[str] = ()
+    on: date | None = None
+    amount_minor: int | None = None
+    again: CallWindow | None = None
+    needs: Sequence[str] = ()
+    words: str = field(default="", repr=False)
+    disclosed: Sequence[str] = ()
+    undisclosed_because: str = field(default="", repr=False)
+    hung_up: bool = False
+
+
 def refresh() -> list[CallTask]:
-    """Put in the queue who belongs there, and take out what is over.
+    """Put in the queue who belongs there, as far as the team can call them within a day, and take out what is over.
 
     Returns:
         Call-backs that are missed since the last time: whoever owns them has to be told.
@@ -124,32 +182,56 @@ def refresh() -> list[CallTask]:
     with connection() as tx:
         at = clock.now(tx)
         call_queue.give_back_left(tx, at=at, seconds=policy.dial_within.total_seconds())
-        call_queue.enqueue_planned(tx, at=at)
+        left = _capacity(tx, policy, at)
+        left -= call_queue.enqueue_planned(tx, at=at, at_most=left)
         call_queue.enqueue_unreached(
-            tx, at=at, window=policy.waits, tries_min=policy.tries_failed_min, within_days=policy.within_days, stages=policy.stages
+            tx,
+            at=at,
+            window=policy.waits,
+            tries_min=policy.tries_failed_min,
+            within_days=policy.within_days,
+            stages=policy.stages,
+            at_most=left,
         )
         return call_queue.note_missed(tx, at=at)
 
 
-def take_call(task_id: int | None, *, by: str) -> Dial | NotNow | None:
+def _capacity(tx: Connection, policy: CallPolicy, at: datetime) -> int:
+    """How many more people the team can call within a day, behind those who wait already."""
+    shifts = [shift for agent in agents.everybody(tx) for shift in agent.shifts]
+    calls = minutes_worked(shifts, since=at, until=at + CAPACITY_OF) * policy.calls_per_hour // 60
+    return max(0, calls - call_queue.counts_open(tx))
+
+
+def first_for(tx: Connection, agent: Agent, *, at: datetime, besides: Sequence[int] = ()) -> list[CallTask]:
+    """What is due and an agent may call, in the order in which it is called, without what others have."""
+    due = [task for task in call_queue.due(tx, at=at, at_most=LOOKED_AT_MAX) if task.id not in besides]
+    taken = call_cards.others(tx, agent_id=agent.id)
+    people = call_queue.callees(tx, due, at=at)
+    wanted = wanted_in_force()
+    return [task for task in due if task.id not in taken and not may_not_call(agent, people[task.id].person, wanted, at=at)]
+
+
+def take_call(task_id: int | None, *, by: str) -> Dial | NotNow | NotYou | None:
     """Ask the gate whether a person may be called now, and if so show her number.
 
     Args:
-        task_id: Which task; None = the first that is due.
+        task_id: Which task; None = the first that is due and that she may call.
         by: Who dials.
 
     Returns:
-        Leave to dial; or that the gate says no; None where nobody is to be called.
+        Leave to dial; or that the gate, or who she is, says no; None where she is to call nobody.
 
     Raises:
-        DialRefused: No such task, somebody else has it, or no name of who dials.
+        DialRefused: No such task, somebody else has it, or no agent of that name.
         ConfigError: Texts or rule packs cannot be read.
     """
     name = _who(by)
     policy = call_policy_in_force()
     with connection() as tx:
         at = clock.now(tx)
-        task = call_queue.next_due(tx, at=at) if task_id is None else call_queue.read(tx, task_id)
+        agent = known_agent(tx, name)
+        task = next(iter(first_for(tx, agent, at=at)), None) if task_id is None else call_queue.read(tx, task_id)
         if task is None and task_id is None:
             return None
         if task is None or task.state != "waiting":
@@ -157,6 +239,10 @@ def take_call(task_id: int | None, *, by: str) -> Dial | NotNow | None:
         locked = lock_borrowers(tx, [task.party_id])
         assert locked, "a task has a borrower"  # noqa: S101  # a foreign key
         callee = call_queue.callee(tx, task, at=at)
+        if reasons := may_not_call(agent, callee.person, wanted_in_force(), at=at):
+            return NotYou(task=task, reasons=reasons)
+        if call_cards.is_anothers(tx, task.id, agent_id=agent.id):
+            raise DialRefused(f"task {task.id}: somebody else has this person's card just now")
         planned = _plan(tx, task, callee, policy, at)
         if planned == CALLED_TODAY and task.reason in RUNS:
             # A message was left with a machine, or she was talked to: not again on the same day.
@@ -170,55 +256,85 @@ def take_call(task_id: int | None, *, by: str) -> Dial | NotNow | None:
         if not call_queue.take(tx, task.id, attempt=attempt, by=name, at=at):
             raise DialRefused(f"task {task.id} was taken by somebody else just now")
     letter, reasons, later = _through_the_gate(run, task.party_id)
-    return _refused(task, reasons, later) if letter is None else _shown(task, letter, policy)
+    return _refused(task, reasons, later) if letter is None else _shown(task, letter, policy, agent, callee)
 
 
-def record_outcome(
-    task_id: int,
-    *,
-    by: str,
-    result: str,
-    said: Sequence[str] = (),
-    on: date | None = None,
-    amount_minor: int | None = None,
-    again: CallWindow | None = None,
-) -> str:
+def known_agent(tx: Connection, name: str) -> Agent:
+    """The agent of a name.
+
+    Raises:
+        DialRefused: Nobody who calls people is known by it.
+    """
+    agent = agents.find(tx, name)
+    if agent is None:
+        raise DialRefused("nobody of that name calls people: `tideover agents list` names who does, `tideover agents import` adds them")
+    return agent
+
+
+def record_outcome(task_id: int, told: Told, *, by: str) -> str:
     """Write down what came of a dial: its result, what the person said, and when to call again.
 
     Writing the same twice changes nothing.
 
     Args:
         task_id: That was taken.
+        told: What came of it.
         by: Who dialled.
-        result: One of `RESULTS`.
-        said: What the person said, of `SAID`; only in a conversation.
-        on: Date that she named, local.
-        amount_minor: Amount that she named, in minor units of the debt's currency.
-        again: When she wants to be called again.
 
     Returns:
         What the task is now: `done`, or `waiting` for another try.
 
     Raises:
-        DialRefused: It was not dialled, or what is said does not fit together.
+        DialRefused: It was not dialled, what is told does not fit together, or something that has to be said was neither said nor
+            is it told why not.
     """
     name = _who(by)
-    _fits(result, said, on, amount_minor, again)
+    _fits(told)
     with connection() as tx:
         at = clock.now(tx)
         task = call_queue.read(tx, task_id)
         standing = None if task is None else call_queue.dialled(tx, task)
         if task is None or task.state != "taken" or standing is None:
             raise DialRefused(f"task {task_id} is not being dialled: `tideover calls take` comes first")
+        _disclosed(tx, task, told, at)
         number = call_queue.number_of(tx, task)
     state, token = standing
     if state in AWAITS_OUTCOME:
-        _tell(task, token, number, result, _said(task, result, said, on, amount_minor), name)
+        _tell(task, token, number, told, name)
     with connection() as tx:
-        lock_borrowers(tx, [task.party_id])
-        if result == "not_in_service" and number is not None:
+        lock_with_liable(tx, [task.party_id])
+        if told.result == "not_in_service" and number is not None:
             outbox.retire_contact_points(tx, [number[2]], at=at, source=f"phone_team:{name}")
-        return _close(tx, task, result, again, at)
+        if told.needs:
+            _care(tx, task, told, name, at)
+        return _close(tx, task, told, at)
+
+
+def _disclosed(tx: Connection, task: CallTask, told: Told, at: datetime) -> None:
+    """Keep what was said of what has to be said.
+
+    Raises:
+        DialRefused: A talk is to be written down in which something was neither said nor is it told why not.
+    """
+    asked = agent_calls.required_of(tx, task)
+    if asked is None:
+        # The house fell over between the gate and the colleague's screen: what has to be said is worked out again.
+        assert task.attempt_business_date is not None and task.attempt_id is not None and task.taken_by is not None  # noqa: S101, PT018  # it was taken
+        agent, callee = known_agent(tx, task.taken_by), call_queue.callee(tx, task, at=at)
+        asked, _ = _begin(tx, task, (task.attempt_business_date, task.attempt_id), agent, callee, at)
+    if unknown := sorted(set(told.disclosed) - set(asked)):
+        raise DialRefused(f"nothing that has to be said in this call is {unknown[0]!r}; there are {', '.join(asked)}")
+    missing = [one for one in asked if one not in told.disclosed]
+    if told.result == "conversation" and missing and not told.undisclosed_because.strip():
+        raise DialRefused(f"a talk is written down when all was said that has to be, or why not: {', '.join(missing)}")
+    agent_calls.tell(tx, task, said=[one for one in asked if one in told.disclosed], because=told.undisclosed_because.strip(), at=at)
+
+
+def _care(tx: Connection, task: CallTask, told: Told, by: str, at: datetime) -> None:
+    """Do differently from now on what she needs, and let a person look: nobody presses her meanwhile."""
+    needs.write(tx, task.party_id, told.needs, by=f"phone_team:{by}", at=at)
+    said = Statement(party_id=task.party_id, kind="hardship", at=at, channel=CALL, said_by=by, reference=f"call {task.id}")
+    cases.open_case(tx, said, reply_policy_in_force().cases)
 
 
 def _plan(tx: Connection, task: CallTask, callee: Callee, policy: CallPolicy, at: datetime) -> tuple[int, tuple[date, int]] | str:
@@ -296,37 +412,64 @@ def _refused(task: CallTask, reasons: tuple[str, ...], later: datetime | None) -
     return NotNow(task=task, reasons=reasons, at=later)
 
 
-def _shown(task: CallTask, letter: Letter, policy: CallPolicy) -> Dial:
+def _shown(task: CallTask, letter: Letter, policy: CallPolicy, agent: Agent, callee: Callee) -> Dial:
+    attempt = (letter.business_date, letter.attempt_id)
     with connection() as tx:
-        call_queue.give_time(tx, (letter.business_date, letter.attempt_id), seconds=policy.dial_within.total_seconds())
+        at = clock.now(tx)
+        call_queue.give_time(tx, attempt, seconds=policy.dial_within.total_seconds())
+        names, recording = _begin(tx, task, attempt, agent, callee, at)
         name = call_words.names(tx, [letter.party_id]).get(letter.party_id)
-        until = clock.now(tx) + policy.dial_within
-    message = letter.message
-    return Dial(task=task, attempt_id=letter.attempt_id, number=message.to, name=name, says=message.body, until=until)
+        creditor = call_queue.creditor_name(tx, letter.party_id)
+    return Dial(
+        task=task,
+        attempt_id=letter.attempt_id,
+        number=letter.message.to,
+        name=name,
+        says=letter.message.body,
+        until=at + policy.dial_within,
+        required=tuple(spoken(names, callee.locale, agent=agent.name, creditor=creditor)),
+        recording=recording,
+    )
 
 
-def _said(task: CallTask, result: str, said: Sequence[str], on: date | None, amount_minor: int | None) -> list[Pressed]:
-    told = ["wrong_person"] if result == "wrong_number" else list(said)
+def _begin(
+    tx: Connection, task: CallTask, attempt: tuple[date, int], agent: Agent, callee: Callee, at: datetime
+) -> tuple[tuple[str, ...], Recording]:
+    """Write down what has to be said in a dial, and whether it may be recorded."""
+    recording = recording_of(callee.jurisdictions, recording_in_force())
+    names = required(
+        disclosures_in_force(),
+        purpose=agent_calls.purpose_of(tx, attempt),
+        jurisdictions=callee.jurisdictions,
+        role=callee.creditor_role,
+        is_recorded=recording.way != "none",
+    )
+    agent_calls.begin(tx, task, attempt, agent_id=agent.id, required=names, recording=recording, at=at)
+    return names, recording
+
+
+def _said(task: CallTask, told: Told) -> list[Pressed]:
+    intents = ["wrong_person"] if told.result == "wrong_number" else list(told.said)
     return [
         Pressed(
             intent=intent,
             scope=("voice", "call") if intent == "stop" else (),
-            on=on if intent == "promise" else None,
-            amount_minor=amount_minor if intent == "promise" else None,
+            on=told.on if intent == "promise" else None,
+            amount_minor=told.amount_minor if intent == "promise" else None,
             party_id=task.party_id,
         )
-        for intent in told
+        for intent in intents
     ]
 
 
-def _tell(task: CallTask, token: UUID, number: tuple[bytes, str, int] | None, result: str, said: Sequence[Pressed], by: str) -> None:
+def _tell(task: CallTask, token: UUID, number: tuple[bytes, str, int] | None, told: Told, by: str) -> None:
     """Hand a colleague's words to the inbox, as a provider's and a borrower's are."""
     call = f"call-{task.attempt_id}"
-    told = [_inbox_row(call, "status", result, token, {"by": by})]
+    rows = [_inbox_row(call, "status", told.result, token, {"by": by})]
     if number is not None:
-        sender = f"{CALL}:{vault.decrypt(number[0], number[1])}"
-        told += [
-            _inbox_row(f"{call}/{one.intent}", "inbound", "received", token, {"by": by, "From": sender, PRESSED: one.field}) for one in said
+        fields = {"by": by, "From": f"{CALL}:{vault.decrypt(number[0], number[1])}", "Body": told.words}
+        rows += [
+            _inbox_row(f"{call}/{one.intent}", "inbound", "received", token, {**fields, PRESSED: one.field}) for one in _said(task, told)
         ]
     vocabulary = Vocabulary(
         state_of=codes.state_of,
@@ -335,21 +478,21 @@ def _tell(task: CallTask, token: UUID, number: tuple[bytes, str, int] | None, re
         replies=reply_policy_in_force(),
         result_of=codes.result_of,
     )
-    inbox.receive(told, vocabulary)
+    inbox.receive(rows, vocabulary)
 
 
 def _inbox_row(provider_id: str, kind: str, status: str, token: UUID, fields: dict[str, Any]) -> Said:
     return Said(provider=PROVIDER, provider_id=provider_id, kind=kind, status=status, token=token, error_code=None, fields=fields)
 
 
-def _close(tx: Connection, task: CallTask, result: str, again: CallWindow | None, at: datetime) -> str:
+def _close(tx: Connection, task: CallTask, told: Told, at: datetime) -> str:
     """End a task, or let it wait for another try."""
-    policy = call_policy_in_force()
-    if again is not None:
+    policy, result = call_policy_in_force(), told.result
+    if told.again is not None:
         call_queue.close(tx, task.id, state="done", result=result, at=at)
-        call_queue.enqueue_callback(tx, party_id=task.party_id, because="call: call_me", window=again, at=at, owner=task.owner)
+        call_queue.enqueue_callback(tx, party_id=task.party_id, because="call: call_me", window=told.again, at=at, owner=task.owner)
         return "waiting"
-    if result in NOBODY_THERE and task.tries < policy.tries_max:
+    if result in NOBODY_THERE and not told.hung_up and task.tries < policy.tries_max:
         window = CallWindow(at + policy.rest, at + max(policy.again_within, policy.rest + timedelta(hours=1)))
         return "waiting" if call_queue.try_again(tx, task, result=result, window=window, at=at) else "done"
     call_queue.close(tx, task.id, state="done", result=result, at=at)
@@ -358,24 +501,28 @@ def _close(tx: Connection, task: CallTask, result: str, again: CallWindow | None
     return "done"
 
 
-def _fits(result: str, said: Sequence[str], on: date | None, amount_minor: int | None, again: CallWindow | None) -> None:
+def _fits(told: Told) -> None:
     """Refuse what does not fit together.
 
     Raises:
         DialRefused: It does not.
     """
-    if result not in RESULTS:
-        raise DialRefused(f"no result {result!r}; there are {', '.join(RESULTS)}")
-    if unknown := sorted(set(said) - set(SAID)):
+    if told.result not in RESULTS:
+        raise DialRefused(f"no result {told.result!r}; there are {', '.join(RESULTS)}")
+    if unknown := sorted(set(told.said) - set(SAID)):
         raise DialRefused(f"nothing that a person says is {unknown[0]!r}; there are {', '.join(SAID)}")
-    if result != "conversation" and (said or again is not None):
+    if odd := sorted(set(told.needs) - set(needs_in_force())):
+        raise DialRefused(f"no need {odd[0]!r}; there are {', '.join(needs_in_force())}")
+    if told.result != "conversation" and (told.said or told.needs or told.again is not None):
         raise DialRefused("only in a conversation does the person herself say something")
-    if ("promise" in said) != (on is not None) or (amount_minor is not None and "promise" not in said):
+    if ("promise" in told.said) != (told.on is not None) or (told.amount_minor is not None and "promise" not in told.said):
         raise DialRefused("a promise names its day (--on), and may name an amount; nothing else does")
-    if amount_minor is not None and amount_minor <= 0:
+    if told.amount_minor is not None and told.amount_minor <= 0:
         raise DialRefused("an amount is above zero, in minor units")
-    if again is not None and again.closes_at <= again.opens_at:
+    if told.again is not None and told.again.closes_at <= told.again.opens_at:
         raise DialRefused("a window ends after it begins")
+    if told.hung_up and told.result != "dropped":
+        raise DialRefused("whoever hung up was not talked to: the result is `dropped`")
 
 
 def _who(by: str) -> str:

@@ -19,6 +19,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
+from config.zones import attached_to
+from decisions.agents import Person
+
 # Who answers for a call until a colleague has taken it.
 PHONE_TEAM: Final = "phone-team"
 CALLBACK: Final = "callback"
@@ -44,6 +47,7 @@ class Callee:
         contact_point_id: Where to call; None = there is no number that is hers and in use.
         locale: What she speaks.
         creditor_role: Whose role decides which words may be used.
+        jurisdictions: Whose law attaches to her.
     """
 
     party_id: int
@@ -52,6 +56,12 @@ class Callee:
     contact_point_id: int | None
     locale: str | None
     creditor_role: str
+    jurisdictions: tuple[str, ...]
+
+    @property
+    def person(self) -> Person:
+        """As it is asked who may call her (decisions/agents.py)."""
+        return Person(locale=self.locale, jurisdictions=self.jurisdictions, today=self.business_date)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +136,9 @@ def enqueue_callback(
     return _enqueue(tx, CALLBACK, party_id, because, window, at=at, contact_point_id=contact_point_id, owner=owner)
 
 
-def enqueue_unreached(tx: Connection, *, at: datetime, window: timedelta, tries_min: int, within_days: int, stages: Sequence[str]) -> int:
+def enqueue_unreached(
+    tx: Connection, *, at: datetime, window: timedelta, tries_min: int, within_days: int, stages: Sequence[str], at_most: int
+) -> int:
     """Put in the queue whom no message reached: several tries failed, nothing arrived, nobody answered.
 
     Args:
@@ -136,17 +148,27 @@ def enqueue_unreached(tx: Connection, *, at: datetime, window: timedelta, tries_
         tries_min: So many tries ended undelivered, failed or refused.
         within_days: Business dates that are looked at; whoever was in the queue within them is not put there again.
         stages: Of these stages' tries.
+        at_most: People; the others are looked at again the next time.
 
     Returns:
         How many people.
     """
     keys = {"at": at, "closes": at + window, "tries": tries_min, "days": within_days, "stages": list(stages), "owner": PHONE_TEAM}
+    keys |= {"at_most": at_most}
     return tx.execute(_UNREACHED, keys).rowcount
 
 
-def enqueue_planned(tx: Connection, *, at: datetime) -> int:
-    """Put in the queue what a strategy planned for a person to dial, of runs that may contact people by now; how many people."""
-    return tx.execute(_PLANNED, {"at": at, "owner": PHONE_TEAM}).rowcount
+def enqueue_planned(tx: Connection, *, at: datetime, at_most: int) -> int:
+    """Put in the queue what a strategy planned for a person to dial, of runs that may contact people by now; how many people.
+
+    At most so many, those first whose window ends first; the others stay planned, and are looked at again the next time.
+    """
+    return tx.execute(_PLANNED, {"at": at, "owner": PHONE_TEAM, "at_most": at_most}).rowcount
+
+
+def counts_open(tx: Connection) -> int:
+    """How many calls wait or are being made."""
+    return int(tx.execute(_COUNT_OPEN).scalar_one())
 
 
 def note_missed(tx: Connection, *, at: datetime) -> list[CallTask]:
@@ -176,22 +198,26 @@ def read(tx: Connection, task_id: int) -> CallTask | None:
     return None if row is None else _task(row)
 
 
-def next_due(tx: Connection, *, at: datetime, besides: Sequence[int] = ()) -> CallTask | None:
-    """The first task that may be called now; None where nobody is to be called.
+def due(tx: Connection, *, at: datetime, at_most: int) -> list[CallTask]:
+    """What waits and may be called now, in the order in which it is called."""
+    return [_task(row) for row in tx.execute(_DUE, {"at": at, "at_most": at_most})]
 
-    Args:
-        tx: Any.
-        at: Business instant.
-        besides: Ids that are left out: the gate has just said no to them.
-    """
-    row = tx.execute(_NEXT, {"at": at, "besides": list(besides)}).one_or_none()
-    return None if row is None else _task(row)
+
+def creditor_name(tx: Connection, party_id: int) -> str:
+    """For whom a person is called, as she knows it."""
+    return str(tx.execute(_CREDITOR_NAME, {"party": party_id}).scalar_one())
 
 
 def callee(tx: Connection, task: CallTask, *, at: datetime) -> Callee:
     """Who is to be called for a task, and where: at the number that she named, or at a mobile number of her own that was verified last."""
-    keys = {"party": task.party_id, "point": task.contact_point_id, "at": at}
-    return Callee(**tx.execute(_CALLEE, keys).one()._mapping)  # noqa: SLF001  # as below
+    (found,) = callees(tx, [task], at=at).values()
+    return found
+
+
+def callees(tx: Connection, tasks: Sequence[CallTask], *, at: datetime) -> dict[int, Callee]:
+    """Task id → who is to be called for it, and where, as `callee` says."""
+    keys = {"tasks": [task.id for task in tasks], "at": at}
+    return {row.task_id: _callee(row) for row in tx.execute(_CALLEES, keys)}
 
 
 def planned_of_day(tx: Connection, party_id: int, *, stage: str, business_date: date) -> tuple[int, int] | None:
@@ -306,6 +332,19 @@ def _enqueue(
     return int(tx.execute(_ENQUEUE, keys).scalar_one())
 
 
+def _callee(row: Row[Any]) -> Callee:
+    attached = attached_to(country=row.country, region=row.region, postal_code=row.postal_code, known_zone=row.known_zone)
+    return Callee(
+        party_id=row.party_id,
+        business_date=row.business_date,
+        zone=row.zone,
+        contact_point_id=row.contact_point_id,
+        locale=row.locale,
+        creditor_role=row.creditor_role,
+        jurisdictions=tuple(attached),
+    )
+
+
 def _task(row: Row[Any]) -> CallTask:
     return CallTask(**row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for a row as a mapping
 
@@ -347,6 +386,7 @@ _UNREACHED = text("""
        AND EXISTS (
            SELECT 1 FROM contact_point p JOIN contact_point_version v ON v.contact_point_id = p.id AND v.superseded_at IS NULL
            WHERE p.party_id = a.party_id AND p.kind IN ('mobile', 'landline') AND v.status IN ('active', 'unreachable'))
+    ORDER BY min(a.business_date), a.party_id LIMIT :at_most
     ON CONFLICT (party_id) WHERE state = 'waiting' DO NOTHING
 """)
 _PLANNED = text("""
@@ -360,6 +400,9 @@ _PLANNED = text("""
     WHERE a.state = 'planned' AND a.channel = 'call' AND a.stage NOT IN ('callback', 'call')
       AND a.expires_at > :at AND a.expires_at > a.send_after
       AND NOT EXISTS (SELECT 1 FROM call_task t WHERE t.attempt_business_date = a.business_date AND t.attempt_id = a.id)
+      -- Whoever waits already must not take the place of one who does not.
+      AND NOT EXISTS (SELECT 1 FROM call_task t WHERE t.party_id = a.party_id AND t.state = 'waiting')
+    ORDER BY a.expires_at, a.id LIMIT :at_most
     ON CONFLICT (party_id) WHERE state = 'waiting' DO NOTHING
 """)
 _LAPSE = text(
@@ -379,11 +422,11 @@ _QUEUE = text(f"""
     ORDER BY t.opens_at > :at, {_ORDER} LIMIT :at_most
 """)  # noqa: S608  # as above
 _READ = text(f"SELECT {_COLUMNS} FROM call_task t WHERE t.id = :id")  # noqa: S608  # as above
-_NEXT = text(f"""
-    SELECT {_COLUMNS} FROM call_task t
-    WHERE t.state = 'waiting' AND t.opens_at <= :at AND NOT t.id = ANY(CAST(:besides AS bigint[]))
-    ORDER BY {_ORDER} LIMIT 1
+_DUE = text(f"""
+    SELECT {_COLUMNS} FROM call_task t WHERE t.state = 'waiting' AND t.opens_at <= :at ORDER BY {_ORDER} LIMIT :at_most
 """)  # noqa: S608  # as above
+_COUNT_OPEN = text("SELECT count(*) FROM call_task WHERE state IN ('waiting', 'taken')")
+_CREDITOR_NAME = text("SELECT c.name FROM party p JOIN creditor c ON c.id = p.creditor_id WHERE p.id = :party")
 _TAKE = text("""
     UPDATE call_task SET state = 'taken', attempt_business_date = :day, attempt_id = :attempt, taken_by = :by, taken_at = :at,
            tries = tries + 1
@@ -392,18 +435,20 @@ _TAKE = text("""
 _CLOSE = text("""
     UPDATE call_task SET state = :state, result = :result, closed_at = :at WHERE id = :id AND state IN ('waiting', 'taken')
 """)
-_CALLEE = text("""
-    SELECT p.id AS party_id, (CAST(:at AS timestamptz) AT TIME ZONE coalesce(b.known_zone, b.zones[1], 'UTC'))::date AS business_date,
-           coalesce(b.known_zone, b.zones[1], 'UTC') AS zone, k.contact_point_id, b.locale, c.role AS creditor_role
-    FROM party p JOIN creditor c ON c.id = p.creditor_id
+_CALLEES = text("""
+    SELECT t.id AS task_id, p.id AS party_id,
+           (CAST(:at AS timestamptz) AT TIME ZONE coalesce(b.known_zone, b.zones[1], 'UTC'))::date AS business_date,
+           coalesce(b.known_zone, b.zones[1], 'UTC') AS zone, k.contact_point_id, b.locale, c.role AS creditor_role,
+           b.country, b.region, b.postal_code, b.known_zone
+    FROM call_task t JOIN party p ON p.id = t.party_id JOIN creditor c ON c.id = p.creditor_id
     LEFT JOIN party_version b ON b.party_id = p.id AND b.superseded_at IS NULL
     LEFT JOIN LATERAL (
         SELECT k.id AS contact_point_id FROM contact_point k
         JOIN contact_point_version v ON v.contact_point_id = k.id AND v.superseded_at IS NULL
         WHERE k.party_id = p.id AND k.kind IN ('mobile', 'landline') AND v.status = 'active' AND v.owner = 'borrower'
-        ORDER BY k.id IS NOT DISTINCT FROM CAST(:point AS bigint) DESC, k.kind = 'mobile' DESC, v.verified_on DESC NULLS LAST, k.id LIMIT 1
+        ORDER BY k.id IS NOT DISTINCT FROM t.contact_point_id DESC, k.kind = 'mobile' DESC, v.verified_on DESC NULLS LAST, k.id LIMIT 1
     ) k ON true
-    WHERE p.id = :party
+    WHERE t.id = ANY(:tasks)
 """)
 _PLANNED_OF_DAY = text("""
     SELECT campaign_run_id, id FROM attempt

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Row, text
 
 from config.load import ConfigError
-from config.zones import zone_tables
+from config.zones import attached_to
 from decisions.cases import (
     ANSWERED_FIRST,
     CASE_KINDS,
@@ -35,7 +35,6 @@ from decisions.cases import (
     Setting,
     deadlines,
 )
-from decisions.jurisdictions import jurisdictions_where
 from decisions.packs import Packs
 from ledger import answers, vault
 from ledger.law import law_in_force
@@ -363,9 +362,7 @@ def _dates(tx: Connection, about: Row[Any], kind: str, at: datetime, terms: Case
 
 
 def _setting(about: Row[Any]) -> Setting:
-    tables = zone_tables()
-    areas = tables.postal_areas.of(about.country, about.postal_code)
-    found = jurisdictions_where(country=about.country, region=about.region, areas=areas, known_zone=about.known_zone, tables=tables)
+    found = attached_to(country=about.country, region=about.region, postal_code=about.postal_code, known_zone=about.known_zone)
     return Setting(
         jurisdictions=frozenset(found), country=about.country, role=about.role, charged_off=about.charged_off, product=about.product
     )

@@ -32,6 +32,9 @@ _BY_HAND: Final[Mapping[str, str]] = {
         OR (t.what = 'promise' AND t.subject_id IN (SELECT m.id FROM promise m WHERE m.party_id = :party)))""",  # noqa: S608  # the statements above
 }
 OF_NOBODY: Final[Mapping[str, str]] = {
+    "agent": "of colleagues",
+    "agent_certificate": "of colleagues",
+    "agent_shift": "of colleagues",
     "approval": "of texts, packs and runs, by colleagues",
     "approval_answer": "of runs, by colleagues",
     "approval_code": "of colleagues",

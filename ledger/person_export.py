@@ -34,11 +34,14 @@ Said = Callable[[int], tuple[str, str] | None]
 TOLD_ELSEWHERE: Final[Mapping[str, str]] = {
     "provider_event": "what providers reported stands in the states of `messages`; what she wrote, in `what_you_said`",
     "provider_event_payload": "what she wrote, in `what_you_said`; the rest is how providers report",
+    "call_card": "which colleague was about to call, for minutes; the calls stand in `calls_by_colleagues`",
+    "call_score": "how a colleague did her work, which is about her",
     "call_words": "dropped when the call is over; what was said, in `messages`",
     "person_wrote": "an index over what she wrote, which is in `what_you_said`",
 }
 # Headings that say more than a table's name does.
 HEADINGS: Final[Mapping[str, str]] = {
+    "agent_call": "calls_by_colleagues",
     "attempt": "messages",
     "attempt_transition": "messages_step_by_step",
     "backfill_difference": "corrections_found_later",
@@ -64,6 +67,7 @@ HEADINGS: Final[Mapping[str, str]] = {
     "party_version": "about_you",
     "person_file": "files_you_sent",
     "payment": "payments",
+    "person_need": "what_is_done_differently_for_you",
     "plan_choice": "plans_you_chose",
     "plan_offer": "plans_offered_to_you",
     "promise": "promises",
@@ -90,6 +94,7 @@ COLLEAGUES: Final = frozenset(
         "withdrawn_by",
         "opened_by",
         "made_by",
+        "scored_by",
         "staff_id",
     }
 )

@@ -74,13 +74,18 @@ def take(
     as_json: AsJson = False,
 ) -> None:
     """Ask the gate whether a person may be called now; if she may, show whom to ask for, at which number, and what to say first."""
-    from gate.dial import NotNow, refresh, take_call
+    from gate.dial import NotNow, NotYou, refresh, take_call
 
     with _refusals():
         refresh()
         taken = take_call(task, by=by)
     if taken is None:
         typer.echo(json.dumps({"task": None}) if as_json else "nobody is to be called now")
+        raise typer.Exit(NOBODY)
+    if isinstance(taken, NotYou):
+        told = {"task": taken.task.id, "may_call": False, "reasons": list(taken.reasons), "not_you": True}
+        said = f"task {taken.task.id}: not you ({', '.join(taken.reasons)}); it waits for a colleague who may"
+        typer.echo(json.dumps(told) if as_json else said)
         raise typer.Exit(NOBODY)
     if isinstance(taken, NotNow):
         later = None if taken.at is None else taken.at.isoformat()
@@ -97,6 +102,8 @@ def take(
         "number": taken.number,
         "ask_for": taken.name,
         "say": taken.says,
+        "say_too": {one.name: one.words for one in taken.required},
+        "recording": taken.recording.way,
         "outcome_by": taken.until.isoformat(),
     }
     if as_json:
@@ -104,6 +111,8 @@ def take(
         return
     typer.echo(f"task {taken.task.id} ({taken.task.reason}): call {taken.number} now, ask for {taken.name or 'the person'}")
     typer.echo(taken.says)
+    for one in taken.required:
+        typer.echo(f"say too ({one.name}): {one.words or 'in her language: there are no words of ours'}")
     typer.echo(f"then: tideover calls outcome {taken.task.id} --by … --result … (by {taken.until.isoformat()})")
 
 
@@ -120,8 +129,19 @@ def outcome(
         ),
     ],
     said: Annotated[
-        list[str] | None, typer.Option(help="What she said: paid, promise, cannot_pay, dispute, stop, call_me, danger. Can be repeated.")
+        list[str] | None,
+        typer.Option(help="What she said: paid, promise, cannot_pay, dispute, complaint, stop, call_me, danger. Can be repeated."),
     ] = None,
+    disclosed: Annotated[
+        list[str] | None, typer.Option(help="What you said of what has to be said, as `take` names it. Can be repeated.")
+    ] = None,
+    undisclosed_because: Annotated[str, typer.Option(help="Why the rest was not said.")] = "",
+    need: Annotated[
+        list[str] | None, typer.Option(help="What is to be done differently for her, of config/needs.yaml. Can be repeated.")
+    ] = None,
+    hung_up: Annotated[
+        bool, typer.Option("--hung-up", help="With --result dropped: she did not want to talk; nobody tries again.")
+    ] = False,
     on: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day that a promise names.")] = None,
     amount_minor: Annotated[
         int | None, typer.Option(help="The amount that a promise names, in minor units of the debt's currency.")
@@ -131,16 +151,25 @@ def outcome(
     as_json: AsJson = False,
 ) -> None:
     """Write down what came of a call: how it ended, what the person said, when to call again."""
-    from gate.dial import DialRefused, record_outcome
+    from gate.dial import DialRefused, Told, record_outcome
     from ledger.call_queue import CallWindow
 
     with _refusals():
         if (again_from is None) != (again_until is None):
             raise DialRefused("another call has a beginning and an end: --again-from and --again-until")
         window = None if again_from is None or again_until is None else CallWindow(again_from, again_until)
-        state = record_outcome(
-            task, by=by, result=result, said=said or (), on=None if on is None else on.date(), amount_minor=amount_minor, again=window
+        came = Told(
+            result=result,
+            said=said or (),
+            on=None if on is None else on.date(),
+            amount_minor=amount_minor,
+            again=window,
+            needs=need or (),
+            disclosed=disclosed or (),
+            undisclosed_because=undisclosed_because,
+            hung_up=hung_up,
         )
+        state = record_outcome(task, came, by=by)
     told = {"task": task, "state": state, "result": result}
     typer.echo(json.dumps(told) if as_json else f"task {task}: {result}; " + ("another call waits" if state == "waiting" else "done"))
 

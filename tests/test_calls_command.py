@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -15,6 +16,7 @@ from ledger.engine import connection
 from tests.plugins.portfolio import Portfolio, made_up_number, noon
 from tideover import app
 
+pytestmark = pytest.mark.usefixtures("team")
 NUMBER = made_up_number("US", 81)
 NOON = noon("US")
 
@@ -27,6 +29,10 @@ def task(portfolio: Portfolio) -> int:
         tx.execute(text("""UPDATE creditor SET senders = senders || '{"call": "+15005550006"}'"""))
         window = CallWindow(NOON, NOON + timedelta(hours=2))
         return call_queue.enqueue_callback(tx, party_id=borrower.party_id, because="sms: call_me", window=window, at=NOON)
+
+
+def disclosed(taken: dict[str, Any]) -> list[str]:
+    return [part for name in taken["say_too"] for part in ("--disclosed", name)]
 
 
 def tideover(*arguments: str) -> tuple[int, str]:
@@ -44,7 +50,7 @@ def test_a_call_from_the_queue_to_its_outcome(task: int) -> None:
     code, said = tideover("take", "--by", "anna", "--json")
     taken = json.loads(said)
     assert (code, taken["number"], taken["ask_for"], taken["may_call"]) == (0, NUMBER, "Nobody Atall 1", True)
-    code, said = tideover("outcome", str(task), "--by", "anna", "--result", "conversation", "--said", "paid", "--json")
+    code, said = tideover("outcome", str(task), "--by", "anna", "--result", "conversation", "--said", "paid", *disclosed(taken), "--json")
     assert (code, json.loads(said)) == (0, {"task": task, "state": "done", "result": "conversation"})
     assert tideover("queue") == (0, "nobody is to be called\n")
 

@@ -12,7 +12,8 @@ from sqlalchemy import text
 
 from config.call_queue import call_policy_in_force
 from config.policies import policies
-from gate.dial import Dial, DialRefused, NotNow, record_outcome, refresh, take_call
+from gate.dial import Dial, DialRefused, NotNow, Told, refresh, take_call
+from gate.dial import record_outcome as write_outcome
 from gate.late import close_late
 from ledger import call_queue, evidence, vault
 from ledger.call_queue import CallWindow
@@ -23,11 +24,15 @@ from tasks.pick import pick
 from tests.plugins.portfolio import TODAY, BorrowerIds, Portfolio, made_up_number, noon
 from tests.plugins.sending import Outbox, tried
 from tests.plugins.sent import Known
+from tests.plugins.team import all_said
 
 NUMBER = made_up_number("US", 71)
 NOON = noon("US")
 HOUR = timedelta(hours=1)
 NOW = CallWindow(NOON, NOON + 2 * HOUR)
+
+
+pytestmark = pytest.mark.usefixtures("team")
 
 
 @pytest.fixture
@@ -48,6 +53,11 @@ def dial(task: int | None = None) -> Dial:
     taken = take_call(task, by="anna")
     assert isinstance(taken, Dial), taken
     return taken
+
+
+def record_outcome(task: int, *, by: str, **told: Any) -> str:
+    """With everything said that has to be, where it was dialled."""
+    return write_outcome(task, all_said(task, Told(**told)), by=by)
 
 
 def states() -> list[tuple[str, str | None]]:
@@ -258,6 +268,9 @@ WRONG: Sequence[tuple[dict[str, Any], str]] = [
     ({"result": "conversation", "on": date(2026, 3, 20)}, "names its day"),
     ({"result": "conversation", "said": ["promise"], "on": date(2026, 3, 20), "amount_minor": 0}, "above zero"),
     ({"result": "conversation", "again": CallWindow(NOON, NOON)}, "window"),
+    ({"result": "no_answer", "hung_up": True}, "whoever hung up"),
+    ({"result": "busy", "needs": ["speak_slowly"]}, "only in a conversation"),
+    ({"result": "conversation", "needs": ["a diagnosis"]}, "no need"),
     ({"result": "conversation", "by": NUMBER}, "who dials"),
     ({"result": "conversation", "by": " "}, "who dials"),
 ]

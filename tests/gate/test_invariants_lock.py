@@ -30,7 +30,7 @@ from gate.claim import Chunk, Door, take_chunk
 from gate.parked import settle_parked
 from gate.permit import Letter, Rulebook
 from gate.receipts import Result, write_results
-from ledger import attempts, clock, inbox, pauses, promises, withdrawals
+from ledger import attempts, clock, inbox, needs, pauses, promises, withdrawals
 from ledger import case_work as cases
 from ledger import cases as case_rows
 from ledger.attempts import Move
@@ -229,6 +229,11 @@ def a_case_is_closed(case: Case) -> None:
     cases.close(number, by="anna", result="withdrawn")
 
 
+def a_need_ends_calls(case: Case) -> None:
+    with connection() as tx:
+        needs.write(tx, case.borrower.party_id, ["written_only"], by="anna", at=NOON)
+
+
 def promises_are_judged(case: Case) -> None:
     with connection() as tx:
         promises.judge(tx, [case.borrower.party_id], on=TODAY, at=NOON, terms=promise_terms())
@@ -266,6 +271,7 @@ OTHERS: dict[str, Callable[[Case], object]] = {
     "promises that are judged": promises_are_judged,
     "an import that is taken back": an_import_is_taken_back,
     "a case that is closed": a_case_is_closed,
+    "a need that ends calls": a_need_ends_calls,
     "a person who settles what is parked": lambda case: settle_parked(
         case.letter.attempt_id, sent=False, by="anna", because="not in the console"
     ),
@@ -392,7 +398,12 @@ WRITERS = {
     ],
     ("opt_out", "answers.py"): ["start in a reply"],
     ("contact_value", "answers.py"): ["wrong person in a reply"],
-    ("opt_out", "outbox.py"): ["a stop in a reply", "a stop that the provider's answer tells", "a stop that a callback tells"],
+    ("opt_out", "outbox.py"): [
+        "a stop in a reply",
+        "a stop that the provider's answer tells",
+        "a stop that a callback tells",
+        "a need that ends calls",
+    ],
     ("contact_point_version", "outbox.py"): ["a dead number that the provider's answer tells", "a dead number that a callback tells"],
     # The number is the new borrower's, who is locked; of whom it was before, the next gate reads that it is shared.
     ("contact_value", "imports.py"): [],

@@ -33,10 +33,10 @@ def queue(at: timedelta = timedelta(0)) -> list[CallTask]:
         return call_queue.waiting(tx, at=NOON + at, at_most=10)
 
 
-def unreached(tries_min: int = 2) -> int:
+def unreached(tries_min: int = 2, at_most: int = 10) -> int:
     with connection() as tx:
         return call_queue.enqueue_unreached(
-            tx, at=NOON, window=timedelta(days=3), tries_min=tries_min, within_days=14, stages=["early", "mid"]
+            tx, at=NOON, window=timedelta(days=3), tries_min=tries_min, within_days=14, stages=["early", "mid"], at_most=at_most
         )
 
 
@@ -47,9 +47,8 @@ def end(outbox: Outbox, attempt_id: int, state: str) -> None:
 def test_a_call_back_waits_for_its_window_and_has_an_owner(borrower: BorrowerIds) -> None:
     with connection() as tx:
         task = ask(tx, borrower.party_id)
-        assert call_queue.next_due(tx, at=NOON) is None
-        due = call_queue.next_due(tx, at=AFTERNOON.opens_at)
-    assert due is not None
+        assert call_queue.due(tx, at=NOON, at_most=5) == []
+        (due,) = call_queue.due(tx, at=AFTERNOON.opens_at, at_most=5)
     assert (due.id, due.reason, due.owner, due.closes_at) == (task, "callback", "phone-team", AFTERNOON.closes_at)
 
 
@@ -83,6 +82,7 @@ def test_whom_no_message_reached_is_called_after_who_asked(borrower: BorrowerIds
     for number in (1, 2):
         end(outbox, outbox.plan(run, silent, try_number=number), "undelivered")
     assert unreached(tries_min=3) == 0
+    assert unreached(at_most=0) == 0
     assert unreached() == 1
     assert unreached() == 0
     with connection() as tx:
@@ -104,7 +104,7 @@ def test_what_a_strategy_plans_waits_until_its_window_is_over(borrower: Borrower
     attempt = outbox.plan(outbox.run(), borrower)
     outbox._do("UPDATE attempt SET channel = 'call' WHERE id = :id", id=attempt)  # noqa: SLF001  # a plain statement
     with connection() as tx:
-        assert [call_queue.enqueue_planned(tx, at=NOON) for _ in range(2)] == [1, 0]
+        assert [call_queue.enqueue_planned(tx, at=NOON, at_most=10) for _ in range(2)] == [1, 0]
     assert [(task.reason, task.attempt_id) for task in queue()] == [("strategy", attempt)]
     with connection() as tx:
         assert call_queue.note_missed(tx, at=NOON + timedelta(days=1)) == []
@@ -119,7 +119,7 @@ def test_what_a_strategy_plans_waits_for_nobody_while_its_run_may_contact_nobody
     outbox._do("UPDATE attempt SET channel = 'call' WHERE id = :id", id=attempt)  # noqa: SLF001  # a plain statement
     with connection() as tx:
         tx.exec_driver_sql(f"UPDATE campaign_run SET {held}, approval_until = now(), approval_subject = 'x', canary_rank = ''")  # noqa: S608  # of the five above
-        assert call_queue.enqueue_planned(tx, at=NOON) == 0
+        assert call_queue.enqueue_planned(tx, at=NOON, at_most=10) == 0
 
 
 def test_only_one_takes_a_task_and_a_try_that_found_nobody_waits_again(borrower: BorrowerIds, outbox: Outbox) -> None:
