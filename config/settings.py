@@ -71,8 +71,13 @@ class Settings(BaseSettings):
     oidc_issuer: str = ""
     oidc_client_id: str = ""
     oidc_client_secret: SecretStr = SecretStr("")
+    # Where the staff open the desks, if elsewhere than borrowers their pages; empty = at `public_url`.
+    desk_url: str = ""
     # Ways of signing in that the issuer must name (claim `acr`), separated by commas; empty = any of the issuer's.
     oidc_acr: str = ""
+
+    # Whether approval codes may be made on a terminal, in any name: left out, they may until people sign in for real (docs/adr/0054).
+    terminal_codes: bool | None = None
 
     # Where people open the Prefect UI; left out, it is where its API is. Prefect's own names are heard too.
     prefect_ui_url: str | None = Field(default=None, validation_alias=AliasChoices("TIDEOVER_PREFECT_UI_URL", "PREFECT_UI_URL"))
@@ -176,7 +181,7 @@ class Settings(BaseSettings):
         cls._is_an_address_or_empty(value)
         return value
 
-    @field_validator("gateway_base_url")
+    @field_validator("gateway_base_url", "desk_url")
     @classmethod
     def _is_an_address_or_empty(cls, value: str) -> str:
         return cls._is_an_address(value) if value else value
@@ -191,6 +196,11 @@ class Settings(BaseSettings):
     def is_real(self) -> bool:
         """Whether the real providers are spoken to: what holds for live mode holds, whoever may be reached."""
         return self.mode != "sandbox"
+
+    @property
+    def terminal_codes_allowed(self) -> bool:
+        """Whether whoever has the terminal may make approval codes in any name."""
+        return not (self.is_real and self.oidc_issuer) if self.terminal_codes is None else self.terminal_codes
 
     @property
     def reachable(self) -> frozenset[bytes] | None:

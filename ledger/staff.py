@@ -98,7 +98,8 @@ def add(tx: Connection, *, name: str, issuer: str, subject: str, roles: Iterable
         Her id.
 
     Raises:
-        StaffRefused: No name or subject, a role that is none, or she is one of us already.
+        StaffRefused: No name or subject, a role that is none, she is one of us already, or somebody else of us is called so: what
+            people approve is kept by their names.
     """
     called, wanted = " ".join(name.split()), _known(roles)
     if not called or len(called) > NAME_MAX or not subject.strip() or len(subject) > SUBJECT_MAX or not issuer:
@@ -106,6 +107,8 @@ def add(tx: Connection, *, name: str, issuer: str, subject: str, roles: Iterable
     _lock(tx)
     if find(tx, issuer, subject) is not None:
         raise StaffRefused("the issuer's name for her is known here already: `tideover staff roles` gives her others")
+    if tx.execute(_SAME_NAME, {"name": called}).one_or_none() is not None:
+        raise StaffRefused("somebody of the staff is called so already: add what tells the two apart")
     keys = {"issuer": issuer, "subject": subject, "name": called, "by": _by(by)}
     staff_id = int(tx.execute(_ADD, keys).scalar_one())
     for role in wanted:
@@ -157,6 +160,8 @@ def come_by_groups(tx: Connection, *, issuer: str, subject: str, name: str, grou
         if not given:
             return None
         called = " ".join(name.split())[:NAME_MAX] or subject
+        if tx.execute(_SAME_NAME, {"name": called}).one_or_none() is not None:
+            called = f"{called[: NAME_MAX // 2]} ({subject[: NAME_MAX // 2]})"
         staff_id = int(tx.execute(_ADD, {"issuer": issuer, "subject": subject, "name": called, "by": ISSUER}).scalar_one())
     else:
         staff_id = found.id
@@ -210,6 +215,7 @@ _ROLES_OF: Final = "(SELECT coalesce(array_agg(DISTINCT r.role), '{}') FROM staf
 _FIND = text(
     f"SELECT s.id, s.name, {_ROLES_OF} AS roles FROM staff s WHERE s.issuer = :issuer AND s.subject = :subject AND s.ended_at IS NULL"  # noqa: S608  # the words above
 )
+_SAME_NAME = text("SELECT 1 FROM staff WHERE lower(name) = lower(:name) AND ended_at IS NULL LIMIT 1")
 _LOCK = text("LOCK TABLE staff IN SHARE ROW EXCLUSIVE MODE")
 _ADD = text("INSERT INTO staff (issuer, subject, name, added_by) VALUES (:issuer, :subject, :name, :by) RETURNING id")
 _GIVE = text("INSERT INTO staff_role (staff_id, role, by_group, given_by) VALUES (:id, :role, :by_group, :by)")

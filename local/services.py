@@ -32,8 +32,10 @@ from prefect.exceptions import ObjectNotFound
 from prefect.logging.handlers import APILogWorker
 from sqlalchemy.engine import make_url
 
+from config.roles import roles_in_force
 from config.settings import HOUSE, MADE_UP_KEY_PREFIX, settings
-from ledger import embedded, schema
+from ledger import embedded, schema, staff
+from ledger.engine import connection
 from local.deploy import deploy
 from local.deploy_report import DeployRefused, Done
 
@@ -126,6 +128,8 @@ class Services:
             "TIDEOVER_FCM_TOKEN_URL": f"{self.addresses['sandbox']}/token",
             "TIDEOVER_SMTP_URL": f"smtp://127.0.0.1:{mail}",
             "TIDEOVER_GATEWAY_BASE_URL": f"{self.addresses['sandbox']}/gateway",
+            "TIDEOVER_OIDC_ISSUER": f"{self.addresses['sandbox']}/issuer",
+            "TIDEOVER_OIDC_CLIENT_ID": "tideover-desk",
             "TIDEOVER_FCM_SERVICE_ACCOUNT_FILE": str(self.folder / "service-account.json"),
             "PREFECT_HOME": str(self.folder / "prefect"),
             "PREFECT_API_URL": f"{self.addresses['prefect']}/api",
@@ -161,6 +165,7 @@ class Services:
             ],
         )
         self._wait("sandbox", "/sandbox/health", say)
+        self._let_in_the_sandbox_staff()
         self._wait("portal", "/health", say)
         self._wait("prefect", "/api/health", say)
         # The worker makes its pool when it starts; deployments need the pool.
@@ -234,6 +239,8 @@ class Services:
             f"{self.addresses['portal']}/webhooks/twilio/inbound",
             "--acknowledgement-url",
             f"{self.addresses['portal']}/webhooks/app/acknowledgement",
+            "--client-secret",
+            self.environment["TIDEOVER_OIDC_CLIENT_SECRET"],
             "--gateway-keys",
             self.environment["TIDEOVER_GATEWAY_KEYS"],
             "--gateway-inbound-url",
@@ -293,6 +300,16 @@ class Services:
             raise ServiceError("; ".join(refused))
         return done
 
+    def _let_in_the_sandbox_staff(self) -> None:
+        """Whoever the sandbox's issuer knows may sign in at the desks, in the role that the account is named after."""
+        with urlopen(f"{self.addresses['sandbox']}/sandbox/issuer", timeout=READY_SECONDS_MAX) as answer:  # noqa: S310  # loopback
+            said = json.load(answer)
+        with connection() as tx:
+            for subject, name in said["people"].items():
+                given = [role for role in roles_in_force().by_role if subject.startswith(f"staff-{role}")]
+                if given and staff.find(tx, said["url"], subject) is None:
+                    staff.add(tx, name=name, issuer=said["url"], subject=subject, roles=given, by="make up")
+
     def _write_env(self) -> None:
         """What other terminals need to talk to what runs here: keys and addresses, readable by the owner only."""
         left_out = {"TIDEOVER_STATE_DIR"}
@@ -320,6 +337,7 @@ def _made_up_secrets(folder: Path) -> Mapping[str, str]:
         "TIDEOVER_APP_SECRET": secrets.token_hex(32),
         "TIDEOVER_TWILIO_ACCOUNT_SID": f"AC{secrets.token_hex(16)}",
         "TIDEOVER_TWILIO_AUTH_TOKEN": secrets.token_hex(16),
+        "TIDEOVER_OIDC_CLIENT_SECRET": secrets.token_hex(32),
         "TIDEOVER_GATEWAY_KEYS": f"{MADE_UP_KEY_PREFIX}{secrets.token_hex(4)}:{secrets.token_hex(32)}",
     }
     kept: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}

@@ -25,6 +25,7 @@ from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field, ValidationError
 
+from config.settings import settings
 from config.strategy_files import strategy
 from ledger import approval_codes, campaigns, run_approvals, run_standings
 from ledger.approval_codes import HOURS_DEFAULT, CodeRefused
@@ -152,8 +153,10 @@ def make_code(*, person: str, role: str, hours: int = HOURS_DEFAULT, campaign_ru
     """Make a one-time code; it is told here and nowhere again.
 
     Raises:
-        CodeRefused: No name, no role, no such run, or a time that is no time.
+        CodeRefused: No name, no role, no such run, or a time that is no time; or people sign in at a desk, which makes them.
     """
+    if not settings().terminal_codes_allowed:
+        raise CodeRefused("codes are made at the desk, by whoever signs in: see TIDEOVER_DESK_URL, or set TIDEOVER_TERMINAL_CODES=true")
     with connection() as tx:
         return approval_codes.make_code(
             tx, person=person, role=role, made_by=getpass.getuser(), hours=hours, campaign_run_id=campaign_run_id

@@ -11,8 +11,8 @@ from typing import Final
 
 from starlette.routing import Route
 
-from portal.desk import home, sign_in
+from portal.desk import codes, home, sign_in
 
-ROOMS: Final = (home.ROOM,)
+ROOMS: Final = (home.ROOM, codes.ROOM)
 # The last one of all is the page for addresses that are none.
 routes: Final[list[Route]] = [*sign_in.routes, *(route for room in ROOMS for route in room.routes), *home.rest]

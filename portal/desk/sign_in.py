@@ -136,7 +136,7 @@ def _client() -> Client | None:
         client_id=settings().oidc_client_id,
         client_secret=settings().oidc_client_secret,
         use="desk",
-        back=f"{settings().public_url}{PLACE}/back",
+        back=f"{settings().desk_url or settings().public_url}{PLACE}/back",
         acr=frozenset(filter(None, settings().oidc_acr.replace(" ", "").split(","))),
     )
 

@@ -33,7 +33,7 @@ from tests.plugins.sent import Sent
 
 CONF = Path(__file__).resolve().parents[2] / "deploy" / "nginx" / "tideover.conf"
 NGINX = shutil.which("nginx") or (shutil.which("nginx", path="/usr/sbin"))
-HOOKS, INSIDE = "hooks.example.com", "prefect.example.internal"
+HOOKS, DESK, INSIDE = "hooks.example.com", "desk.example.internal", "prefect.example.internal"
 PUBLIC = f"https://{HOOKS}"
 TOKEN = "auth-token-of-nobody"  # noqa: S105  # made up
 SECONDS_MAX = 20
@@ -66,7 +66,7 @@ def certificate(folder: Path, name: str) -> None:
 
 def configure(folder: Path, *, portal: str = "127.0.0.1:8790", ports: tuple[int, int] = (8080, 8443), inside: str = "10.0.0.0/8") -> Path:
     """The example with this machine's folders and ports; returns the main file."""
-    for name in (HOOKS, INSIDE):
+    for name in (HOOKS, DESK, INSIDE):
         certificate(folder, name)
     conf = CONF.read_text()
     for old, new in {
