@@ -1,8 +1,8 @@
 """What the environment says: where the ledger, the providers and the portal are, and whether this is live.
 
-In:   environment variables with the prefix `TIDEOVER_` (CASES.md, "Settings that outsiders rely on"), Prefect's Secret blocks
-      where they are asked for (config/secret_blocks.py), and the file `.tideover/env` that `make up` writes (keys, addresses of
-      what is running).
+In:   environment variables with the prefix `TIDEOVER_` (CASES.md, "Settings that outsiders rely on"), a program that prints keys
+      and Prefect's Secret blocks where they are asked for (config/keys_command.py, config/secret_blocks.py), and the file
+      `.tideover/env` that `make up` writes (keys, addresses of what is running).
 Out:  one frozen `Settings` value.
 Pure: no; reads the environment and one file. The only other reader of files is config/load.py.
 """
@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from config.allowlist import allowed_indexes
 from config.blind_index import blind_index_of
 from config.gateway_keys import read_gateway_keys
+from config.keys_command import KeysCommand
 from config.secret_blocks import SecretBlocks
 
 HOUSE = Path(__file__).resolve().parent.parent
@@ -154,7 +155,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Where values come from, the first one wins."""
-        return init_settings, env_settings, SecretBlocks(settings_cls), dotenv_settings, file_secret_settings
+        return init_settings, env_settings, KeysCommand(settings_cls), SecretBlocks(settings_cls), dotenv_settings, file_secret_settings
 
     @field_validator("twilio_base_url", "fcm_base_url", "fcm_token_url", "public_url")
     @classmethod

@@ -15,6 +15,8 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from ledger import vault
+
 BEFORE_ALL: Final = (date.min, 0)
 
 
@@ -52,7 +54,9 @@ def page(connection: Connection, *, after: tuple[date, int], at_most: int) -> Se
         at_most: How many.
     """
     keys = {"day": after[0], "id": after[1], "at_most": at_most}
-    return [ListedAttempt(**row._mapping) for row in connection.execute(_PAGE, keys)]  # noqa: SLF001  # SQLAlchemy's public name for a row as a mapping
+    rows = connection.execute(_PAGE, keys).all()
+    vault.learn(connection, [row.key_id for row in rows])
+    return [ListedAttempt(**row._mapping) for row in rows]  # noqa: SLF001  # SQLAlchemy's public name for a row as a mapping
 
 
 # A contact point's value may change: what was known when the permit was written is where the message went.

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Row, text
 
 from config.zones import attached_to
 from decisions.agents import Person
+from ledger import vault
 
 # Who answers for a call until a colleague has taken it.
 PHONE_TEAM: Final = "phone-team"
@@ -263,7 +264,10 @@ def dialled(tx: Connection, task: CallTask) -> tuple[str, UUID] | None:
 def number_of(tx: Connection, task: CallTask) -> tuple[bytes, str, int] | None:
     """(ciphertext, key id, contact point) of the number that was dialled for a task; None where it is gone."""
     row = tx.execute(_NUMBER, {"day": task.attempt_business_date, "id": task.attempt_id}).one_or_none()
-    return None if row is None else (row.value_encrypted, row.key_id, row.contact_point_id)
+    if row is None or row.value_encrypted is None:
+        return None
+    vault.learn(tx, [row.key_id])
+    return row.value_encrypted, row.key_id, row.contact_point_id
 
 
 def give_back(tx: Connection, task_id: int, *, opens_at: datetime | None) -> None:

@@ -80,7 +80,8 @@ def drop_over(tx: Connection) -> int:
 
 def names(tx: Connection, party_ids: Sequence[int]) -> dict[int, str]:
     """Party id → the name as it is known now; whose name is not known is missing."""
-    rows = tx.execute(_NAMES, {"parties": list(party_ids)})
+    rows = tx.execute(_NAMES, {"parties": list(party_ids)}).all()
+    vault.learn(tx, [row.key_id for row in rows])
     return {row.party_id: vault.decrypt(row.name_encrypted, row.key_id) for row in rows}
 
 

@@ -184,6 +184,8 @@ def history(connection: Connection, case_id: int) -> list[CaseEntry]:
     Raises:
         MissingKeyError: Words were encrypted with a key that is gone.
     """
+    rows = connection.execute(_HISTORY, {"id": case_id}).all()
+    vault.learn(connection, [row.key_id for row in rows])
     return [
         CaseEntry(
             at=row.at,
@@ -192,7 +194,7 @@ def history(connection: Connection, case_id: int) -> list[CaseEntry]:
             reference=row.reference,
             words=None if row.words_encrypted is None else vault.decrypt(row.words_encrypted, row.key_id),
         )
-        for row in connection.execute(_HISTORY, {"id": case_id})
+        for row in rows
     ]
 
 

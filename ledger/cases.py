@@ -287,7 +287,7 @@ def note(tx: Connection, case_id: int, *, kind: str, by: str, at: datetime, refe
         reference: Where it can be read; nothing personal.
         words: What was said or written; encrypted.
     """
-    encrypted, key_id = vault.encrypt(words) if words else (None, None)
+    encrypted, key_id = vault.encrypt_for(tx, tx.execute(_PARTY_OF, {"id": case_id}).scalar_one(), words) if words else (None, None)
     keys = {"case": case_id, "kind": kind, "by": by, "reference": reference, "words": encrypted, "key": key_id, "at": at}
     tx.execute(_NOTE, keys)
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import adbc_driver_postgresql.dbapi
 from adbc_driver_manager.dbapi import Connection as ArrowConnection
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
 from sqlmodel import Session
 
 from config.settings import settings
@@ -44,9 +45,7 @@ def engine_of(address: str) -> Engine:
     Errors hide their parameters: they may hold a name or a number. No session settings and no server-side prepared
     statements: a transaction pooler may stand in between. A server that does not answer is given up after some seconds.
     """
-    url = make_url(address).set(drivername="postgresql+psycopg")
-    given = {"prepare_threshold": None, "connect_timeout": CONNECT_SECONDS_MAX}
-    return create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True, hide_parameters=True, connect_args=given)
+    return _engine(address, pool_size=8, max_overflow=24, pool_pre_ping=True)
 
 
 def engine() -> Engine:
@@ -72,6 +71,25 @@ def connection(*, read_only: bool = False) -> Iterator[Connection]:
         if read_only:
             open_connection.execute(text("SET TRANSACTION READ ONLY"))
         yield open_connection
+
+
+@contextmanager
+def apart() -> Iterator[Connection]:
+    """One reading transaction beside the pool, for whoever may hold a connection of it already: waiting for a second could be for ever."""
+    with _apart_of(database_url()).begin() as open_connection:
+        open_connection.execute(text("SET TRANSACTION READ ONLY"))
+        yield open_connection
+
+
+@lru_cache(maxsize=4)
+def _apart_of(address: str) -> Engine:
+    return _engine(address, poolclass=NullPool)
+
+
+def _engine(address: str, **pool: Any) -> Engine:
+    url = make_url(address).set(drivername="postgresql+psycopg")
+    given = {"prepare_threshold": None, "connect_timeout": CONNECT_SECONDS_MAX}
+    return create_engine(url, hide_parameters=True, connect_args=given, **pool)
 
 
 @contextmanager

@@ -34,7 +34,8 @@ from config.import_mapping import CreditorForm, ImportMapping
 from decisions.money import currencies, minor_units
 from decisions.portfolio_columns import AMOUNT_DECIMALS
 from decisions.zones import ZoneTables, place_zones
-from ledger import clock, vault
+from ledger import clock
+from ledger.import_keys import ImportKeys
 from ledger.imports_targets import KIND_MONEY, STAGE_FIRST, TARGETS, Target
 from ledger.locks import lock_borrowers
 
@@ -114,6 +115,7 @@ class Import:
         self.creditor_id = self._creditor(mapping.form.creditor)
         self.seen_before = bool(tx.execute(_SEEN, {"file_hash": file_hash, "name": mapping.name}).scalar())
         tx.execute(_POLICY, {"hash": mapping.hash, "name": mapping.name, "body": mapping.body})
+        self.keys = ImportKeys()
         self.batch_id = int(tx.execute(_BATCH, {"name": mapping.name, "hash": mapping.hash, "file_hash": file_hash}).scalar_one())
         for kind, target in TARGETS.items():
             tx.execute(text(f"CREATE TEMP TABLE stage_{kind} ({STAGE_FIRST}, {target.stage}) ON COMMIT DROP"))
@@ -216,6 +218,7 @@ class Import:
         self._zones()
         self._supersede_and_insert("parties")
         self._derive_zones_again()
+        self._keep_keys()
         self._reconcile()
         return self.written
 
@@ -423,6 +426,17 @@ class Import:
         self._tx.execute(_RESTATED)
         self.written.zones_derived_again = self._tx.execute(_RESTATED_OLD, values).rowcount
         self._tx.execute(_RESTATED_NEW, values)
+
+    def _keep_keys(self) -> None:
+        """Write the keys of everybody of whom something was written that this import has encrypted."""
+        with self._driver().cursor(name="import_keys") as cursor:
+            cursor.itersize = FETCH_ROWS
+            cursor.execute(_KEYED)
+            while rows := cursor.fetchmany(FETCH_ROWS):
+                kept = [self.keys.kept(party_id, external_id) for party_id, external_id in rows]
+                with self._driver().cursor() as writing, writing.copy(_COPY_KEYS) as copy:
+                    for row in kept:
+                        copy.write_row(row)
 
     # --- accounting -------------------------------------------------------------------------------------------------
 
@@ -710,6 +724,12 @@ _RESTATED_NEW: Final = text("""
         :now, :at, v.source, :batch
     FROM import_restated i JOIN party_version v ON v.id = i.version_id
     """)
+_KEYED: Final = """
+    SELECT p.id, p.external_id FROM party p WHERE p.id IN (
+        SELECT party_id FROM result_parties WHERE outcome IN ('new', 'changed') AND key_id IS NOT NULL
+        UNION SELECT party_id FROM result_contact_points WHERE outcome IN ('new', 'changed') AND key_id IS NOT NULL)
+    """
+_COPY_KEYS: Final = "COPY party_key (id, party_id, wrapped_by, wrapped) FROM STDIN"
 _COVER_OLD: Final = text("""
     UPDATE feed SET superseded_at = clock_timestamp() WHERE creditor_id = :creditor AND kind = 'payments' AND superseded_at IS NULL
         AND (covers_until < :until OR age_seconds_max <> :age)
@@ -721,10 +741,3 @@ _COVER_NEW: Final = text("""
            :age, :now, :source, :batch
     WHERE NOT EXISTS (SELECT FROM feed WHERE creditor_id = :creditor AND kind = 'payments' AND superseded_at IS NULL)
     """)
-
-
-def seal(values: list[str | None]) -> tuple[list[bytes | None], list[str | None], list[bytes]]:
-    """Encrypt personal texts: ciphertexts, key ids, and blind indexes (empty for null), in the order given."""
-    sealed = [(None, None) if value is None else vault.encrypt(value) for value in values]
-    indexes = [b"" if value is None else vault.blind_index(value) for value in values]
-    return [ciphertext for ciphertext, _ in sealed], [key_id for _, key_id in sealed], indexes

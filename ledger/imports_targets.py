@@ -21,6 +21,8 @@ KIND_MONEY: Final = ("loans", "instalments", "payments", "allocations", "delinqu
 STAGE_FIRST: Final = "part integer NOT NULL, line bigint NOT NULL"
 MONEY_STAGE: Final = ", currency text, raw_amount bigint, in_minor boolean NOT NULL"
 NO_MONEY: Final = "NULL::text AS currency, NULL::bigint AS unit, NULL::bigint AS raw_amount, false AS in_minor"
+# What is staged is the label; who has the key is known once there is a party (ledger/import_keys.py).
+KEY_ID: Final = "'person-' || r.party_id || '-' || r.key_id"
 MONEY: Final = "s.raw_amount, s.in_minor, cu.unit"
 
 
@@ -103,7 +105,7 @@ TARGETS: Final[dict[str, Target]] = {
         values=("digest", "locale", "country", "region", "postal_code", "known_zone", "facts"),
         extra={
             "name_encrypted": "r.name_encrypted",
-            "key_id": "r.key_id",
+            "key_id": KEY_ID,
             "zones": "coalesce(z.zones, '{}')",
         },
         joined="LEFT JOIN import_zones z ON z.party_id = r.party_id",
@@ -233,7 +235,7 @@ TARGETS: Final[dict[str, Target]] = {
         values=("blind_index", "country", "zones", "owner", "employer_owned", "verified_on", "status"),
         extra={
             "value_encrypted": "r.value_encrypted",
-            "key_id": "r.key_id",
+            "key_id": KEY_ID,
             "digest": "r.blind_index",
         },
         key_field="external_id",

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from ledger import vault
 from ledger.senders import sender_of
 
 EVERY_PARTY: Final = (0, 2**63 - 1)
@@ -131,7 +132,9 @@ def read_planned(
 ) -> list[Planned]:
     """What is still planned and due for borrowers that are locked, and lock it: the lock order is borrower, then attempt."""
     keys = {"run": campaign_run_id, "parties": list(party_ids), "channels": list(channels), "at": at}
-    return [Planned(**row._mapping) for row in connection.execute(_PLANNED, keys)]  # noqa: SLF001  # SQLAlchemy's public name for a row as a mapping
+    rows = connection.execute(_PLANNED, keys).all()
+    vault.learn(connection, [row.key_id for row in rows])
+    return [Planned(**row._mapping) for row in rows]  # noqa: SLF001  # SQLAlchemy's public name for a row as a mapping
 
 
 def count_waiting(connection: Connection, *, campaign_run_id: int, parties: tuple[int, int], at: datetime) -> tuple[int, int]:

@@ -54,8 +54,9 @@ def read(tx: Connection, token: UUID, policy: PagePolicy, *, at: datetime) -> Li
 def address_of(tx: Connection, link: Link) -> str | None:
     """Where the link's message went, as the inbox writes senders; personal. None where it is not known any more."""
     row = tx.execute(_ADDRESS, {"day": link.business_date, "id": link.attempt_id}).one_or_none()
-    if row is None:
+    if row is None or row.value_encrypted is None:
         return None
+    vault.learn(tx, [row.key_id])
     value = vault.decrypt(row.value_encrypted, row.key_id)
     return value if link.channel == PLAIN else f"{link.channel}:{value}"
 

@@ -36,6 +36,7 @@ TOLD_ELSEWHERE: Final[Mapping[str, str]] = {
     "provider_event_payload": "what she wrote, in `what_you_said`; the rest is how providers report",
     "call_card": "which colleague was about to call, for minutes; the calls stand in `calls_by_colleagues`",
     "call_score": "how a colleague did her work, which is about her",
+    "party_key": "keys, which tell nothing",
     "call_words": "dropped when the call is over; what was said, in `messages`",
     "person_wrote": "an index over what she wrote, which is in `what_you_said`",
 }
@@ -143,7 +144,9 @@ def rules_named(everything: Mapping[str, Any]) -> frozenset[str]:
 def _rows(tx: Connection, name: str, way: str, party_id: int) -> Iterator[dict[str, Any]]:
     table = METADATA.tables[name]
     order = ", ".join(f"t.{column.name}" for column in table.primary_key.columns)
-    for row in tx.execute(text(f"SELECT t.* FROM {name} t WHERE {way} ORDER BY {order}"), {"party": party_id}).mappings():  # noqa: S608  # names of our own declarations
+    rows = tx.execute(text(f"SELECT t.* FROM {name} t WHERE {way} ORDER BY {order}"), {"party": party_id}).mappings().all()  # noqa: S608  # names of our own declarations
+    vault.learn(tx, [row["key_id"] for row in rows if "key_id" in row])
+    for row in rows:
         yield dict(_told(table, dict(row)))
 
 

@@ -46,14 +46,15 @@ def read_addressees(tx: Connection, contact_points: Collection[int], *, known_at
     """By contact point, whom a letter to it is for."""
     if not contact_points:
         return {}
-    known = Known(known_at)
+    rows = tx.execute(text(_ADDRESSEES.format(known=Known(known_at))), {"points": sorted(contact_points)}).all()
+    vault.learn(tx, [row.key_id for row in rows])
     return {
         row.contact_point_id: Addressee(
             name=None if row.name_encrypted is None else vault.decrypt(row.name_encrypted, row.key_id),
             country=row.country,
             sent_from=row.sent_from,
         )
-        for row in tx.execute(text(_ADDRESSEES.format(known=known)), {"points": sorted(contact_points)})
+        for row in rows
     }
 
 

@@ -473,7 +473,8 @@ class ContactPointVersion(Fact, table=True):
 
     id: int | None = identity()
     contact_point_id: int = big(foreign_key="contact_point.id")
-    value_encrypted: bytes
+    # Null = erased.
+    value_encrypted: bytes | None = Field(default=None)
     blind_index: bytes
     key_id: str = Field(sa_type=Text)
     country: str | None = Field(default=None, sa_type=Text)

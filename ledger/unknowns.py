@@ -17,6 +17,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, text
 
 from decisions.words import GATEWAY
+from ledger import vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +110,9 @@ def page(connection: Connection, group: Group, *, after: int, at_most: int, quie
         "quiet_before": quiet_before,
         "quiet": quiet_seconds,
     }
-    return [Unknown(**_mapping(row)) for row in connection.execute(_PAGE, keys)]
+    rows = connection.execute(_PAGE, keys).all()
+    vault.learn(connection, [row.key_id for row in rows])
+    return [Unknown(**_mapping(row)) for row in rows]
 
 
 def at_the_same_number(connection: Connection, business_date: date, attempt_ids: Sequence[int]) -> dict[int, list[Unknown]]:

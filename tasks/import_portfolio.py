@@ -31,7 +31,8 @@ from decisions.money import minor_units
 from decisions.portfolio import KINDS, Checked, check, shape
 from decisions.portfolio_columns import Known, Writing
 from ledger.engine import connection
-from ledger.imports import UNKNOWN_CURRENCY, Import, ReconciliationError, seal
+from ledger.import_keys import ImportKeys
+from ledger.imports import UNKNOWN_CURRENCY, Import, ReconciliationError
 from tasks.portfolio_files import Batch, ImportRefused, file_hash, read_batches
 from tasks.progress import WHOLE, tell
 
@@ -413,7 +414,7 @@ class _Run:
                 self._report.unreadable_amounts[kind] = self._report.unreadable_amounts.get(kind, 0) + unreadable
             loan = pl.col("external_id") if kind == "loans" else pl.col("loan") if "loan" in bad.columns else pl.lit(None, pl.String)
             self._work.stage_unread(kind, part, bad.select("line", "currency", "raw_amount", "in_minor", loan=loan))
-        self._work.stage(kind, part, _SHAPED.get(kind, _as_is)(good))
+        self._work.stage(kind, part, _SHAPED.get(kind, _as_is)(good, self._work.keys))
 
     def _problems(self, part: _Part, problems: pl.DataFrame) -> None:
         for line, name, value, reason in problems.iter_rows():
@@ -482,21 +483,21 @@ def _with_money(kind: str, rows: pl.DataFrame, writing: Writing) -> pl.DataFrame
     return rows.with_columns(raw_amount=total, in_minor=pl.lit(writing.in_minor))
 
 
-def _as_is(rows: pl.DataFrame) -> pl.DataFrame:
+def _as_is(rows: pl.DataFrame, _: ImportKeys) -> pl.DataFrame:
     return rows
 
 
-def _sealed_parties(rows: pl.DataFrame) -> pl.DataFrame:
+def _sealed_parties(rows: pl.DataFrame, keys: ImportKeys) -> pl.DataFrame:
     """Names under lock; the digest tells whether a name changed."""
-    sealed, key_ids, indexes = seal(rows["name"].to_list())
+    sealed, key_ids, indexes = keys.seal(rows["name"].to_list(), rows["external_id"].to_list())
     return rows.drop("name").with_columns(
         pl.Series("name_encrypted", sealed, pl.Binary), pl.Series("key_id", key_ids, pl.String), pl.Series("digest", indexes, pl.Binary)
     )
 
 
-def _sealed_contact_points(rows: pl.DataFrame) -> pl.DataFrame:
+def _sealed_contact_points(rows: pl.DataFrame, keys: ImportKeys) -> pl.DataFrame:
     """Values under lock; a contact point without an id of its own is known by its kind and its value's blind index."""
-    sealed, key_ids, indexes = seal(rows["value"].to_list())
+    sealed, key_ids, indexes = keys.seal(rows["value"].to_list(), rows["party"].to_list())
     return (
         rows.drop("value")
         .with_columns(
@@ -510,15 +511,15 @@ def _sealed_contact_points(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _loans(rows: pl.DataFrame) -> pl.DataFrame:
+def _loans(rows: pl.DataFrame, _: ImportKeys) -> pl.DataFrame:
     return rows.rename({"apr_percent": "apr_basis_points"})
 
 
-def _contacts(rows: pl.DataFrame) -> pl.DataFrame:
+def _contacts(rows: pl.DataFrame, _: ImportKeys) -> pl.DataFrame:
     return rows.with_columns(pl.col("loans").list.unique(maintain_order=True))
 
 
-_SHAPED: Final[dict[str, Callable[[pl.DataFrame], pl.DataFrame]]] = {
+_SHAPED: Final[dict[str, Callable[[pl.DataFrame, ImportKeys], pl.DataFrame]]] = {
     "parties": _sealed_parties,
     "contact_points": _sealed_contact_points,
     "loans": _loans,

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, text
 
 from config.import_mapping import FOLDER
 from ledger.engine import connection
-from ledger.imports import ReconciliationError, seal
+from ledger.import_keys import ImportKeys
+from ledger.imports import ReconciliationError
 from ledger.imports_targets import TARGETS
 from ledger.tables import Party
 from tasks.import_portfolio import ImportReport, import_files
@@ -113,7 +114,7 @@ def test_a_creditor_that_the_mapping_describes_otherwise_changes_and_is_named(le
 
 @pytest.mark.usefixtures("keys")
 def test_sealed_values_are_equal_in_their_index_only() -> None:
-    ciphertexts, key_ids, indexes = seal(["+12125550100", "+12125550100", None])
+    ciphertexts, key_ids, indexes = ImportKeys().seal(["+12125550100", "+12125550100", None], ["A", "B", "C"])
     assert indexes[0] == indexes[1] != indexes[2] == b""
     assert ciphertexts[0] != ciphertexts[1]
     assert (ciphertexts[2], key_ids[2]) == (None, None)

@@ -86,3 +86,4 @@ def _forget() -> None:
     engine_of.cache_clear()
     for cached in (vault._keys, vault._first_key, vault._index_key):  # noqa: SLF001  # the caches of the module under test
         cached.cache_clear()
+    vault.forget(list(vault._remembered))  # noqa: SLF001  # as above

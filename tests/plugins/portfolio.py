@@ -122,7 +122,7 @@ class Portfolio:
         serial = next(self._numbers)
         with connection() as tx:
             party_id = _insert(tx, "party", creditor_id=creditor_id, external_id=f"party-{serial}")
-            name, key_id = vault.encrypt(f"Nobody Atall {serial}")
+            name, key_id = vault.encrypt_for(tx, party_id, f"Nobody Atall {serial}")
             _fact(
                 tx,
                 "party_version",
@@ -222,8 +222,8 @@ class Portfolio:
         status: str = "active",
     ) -> int:
         """A phone number, push token or address; returns the id of the contact point."""
-        encrypted, key_id = vault.encrypt(value)
         with connection() as tx:
+            encrypted, key_id = vault.encrypt_for(tx, party_id, value)
             point = _insert(tx, "contact_point", party_id=party_id, external_id=f"{kind}-{next(self._numbers)}", kind=kind)
             _fact(
                 tx,
