@@ -27,6 +27,7 @@ from local.evidence_commands import evidence
 from local.export_commands import export
 from local.gateway_commands import gateway
 from local.incident_commands import incident
+from local.keys_commands import keys
 from local.law_commands import rules
 from local.ledger_commands import backup, migrate, restore
 from local.lint_commands import lint
@@ -60,6 +61,7 @@ app.command()(deploy)
 app.add_typer(parked, name="parked")
 app.add_typer(incident, name="incident")
 app.add_typer(person, name="person")
+app.add_typer(keys, name="keys")
 app.add_typer(email, name="email")
 app.add_typer(letter, name="letter")
 app.command()(withdraw)

@@ -38,7 +38,7 @@ class ImportKeys:
             Ciphertexts, labels of their keys, and blind indexes (empty for null), in the order given.
         """
         pairs = list(zip(values, parties, strict=True))
-        sealed = [None if value is None else vault.encrypt_with(self._key(party), value) for value, party in pairs]
+        sealed = [None if value is None else vault.encrypt_with_raw(self._key(party), value) for value, party in pairs]
         indexes = [b"" if value is None else vault.blind_index(value) for value in values]
         return sealed, [None if value is None else self._label for value in values], indexes
 

@@ -70,7 +70,12 @@ def encrypt_bytes_for(tx: Connection, party_id: int, value: bytes) -> tuple[byte
         key_id = make_key(tx, party_id)
     else:
         learn(tx, [key_id])
-    return _closed(_cipher_of(key_id), value), key_id
+    return encrypt_bytes_with(key_id, value), key_id
+
+
+def encrypt_bytes_with(key_id: str, value: bytes) -> bytes:
+    """Encrypt with a person's key that was learned or made."""
+    return _closed(_cipher_of(key_id), value)
 
 
 def decrypt(ciphertext: bytes, key_id: str) -> str:
@@ -114,7 +119,7 @@ def new_label() -> str:
     return os.urandom(LABEL_BYTES).hex()
 
 
-def encrypt_with(key: bytes, value: str) -> bytes:
+def encrypt_with_raw(key: bytes, value: str) -> bytes:
     """Encrypt a person's value with a data key that is not in `party_key` yet: of an import, which writes its keys when it ends."""
     return _closed(AESGCM(key), value.encode())
 
