@@ -56,7 +56,7 @@ def required_of(tx: Connection, task: CallTask) -> tuple[str, ...] | None:
 
 def tell(tx: Connection, task: CallTask, *, said: Sequence[str], because: str, at: datetime) -> None:
     """Write down what was said of it, and why not the rest; the first word counts."""
-    encrypted, key_id = vault.encrypt(because) if because else (None, None)
+    encrypted, key_id = vault.encrypt_for(tx, task.party_id, because) if because else (None, None)
     keys = {"day": task.attempt_business_date, "id": task.attempt_id, "said": list(said), "why": encrypted, "key": key_id, "at": at}
     tx.execute(_TELL, keys)
 

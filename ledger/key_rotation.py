@@ -5,7 +5,7 @@ encrypted anew with a key of hers; what is nobody's in particular, with the hous
 is a transaction, and what is done is not found again: whoever is broken off begins anew and goes on.
 
 In:   a connection inside a transaction; how far the batch before came.
-Out:  rows of `party_key` and of every table with a `key_id`, rewritten; counts.
+Out:  rows of `party_key` and of every table with encrypted values, rewritten; counts.
 Pure: no. What is decrypted leaves this file only encrypted.
 """
 
@@ -13,7 +13,7 @@ Pure: no. What is decrypted leaves this file only encrypted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
@@ -26,30 +26,37 @@ from ledger.locks import lock_borrowers
 from ledger.of_a_person import ways
 
 ENCRYPTED: Final = "_encrypted"
+KEY_ID: Final = "key_id"
 KEYS: Final = "party_key"
 # Whose a row is, where its table does not say so itself.
 _PARTY_OF: Final[Mapping[str, str]] = {
     "contact_point_version": "(SELECT k.party_id FROM contact_point k WHERE k.id = t.contact_point_id)",
     "case_event": "(SELECT c.party_id FROM borrower_case c WHERE c.id = t.case_id)",
 }
-_IS_A_PERSONS: Final = f"t.key_id LIKE '{vault.PERSON}%'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sealed:
-    """A table of encrypted values.
+    """A column of encrypted values.
 
     Attributes:
-        name: Of the table.
-        place: Its column by whose order batches go; unique.
-        columns: Those that are encrypted, all with the row's one key.
+        name: Of its table.
+        place: The table's column by whose order batches go; unique.
+        column: That is encrypted.
+        key: The column that names the value's key.
         party: Whose a row is, as SQL; None = nobody's in particular.
     """
 
     name: str
     place: str
-    columns: tuple[str, ...]
+    column: str
+    key: str
     party: str | None
+
+    @property
+    def is_a_persons(self) -> str:
+        """Condition that a row's value is encrypted with a key of a person."""
+        return f"t.{self.key} LIKE '{vault.PERSON}%'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +81,9 @@ class KeysStand:
 
 
 @lru_cache(maxsize=1)
-def sealed_tables() -> tuple[Sealed, ...]:
-    """Every table with encrypted values, by name."""
-    return tuple(_sealed(table) for table in sorted(METADATA.sorted_tables, key=lambda one: one.name) if "key_id" in table.columns)
+def sealed_columns() -> tuple[Sealed, ...]:
+    """Every column of encrypted values, by the name of its table."""
+    return tuple(one for table in sorted(METADATA.sorted_tables, key=lambda one: one.name) for one in _sealed(table))
 
 
 def stand(tx: Connection) -> KeysStand:
@@ -85,8 +92,8 @@ def stand(tx: Connection) -> KeysStand:
     wrapped = {row.wrapped_by: row.found for row in tx.execute(_WRAPPED)}
     house: dict[str, dict[str, int]] = {}
     to_move = sum(count for key, count in wrapped.items() if key != first)
-    for one in sealed_tables():
-        statement = f"SELECT t.key_id, count(*) AS found FROM {one.name} t WHERE NOT {_IS_A_PERSONS} GROUP BY t.key_id"
+    for one in sealed_columns():
+        statement = f"SELECT t.{one.key} AS key_id, count(*) AS found FROM {one.name} t WHERE NOT {one.is_a_persons} GROUP BY 1"
         for row in tx.execute(text(statement)):
             house.setdefault(row.key_id, {})[one.name] = row.found
             to_move += row.found if one.party is not None or row.key_id != first else 0
@@ -124,9 +131,9 @@ def rewrap(tx: Connection, *, after: str, at_most: int) -> tuple[int, str | None
 def reseal(tx: Connection, one: Sealed, *, after: int, at_most: int) -> tuple[int, int | None]:
     """Encrypt a batch of a table's values anew: one person's with a key of hers, others with the house's first key. As `rewrap`."""
     whose = one.party or "NULL::bigint"
-    moves = f"NOT {_IS_A_PERSONS}" + ("" if one.party else " AND t.key_id <> :first")
+    moves = f"NOT {one.is_a_persons}" + ("" if one.party else f" AND t.{one.key} <> :first")
     statement = f"""
-        SELECT t.{one.place} AS place, t.key_id, {whose} AS party_id, {", ".join(f"t.{name}" for name in one.columns)} FROM {one.name} t
+        SELECT t.{one.place} AS place, t.{one.key} AS key_id, {whose} AS party_id, t.{one.column} AS closed FROM {one.name} t
         WHERE t.{one.place} > :after AND {moves} ORDER BY t.{one.place} LIMIT :at_most FOR UPDATE OF t
     """
     rows = tx.execute(text(statement), {"after": after, "first": vault.first_key_id(), "at_most": at_most}).all()
@@ -147,7 +154,7 @@ def renew(tx: Connection, party_id: int) -> tuple[int, int]:
     old = list(tx.execute(_KEYS_OF, {"parties": [party_id]}).scalars())
     new = vault.make_key(tx, party_id)
     vault.learn(tx, old)
-    moved = sum(_renew_in(tx, one, party_id, new, old) for one in sealed_tables())
+    moved = sum(_renew_in(tx, one, party_id, new, old) for one in sealed_columns())
     gone = tx.execute(_DESTROY, {"ids": old}).rowcount
     vault.forget(old)
     return moved, gone
@@ -165,27 +172,33 @@ def _renew_in(tx: Connection, one: Sealed, party_id: int, new: str, old: Sequenc
     way = ways(METADATA).get(one.name)
     if way is None:
         return 0
-    statement = f"SELECT t.{one.place} AS place, t.key_id, {', '.join(f't.{name}' for name in one.columns)} FROM {one.name} t WHERE {way}"
-    rows = tx.execute(text(f"{statement} AND t.key_id = ANY(:old) FOR UPDATE OF t"), {"party": party_id, "old": old}).all()
+    statement = f"SELECT t.{one.place} AS place, t.{one.key} AS key_id, t.{one.column} AS closed FROM {one.name} t WHERE {way}"
+    rows = tx.execute(text(f"{statement} AND t.{one.key} = ANY(:old) FOR UPDATE OF t"), {"party": party_id, "old": old}).all()
     _write(tx, one, [(row, new) for row in rows])
     return len(rows)
 
 
 def _write(tx: Connection, one: Sealed, rows: Sequence[tuple[Row[Any], str | None]]) -> None:
-    written = [_again(one, row, key_id) for row, key_id in rows]
-    given = ", ".join(f"{name} = :{name}" for name in one.columns)
-    if written:
-        tx.execute(text(f"UPDATE {one.name} SET {given}, key_id = :key_id WHERE {one.place} = :place"), written)
+    if not rows:
+        return
+    again = [_again(row, key_id) for row, key_id in rows]
+    places, closed, keys = zip(*again, strict=True)
+    statement = f"""
+        UPDATE {one.name} t SET {one.column} = d.closed, {one.key} = d.key_id
+        FROM unnest(CAST(:places AS bigint[]), CAST(:closed AS bytea[]), CAST(:keys AS text[])) AS d(place, closed, key_id)
+        WHERE t.{one.place} = d.place
+    """
+    tx.execute(text(statement), {"places": list(places), "closed": list(closed), "keys": list(keys)})
 
 
-def _again(one: Sealed, row: Row[Any], key_id: str | None) -> dict[str, Any]:
-    """A row's values under another key."""
-    values: dict[str, Any] = {"place": row.place, "key_id": key_id or vault.first_key_id()}
-    for name in one.columns:
-        closed = getattr(row, name)
-        opened = None if closed is None else vault.decrypt_bytes(closed, row.key_id)
-        values[name] = None if opened is None else vault.seal(opened)[0] if key_id is None else vault.encrypt_bytes_with(key_id, opened)
-    return values
+def _again(row: Row[Any], key_id: str | None) -> tuple[int, bytes | None, str]:
+    """A row's value under another key: a person's, or the house's first. What is erased stays so."""
+    if row.closed is None:
+        return row.place, None, row.key_id if key_id is None else key_id
+    opened = vault.decrypt_bytes(row.closed, row.key_id)
+    if key_id is not None:
+        return row.place, vault.encrypt_bytes_with(key_id, opened), key_id
+    return (row.place, *vault.seal(opened))
 
 
 def _keys_of(tx: Connection, party_ids: Sequence[int]) -> dict[int, str]:
@@ -195,14 +208,18 @@ def _keys_of(tx: Connection, party_ids: Sequence[int]) -> dict[int, str]:
     return {party_id: found.get(party_id) or vault.make_key(tx, party_id) for party_id in party_ids}
 
 
-def _sealed(table: Table) -> Sealed:
+def _sealed(table: Table) -> Iterator[Sealed]:
     own = "t.party_id" if "party_id" in table.columns else None
-    return Sealed(
-        name=table.name,
-        place=[column.name for column in table.primary_key.columns][-1],
-        columns=tuple(column.name for column in table.columns if column.name.endswith(ENCRYPTED)),
-        party=_PARTY_OF.get(table.name, own),
-    )
+    for column in table.columns:
+        if column.name.endswith(ENCRYPTED):
+            key = column.name.removesuffix(ENCRYPTED) + f"_{KEY_ID}"
+            yield Sealed(
+                name=table.name,
+                place=[part.name for part in table.primary_key.columns][-1],
+                column=column.name,
+                key=key if key in table.columns else KEY_ID,
+                party=_PARTY_OF.get(table.name, own),
+            )
 
 
 _WRAPPED = text("SELECT wrapped_by, count(*) AS found FROM party_key GROUP BY wrapped_by")

@@ -102,9 +102,9 @@ COLLEAGUES: Final = frozenset(
 # Whose a contact point is stands in a column of the same name as who answers for a case.
 _OWNERS_OF_NUMBERS: Final = "contact_point_version"
 ENCRYPTED: Final = "_encrypted"
+KEY_ID: Final = "key_id"
 HERS: Final = "borrower"
 NOT_HERS: Final = "kept, and not shown: it belongs to somebody else"
-ERASED: Final = "erased"
 
 
 def everything_of(tx: Connection, party_id: int, *, said: Said | None = None) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def _rows(tx: Connection, name: str, way: str, party_id: int) -> Iterator[dict[s
     table = METADATA.tables[name]
     order = ", ".join(f"t.{column.name}" for column in table.primary_key.columns)
     rows = tx.execute(text(f"SELECT t.* FROM {name} t WHERE {way} ORDER BY {order}"), {"party": party_id}).mappings().all()  # noqa: S608  # names of our own declarations
-    vault.learn(tx, [row["key_id"] for row in rows if "key_id" in row])
+    vault.learn(tx, [row[column] for row in rows for column in row if column.endswith(KEY_ID)])
     for row in rows:
         yield dict(_told(table, dict(row)))
 
@@ -171,7 +171,8 @@ def _opened(table: str, row: Mapping[str, Any], column: str) -> str | None:
         return None
     if table == _OWNERS_OF_NUMBERS and row["owner"] != HERS:
         return NOT_HERS
-    content = vault.decrypt_bytes(row[column], row["key_id"])
+    own = column.removesuffix(ENCRYPTED) + f"_{KEY_ID}"
+    content = vault.decrypt_bytes(row[column], row[own if own in row else KEY_ID])
     return base64.b64encode(content).decode() if table in FILES else content.decode()
 
 

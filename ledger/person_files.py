@@ -86,7 +86,7 @@ def keep(
         return
     lock_borrowers(tx, [party_id])
     for one in files:
-        encrypted, key_id = vault.encrypt_bytes(one.content)
+        encrypted, key_id = vault.encrypt_bytes_for(tx, party_id, one.content)
         digest = vault.keyed("person file", sha256(one.content).hexdigest())[:DIGEST_BYTES]
         keys = {"party": party_id, "said_under": said_under, "case": case_id, "kind": one.kind, "size": len(one.content), "digest": digest}
         tx.execute(_KEEP, {**keys, "content": encrypted, "key": key_id, "at": at})

@@ -104,7 +104,8 @@ def points_of(connection: Connection, party_id: int, *, values: Sequence[bytes] 
         party_id: Whose.
         values: Blind indexes of which one must have been theirs; None = all of their points as they are now.
     """
-    rows = connection.execute(_POINTS, {"party": party_id, "every": values is None, "values": list(values or ())})
+    rows = connection.execute(_POINTS, {"party": party_id, "every": values is None, "values": list(values or ())}).all()
+    vault.learn(connection, [row.key_id for row in rows])
     return [
         Point(
             id=row.id,

@@ -63,7 +63,7 @@ def note_view(tx: Connection, staff_id: int, party_id: int, what: str, why: str 
         what: Which page: a word of ours, such as `case` or `person`.
         why: The reason that she gave; kept encrypted.
     """
-    kept = (None, None) if why is None else vault.encrypt(why)
+    kept = (None, None) if why is None else vault.encrypt_for(tx, party_id, why)
     tx.execute(_NOTE, {"staff": staff_id, "party": party_id, "what": what, "why": kept[0], "key": kept[1]})
 
 
@@ -77,7 +77,8 @@ def views(tx: Connection, *, day: date, zone: str, staff_id: int | None = None, 
         staff_id: Only hers.
         party_id: Only at this person.
     """
-    rows = tx.execute(_VIEWS, {"day": day, "zone": zone, "staff": staff_id, "party": party_id})
+    rows = tx.execute(_VIEWS, {"day": day, "zone": zone, "staff": staff_id, "party": party_id}).all()
+    vault.learn(tx, [row.key_id for row in rows])
     return [
         View(
             at=row.at,

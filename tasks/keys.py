@@ -56,8 +56,8 @@ def rotate(*, batch: int = BATCH, progress: Callable[[str, int], None] = lambda 
     """
     began = time.perf_counter()
     moved = {KEYS: _wrapped(batch, progress)}
-    for one in key_rotation.sealed_tables():
-        moved[one.name] = _resealed(one, batch, progress)
+    for one in key_rotation.sealed_columns():
+        moved[one.name] = moved.get(one.name, 0) + _resealed(one, batch, progress)
     return Rotated(moved={name: rows for name, rows in moved.items() if rows}, seconds=time.perf_counter() - began)
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidTag
-from sqlalchemy import text
+from sqlalchemy import BigInteger, text
 from typer.testing import CliRunner
 
 from config.keys_command import KeysAwayError
 from config.settings import settings
 from ledger import inbox, key_rotation, vault
+from ledger.all_tables import METADATA
 from ledger.engine import connection
 from ledger.inbox import Said
 from ledger.vault import MissingKeyError
@@ -90,6 +91,15 @@ def test_ten_thousand_people_move_to_a_new_key_while_everything_is_read(many: in
     have(monkeypatch, NEW)
     assert opened(names) == before
     assert outbox.rows("SELECT count(*) FROM party_version WHERE key_id NOT LIKE 'person-%'")[0][0] == 0
+
+
+def test_every_encrypted_column_is_moved_by_its_own_key_and_a_number_that_is_unique() -> None:
+    found = key_rotation.sealed_columns()
+    assert len({(one.name, one.key) for one in found}) == len(found)
+    for one in found:
+        table = METADATA.tables[one.name]
+        assert isinstance(table.columns[one.place].type, BigInteger)
+        assert one.key in table.columns
 
 
 def test_what_is_nobodys_yet_moves_to_the_houses_new_key(portfolio: Portfolio, monkeypatch: pytest.MonkeyPatch, outbox: Outbox) -> None:

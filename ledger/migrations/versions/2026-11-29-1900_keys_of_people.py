@@ -1,8 +1,8 @@
 """Keys of people: what one person's values are encrypted with, and may be destroyed.
 
 Revision: 0b7c5d2e91f4
-After:    6e1f93a7c2d4
-Written:  2026-11-29 18:45:00
+After:    2f9b6d07c4e1
+Written:  2026-11-29 19:00:00
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0b7c5d2e91f4"
-down_revision = "6e1f93a7c2d4"
+down_revision = "2f9b6d07c4e1"
 branch_labels = None
 depends_on = None
 
