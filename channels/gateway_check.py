@@ -30,7 +30,7 @@ from yarl import URL
 from channels.codes import state_of
 from channels.gateway import CARRIERS, PROVIDER, is_id
 from channels.gateway_ear import Ear
-from channels.signatures import GATEWAY_HEADER, GATEWAY_SECONDS_MAX, GatewayKeys, sign_for_gateway
+from channels.signatures import SIGNATURE_HEADER, SIGNATURE_SECONDS_MAX, SigningKeys, sign_request
 
 CALL_SECONDS_MAX: Final = 15.0
 OK: Final = 200
@@ -126,7 +126,7 @@ def messages_for(address: Address, sender: str, *, callback_url: str | None) -> 
 
 async def check_gateway(
     url: str,
-    keys: GatewayKeys,
+    keys: SigningKeys,
     *,
     addresses: Sequence[Address] = (),
     sender: str = "TEST",
@@ -160,7 +160,7 @@ async def check_gateway(
 class _Play:
     """One run through the page."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, keys: GatewayKeys) -> None:
+    def __init__(self, session: aiohttp.ClientSession, url: str, keys: SigningKeys) -> None:
         self.findings: list[Finding] = []
         self._session, self._url, self._keys = session, url, keys
 
@@ -189,10 +189,10 @@ class _Play:
         key_id, secret = self._keys[0]
         now = time.time()
 
-        def signed(keys: GatewayKeys, *, method: str = "GET", target: str = "", body: bytes = b"", at: float = now) -> str:
-            return sign_for_gateway(keys, method=method, target=target or self._target("/v1"), body=body, at_seconds=at)
+        def signed(keys: SigningKeys, *, method: str = "GET", target: str = "", body: bytes = b"", at: float = now) -> str:
+            return sign_request(keys, method=method, target=target or self._target("/v1"), body=body, at_seconds=at)
 
-        old, early = now - GATEWAY_SECONDS_MAX - 60, now + GATEWAY_SECONDS_MAX + 60
+        old, early = now - SIGNATURE_SECONDS_MAX - 60, now + SIGNATURE_SECONDS_MAX + 60
         refused: list[tuple[str, str | None, str]] = [
             ("a request without a signature is refused", None, "bad_signature"),
             ("a forged signature is refused", signed([(key_id, secret[::-1] + "x")]), "bad_signature"),
@@ -276,7 +276,7 @@ class _Play:
 
     async def call(self, method: str, path: str, body: bytes = b"") -> _Said:
         """Ask as the page says: signed, now."""
-        header = sign_for_gateway(self._keys, method=method, target=self._target(path), body=body, at_seconds=time.time())
+        header = sign_request(self._keys, method=method, target=self._target(path), body=body, at_seconds=time.time())
         return await self._raw(method, path, body, header)
 
     async def _raw(self, method: str, path: str, body: bytes, header: str | None) -> _Said:
@@ -285,7 +285,7 @@ class _Play:
             method,
             URL(self._url + path, encoded=True),
             data=body or None,
-            headers=headers if header is None else {**headers, GATEWAY_HEADER: header},
+            headers=headers if header is None else {**headers, SIGNATURE_HEADER: header},
             allow_redirects=False,
         ) as response:
             text = await response.text(errors="replace")
@@ -299,7 +299,7 @@ class _Play:
         """A whole message, signed with a secret that nobody has, is refused."""
         body, path = _json(message), "/v1/messages"
         forged = [(self._keys[0][0], self._keys[0][1][::-1] + "x")]
-        header = sign_for_gateway(forged, method="POST", target=self._target(path), body=body, at_seconds=time.time())
+        header = sign_request(forged, method="POST", target=self._target(path), body=body, at_seconds=time.time())
         await self._refusal("POST", path, body, header, "bad_signature")()
 
     def _refusal(self, method: str, path: str, body: bytes, header: str | None, code: str) -> Callable[[], Awaitable[None]]:
@@ -422,7 +422,7 @@ class _ToOne:
 
 
 @asynccontextmanager
-async def listening(host: str, port: int, url: str, keys: GatewayKeys) -> AsyncIterator[Ear]:
+async def listening(host: str, port: int, url: str, keys: SigningKeys) -> AsyncIterator[Ear]:
     """Hear statuses while the block lasts."""
     ear = Ear(url, keys)
     await ear.open(host, port)

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from channels.signatures import GATEWAY_HEADER, GatewayKeys, is_from_gateway
+from channels.signatures import SIGNATURE_HEADER, SigningKeys, is_signed
 
 
 class Ear:
@@ -30,7 +30,7 @@ class Ear:
         refused: How many were not signed as they should be, or say nothing.
     """
 
-    def __init__(self, url: str, keys: GatewayKeys) -> None:
+    def __init__(self, url: str, keys: SigningKeys) -> None:
         """Deaf until it is opened."""
         self.url = url
         self.heard: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -67,12 +67,12 @@ class Ear:
         body = await request.read()
         # Signed is the address as the gateway was told it, whatever a proxy made of it.
         parts = urlsplit(self.url)
-        genuine = is_from_gateway(
+        genuine = is_signed(
             self._keys,
             method="POST",
             target=parts.path + (f"?{parts.query}" if parts.query else ""),
             body=body,
-            signature=request.headers.get(GATEWAY_HEADER),
+            signature=request.headers.get(SIGNATURE_HEADER),
             at_seconds=time.time(),
         )
         try:

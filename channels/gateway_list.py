@@ -24,7 +24,7 @@ from channels.codes import GATEWAY_RETRY_SECONDS, IN_PROGRESS, UNKNOWN_KEY, gate
 from channels.gateway import PROVIDER, is_id, segments_of
 from channels.gateway_http import Answer, GatewayHttp
 from channels.listed import Listed
-from channels.signatures import GATEWAY_SECONDS_MAX
+from channels.signatures import SIGNATURE_SECONDS_MAX
 from config.settings import Settings
 
 PAGE_SIZE: Final = 1_000
@@ -43,7 +43,7 @@ class GatewayList:
 
     provider = PROVIDER
     page_size = PAGE_SIZE
-    proof_after = timedelta(seconds=2 * GATEWAY_SECONDS_MAX)
+    proof_after = timedelta(seconds=2 * SIGNATURE_SECONDS_MAX)
 
     def __init__(self, settings: Settings) -> None:
         """Prepare the client; connects with the first question.

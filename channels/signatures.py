@@ -18,13 +18,13 @@ from twilio.request_validator import RequestValidator  # type: ignore[import-unt
 
 TWILIO_HEADER = "X-Twilio-Signature"
 APP_HEADER = "X-Tideover-App-Signature"
-GATEWAY_HEADER = "Tideover-Signature"
-# So far may a gateway's clock be from ours, and so long may what was signed be under way.
-GATEWAY_SECONDS_MAX: Final = 120
-_GATEWAY_FORM: Final = re.compile(r"t=(\d{1,12}),\s*k=([A-Za-z0-9._-]{1,64}),\s*v1=([0-9a-f]{64})")
+SIGNATURE_HEADER = "Tideover-Signature"
+# So far may the other side's clock be from ours, and so long may what was signed be under way.
+SIGNATURE_SECONDS_MAX: Final = 120
+_SIGNATURE_FORM: Final = re.compile(r"t=(\d{1,12}),\s*k=([A-Za-z0-9._-]{1,64}),\s*v1=([0-9a-f]{64})")
 
 # (key id, secret); the first signs, all are believed.
-GatewayKeys = Sequence[tuple[str, str]]
+SigningKeys = Sequence[tuple[str, str]]
 
 
 class _Fields:
@@ -65,8 +65,8 @@ def is_from_app(*, secret: str, body: bytes, signature: str | None) -> bool:
     return hmac.compare_digest(hmac.digest(secret.encode(), body, sha256).hex().encode(), signature.strip().lower().encode())
 
 
-def sign_for_gateway(keys: GatewayKeys, *, method: str, target: str, body: bytes, at_seconds: float) -> str:
-    """The header's value for a request of ours to a lender's gateway.
+def sign_request(keys: SigningKeys, *, method: str, target: str, body: bytes, at_seconds: float) -> str:
+    """The header's value for a request of ours to a lender's own gateway, core system or wallet.
 
     Args:
         keys: At least one.
@@ -76,11 +76,11 @@ def sign_for_gateway(keys: GatewayKeys, *, method: str, target: str, body: bytes
         at_seconds: Wall time, since 1970.
     """
     key_id, secret = keys[0]
-    return f"t={int(at_seconds)}, k={key_id}, v1={_gateway_digest(secret, int(at_seconds), method, target, body)}"
+    return f"t={int(at_seconds)}, k={key_id}, v1={_digest(secret, int(at_seconds), method, target, body)}"
 
 
-def is_from_gateway(keys: GatewayKeys, *, method: str, target: str, body: bytes, signature: str | None, at_seconds: float) -> bool:
-    """Whether the lender's gateway signed this request lately; compared in constant time.
+def is_signed(keys: SigningKeys, *, method: str, target: str, body: bytes, signature: str | None, at_seconds: float) -> bool:
+    """Whether the lender's gateway, core system or wallet signed this request lately; compared in constant time.
 
     Args:
         keys: Those that are believed; without one nothing is.
@@ -90,12 +90,12 @@ def is_from_gateway(keys: GatewayKeys, *, method: str, target: str, body: bytes,
         signature: The header's value, None where it is missing.
         at_seconds: Wall time, since 1970.
     """
-    form = _GATEWAY_FORM.fullmatch((signature or "").strip())
-    if form is None or abs(at_seconds - int(form[1])) > GATEWAY_SECONDS_MAX:
+    form = _SIGNATURE_FORM.fullmatch((signature or "").strip())
+    if form is None or abs(at_seconds - int(form[1])) > SIGNATURE_SECONDS_MAX:
         return False
     secret = dict(keys).get(form[2])
-    return bool(secret) and hmac.compare_digest(_gateway_digest(str(secret), int(form[1]), method, target, body), form[3])
+    return bool(secret) and hmac.compare_digest(_digest(str(secret), int(form[1]), method, target, body), form[3])
 
 
-def _gateway_digest(secret: str, seconds: int, method: str, target: str, body: bytes) -> str:
+def _digest(secret: str, seconds: int, method: str, target: str, body: bytes) -> str:
     return hmac.digest(secret.encode(), f"v1:{seconds}:{method}:{target}\n".encode() + body, sha256).hex()

@@ -21,9 +21,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from config.allowlist import allowed_indexes
 from config.blind_index import blind_index_of
-from config.gateway_keys import read_gateway_keys
 from config.keys_command import KeysCommand
 from config.secret_blocks import SecretBlocks
+from config.signing_keys import read_signing_keys
 
 HOUSE = Path(__file__).resolve().parent.parent
 # Keys, addresses and logs of what `make up` runs; tests and the demo have folders of their own.
@@ -62,6 +62,11 @@ class Settings(BaseSettings):
     gateway_base_url: str = ""
     # `KEYID:SECRET` pairs; the first signs, all are believed.
     gateway_keys: SecretStr = SecretStr("")
+    # The lender's core system (docs/core.md) and wallet (docs/wallet.md), likewise.
+    core_base_url: str = ""
+    core_keys: SecretStr = SecretStr("")
+    wallet_base_url: str = ""
+    wallet_keys: SecretStr = SecretStr("")
     # Where webhooks reach the portal, as the providers see it.
     public_url: str = "http://127.0.0.1:8790"
     app_secret: SecretStr = SecretStr("")
@@ -182,15 +187,15 @@ class Settings(BaseSettings):
         cls._is_an_address_or_empty(value)
         return value
 
-    @field_validator("gateway_base_url", "desk_url")
+    @field_validator("gateway_base_url", "core_base_url", "wallet_base_url", "desk_url")
     @classmethod
     def _is_an_address_or_empty(cls, value: str) -> str:
         return cls._is_an_address(value) if value else value
 
-    @field_validator("gateway_keys")
+    @field_validator("gateway_keys", "core_keys", "wallet_keys")
     @classmethod
-    def _are_gateway_keys(cls, value: SecretStr) -> SecretStr:
-        read_gateway_keys(value.get_secret_value())
+    def _are_signing_keys(cls, value: SecretStr) -> SecretStr:
+        read_signing_keys(value.get_secret_value())
         return value
 
     @property
@@ -218,6 +223,25 @@ class Settings(BaseSettings):
         base = self.prefect_ui_url or (self.prefect_api_url or "").removesuffix("/").removesuffix("/api")
         return f"{base.rstrip('/')}/runs/flow-run/{flow_run_id}" if base else None
 
+    @property
+    def _own_systems(self) -> dict[str, tuple[str, str]]:
+        """The lender's own, by the word in their settings' names: address and keys."""
+        return {
+            "GATEWAY": (self.gateway_base_url, self.gateway_keys.get_secret_value()),
+            "CORE": (self.core_base_url, self.core_keys.get_secret_value()),
+            "WALLET": (self.wallet_base_url, self.wallet_keys.get_secret_value()),
+        }
+
+    @model_validator(mode="after")
+    def _nothing_is_unsigned(self) -> Settings:
+        """What is the lender's own is spoken to with keys, and not with made-up ones in earnest."""
+        for name, (address, keys) in self._own_systems.items():
+            if address and not keys:
+                raise ValueError(f"TIDEOVER_{name}_BASE_URL without TIDEOVER_{name}_KEYS: nothing is sent unsigned")
+            if self.is_real and any(pair.strip().startswith(MADE_UP_KEY_PREFIX) for pair in keys.split(",")):
+                raise ValueError(f"{self.mode} mode with keys made up by `make up`; set TIDEOVER_{name}_KEYS to your own")
+        return self
+
     @model_validator(mode="after")
     def _live_is_whole(self) -> Settings:
         """Live and allowlist mode refuse whatever belongs to the sandbox; allowlist mode refuses to be without its list."""
@@ -226,12 +250,10 @@ class Settings(BaseSettings):
             "TIDEOVER_FCM_BASE_URL": self.fcm_base_url,
             "TIDEOVER_FCM_TOKEN_URL": self.fcm_token_url,
             "TIDEOVER_SMTP_URL": self.smtp_url,
-            "TIDEOVER_GATEWAY_BASE_URL": self.gateway_base_url,
+            **{f"TIDEOVER_{name}_BASE_URL": address for name, (address, _) in self._own_systems.items()},
             "TIDEOVER_OIDC_ISSUER": self.oidc_issuer,
         }
         on_loopback = [name for name, address in providers.items() if urlsplit(address).hostname in LOOPBACK_HOSTS]
-        if self.gateway_base_url and not self.gateway_keys.get_secret_value():
-            raise ValueError("TIDEOVER_GATEWAY_BASE_URL without TIDEOVER_GATEWAY_KEYS: nothing is sent unsigned")
         if self.oidc_issuer and not (self.oidc_client_id and self.oidc_client_secret.get_secret_value()):
             raise ValueError("TIDEOVER_OIDC_ISSUER without TIDEOVER_OIDC_CLIENT_ID and TIDEOVER_OIDC_CLIENT_SECRET")
         if self.is_real:
@@ -243,8 +265,6 @@ class Settings(BaseSettings):
                 raise ValueError(
                     f"{self.mode} mode with keys made up by `make up`; set TIDEOVER_ENCRYPTION_KEYS and TIDEOVER_INDEX_KEY to your own"
                 )
-            if self.gateway_keys.get_secret_value().startswith(MADE_UP_KEY_PREFIX):
-                raise ValueError(f"{self.mode} mode with keys made up by `make up`; set TIDEOVER_GATEWAY_KEYS to your own")
             missing = [
                 name
                 for name, secret in (

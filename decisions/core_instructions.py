@@ -25,7 +25,8 @@ AUTOMATIC: Final = "automatic"
 TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
     "needs_approval": frozenset({"queued", "refused"}),
     "queued": frozenset({"delivered", "late", "accepted", "refused"}),
-    "delivered": frozenset({"late", "accepted", "refused"}),
+    # Queued anew where the core system says that it never had it.
+    "delivered": frozenset({"queued", "late", "accepted", "refused"}),
     "late": frozenset({"accepted", "refused"}),
     "accepted": frozenset({"applied", "refused"}),
     "applied": frozenset(),

@@ -98,10 +98,10 @@ async def _play(
     url: str, addresses: Sequence[Address], sender: str, callback_url: str | None, listen: str | None, status_seconds: float
 ) -> list[Finding]:
     from channels.gateway_check import NotTried, check_gateway, listening
-    from config.gateway_keys import read_gateway_keys
     from config.settings import settings
+    from config.signing_keys import read_signing_keys
 
-    keys = read_gateway_keys(settings().gateway_keys.get_secret_value())
+    keys = read_signing_keys(settings().gateway_keys.get_secret_value())
     if not keys:
         _refuse("TIDEOVER_GATEWAY_KEYS is not set: what both sides sign with")
     async with AsyncExitStack() as stack:

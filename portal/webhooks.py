@@ -32,9 +32,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from channels import codes, signatures
-from config.gateway_keys import read_gateway_keys
 from config.replies import reply_policy_in_force
 from config.settings import settings
+from config.signing_keys import read_signing_keys
 from decisions.words import GATEWAY_SENDER
 from ledger.inbox import Said, Vocabulary
 from portal import metrics, talking
@@ -181,12 +181,12 @@ async def _gateway_event(request: Request, kind: str) -> dict[str, Any]:
         Refused: 401 when it did not, 400 when it is no object of this kind.
     """
     body = await _body(request)
-    genuine = signatures.is_from_gateway(
-        read_gateway_keys(settings().gateway_keys.get_secret_value()),
+    genuine = signatures.is_signed(
+        read_signing_keys(settings().gateway_keys.get_secret_value()),
         method=request.method,
         target=_public_address(request).removeprefix(_origin()),
         body=body,
-        signature=request.headers.get(signatures.GATEWAY_HEADER),
+        signature=request.headers.get(signatures.SIGNATURE_HEADER),
         at_seconds=time.time(),
     )
     if not genuine:

@@ -37,7 +37,7 @@ from channels.codes import Meaning, meaning_of_callback
 from channels.gateway import Gateway
 from channels.gateway_http import NoGatewayError
 from channels.gateway_list import GatewayList
-from channels.signatures import is_from_gateway
+from channels.signatures import is_signed
 from config.settings import Settings
 from tests.plugins.sandbox_process import Sandbox
 from tests.plugins.wire import Reply, Wire
@@ -152,9 +152,9 @@ def test_a_message_that_the_gateway_takes_gives_a_receipt_and_is_signed(wire: Wi
     }
     now = datetime.now(UTC).timestamp()
     given: dict[str, Any] = {"method": "POST", "target": asked.path, "body": asked.body, "signature": asked.headers["tideover-signature"]}
-    assert is_from_gateway(PAIRS[:1], **given, at_seconds=now)
-    assert not is_from_gateway(PAIRS[1:], **given, at_seconds=now)
-    assert not is_from_gateway(PAIRS[:1], **given, at_seconds=now + 130)
+    assert is_signed(PAIRS[:1], **given, at_seconds=now)
+    assert not is_signed(PAIRS[1:], **given, at_seconds=now)
+    assert not is_signed(PAIRS[:1], **given, at_seconds=now + 130)
 
 
 def test_words_that_were_registered_or_are_left_with_a_machine_go_along(wire: Wire) -> None:
@@ -172,9 +172,9 @@ def test_nothing_of_what_was_signed_may_change(wire: Wire, changed: dict[str, An
     send(wire.url)
     (asked,) = wire.asked
     given: dict[str, Any] = {"method": "POST", "target": asked.path, "body": asked.body, "signature": asked.headers["tideover-signature"]}
-    assert is_from_gateway(PAIRS, **given, at_seconds=datetime.now(UTC).timestamp())
-    assert not is_from_gateway(PAIRS, **{**given, **changed}, at_seconds=datetime.now(UTC).timestamp())
-    assert not is_from_gateway([], **given, at_seconds=datetime.now(UTC).timestamp())
+    assert is_signed(PAIRS, **given, at_seconds=datetime.now(UTC).timestamp())
+    assert not is_signed(PAIRS, **{**given, **changed}, at_seconds=datetime.now(UTC).timestamp())
+    assert not is_signed([], **given, at_seconds=datetime.now(UTC).timestamp())
 
 
 REFUSALS = [

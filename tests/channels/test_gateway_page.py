@@ -15,7 +15,7 @@ import pytest
 from channels import AccountHalted, BadAddress, ChannelError, FateUnknown, NeverWorks, OptedOut, TryLater, Unreachable, WindowClosed
 from channels.codes import Meaning, gateway_refusal, meaning_of_callback, state_of
 from channels.gateway import CARRIERS
-from channels.signatures import GATEWAY_SECONDS_MAX, is_from_gateway, sign_for_gateway
+from channels.signatures import SIGNATURE_SECONDS_MAX, is_signed, sign_request
 from config.settings import HOUSE, Settings
 from portal.webhooks import routes
 from sandbox.gateway import ERRORS
@@ -45,9 +45,7 @@ def ask(sandbox: Sandbox, given: str) -> tuple[int, Any]:
     keys = [tuple(pair.split(":")) for pair in sandbox.gateway_keys.split(",")]
     parts = urlsplit(url)
     target = parts.path + (f"?{parts.query}" if parts.query else "")
-    header = sign_for_gateway(
-        [(one, other) for one, other in keys], method=method, target=target, body=text.encode(), at_seconds=time.time()
-    )
+    header = sign_request([(one, other) for one, other in keys], method=method, target=target, body=text.encode(), at_seconds=time.time())
     request = Request(url, data=text.encode() or None, method=method, headers={"Tideover-Signature": header})  # noqa: S310  # loopback
     try:
         with urlopen(request, timeout=5) as answer:  # noqa: S310  # loopback
@@ -85,13 +83,13 @@ def test_the_pages_code_makes_the_signature_that_it_shows_and_so_do_both_sides()
     assert header == f"t=1773709200, k=2026-03, v1={made['signature']}"
     given: dict[str, Any] = {"method": "POST", "target": "/tideover/v1/messages?x=1", "body": made["body"]}
     keys = [("2026-03", SECRET)]
-    assert sign_for_gateway(keys, **given, at_seconds=1773709200.9) == header
+    assert sign_request(keys, **given, at_seconds=1773709200.9) == header
     assert gateway_signature(SECRET, "2026-03", 1773709200, **given) == header
-    for seconds in (-GATEWAY_SECONDS_MAX, 0, GATEWAY_SECONDS_MAX):
-        assert is_from_gateway(keys, **given, signature=header, at_seconds=1773709200 + seconds)
-    for seconds in (-GATEWAY_SECONDS_MAX - 1, GATEWAY_SECONDS_MAX + 1):
-        assert not is_from_gateway(keys, **given, signature=header, at_seconds=1773709200 + seconds)
-    assert f"**{GATEWAY_SECONDS_MAX} seconds**" in PAGE
+    for seconds in (-SIGNATURE_SECONDS_MAX, 0, SIGNATURE_SECONDS_MAX):
+        assert is_signed(keys, **given, signature=header, at_seconds=1773709200 + seconds)
+    for seconds in (-SIGNATURE_SECONDS_MAX - 1, SIGNATURE_SECONDS_MAX + 1):
+        assert not is_signed(keys, **given, signature=header, at_seconds=1773709200 + seconds)
+    assert f"**{SIGNATURE_SECONDS_MAX} seconds**" in PAGE
 
 
 FAMILIES: dict[str, type[ChannelError]] = {

@@ -1,4 +1,4 @@
-"""Keys that a lender's gateway and we sign with: `KEYID:SECRET` pairs, the first signs, all are believed.
+"""Keys that a lender's gateway, core system or wallet and we sign with: `KEYID:SECRET` pairs, the first signs, all are believed.
 
 In:   the text of the setting.
 Out:  pairs in their order.
@@ -16,7 +16,7 @@ SECRET_LENGTH_MIN: Final = 32
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-def read_gateway_keys(text: str) -> tuple[tuple[str, str], ...]:
+def read_signing_keys(text: str) -> tuple[tuple[str, str], ...]:
     """(key id, secret) pairs; none where the text is empty.
 
     Raises:
