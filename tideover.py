@@ -22,6 +22,7 @@ from local.backfill_commands import backfill
 from local.call_commands import calls
 from local.canary_commands import canary
 from local.case_commands import cases
+from local.core_commands import core
 from local.deploy_commands import deploy
 from local.evidence_commands import evidence
 from local.export_commands import export
@@ -55,6 +56,7 @@ app.add_typer(cases, name="cases")
 app.add_typer(staff, name="staff")
 app.add_typer(backfill, name="backfill")
 app.add_typer(gateway, name="gateway")
+app.add_typer(core, name="core")
 app.command()(evidence)
 app.command()(audit)
 app.command()(deploy)

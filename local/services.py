@@ -44,6 +44,8 @@ READY_SECONDS_MAX = 90
 STOP_SECONDS_MAX = 15
 DRAIN_SECONDS_MAX = 10
 PREFERRED_PORTS = {"prefect": 4200, "portal": 8790, "sandbox": 9100, "mail": 9125}
+# The lender's own, which the sandbox plays: a path of it, and settings, of that name.
+OWN_SYSTEMS = ("gateway", "core", "wallet")
 # Prefect phones home and shows advertisements unless told not to (PREFECT.md B).
 PREFECT_QUIET = {
     "DO_NOT_TRACK": "1",
@@ -127,9 +129,9 @@ class Services:
             "TIDEOVER_FCM_BASE_URL": self.addresses["sandbox"],
             "TIDEOVER_FCM_TOKEN_URL": f"{self.addresses['sandbox']}/token",
             "TIDEOVER_SMTP_URL": f"smtp://127.0.0.1:{mail}",
-            "TIDEOVER_GATEWAY_BASE_URL": f"{self.addresses['sandbox']}/gateway",
             "TIDEOVER_OIDC_ISSUER": f"{self.addresses['sandbox']}/issuer",
             "TIDEOVER_OIDC_CLIENT_ID": "tideover-desk",
+            **{f"TIDEOVER_{name.upper()}_BASE_URL": f"{self.addresses['sandbox']}/{name}" for name in OWN_SYSTEMS},
             "TIDEOVER_FCM_SERVICE_ACCOUNT_FILE": str(self.folder / "service-account.json"),
             "PREFECT_HOME": str(self.folder / "prefect"),
             "PREFECT_API_URL": f"{self.addresses['prefect']}/api",
@@ -241,8 +243,9 @@ class Services:
             f"{self.addresses['portal']}/webhooks/app/acknowledgement",
             "--client-secret",
             self.environment["TIDEOVER_OIDC_CLIENT_SECRET"],
-            "--gateway-keys",
-            self.environment["TIDEOVER_GATEWAY_KEYS"],
+            *(word for name in OWN_SYSTEMS for word in (f"--{name}-keys", self.environment[f"TIDEOVER_{name.upper()}_KEYS"])),
+            "--wallet-webhook-url",
+            f"{self.addresses['portal']}/webhooks/wallet",
             "--gateway-inbound-url",
             f"{self.addresses['portal']}/webhooks/gateway/inbound",
             *([] if self.settle_ms is None else ["--settle-ms", str(self.settle_ms)]),
@@ -338,7 +341,7 @@ def _made_up_secrets(folder: Path) -> Mapping[str, str]:
         "TIDEOVER_TWILIO_ACCOUNT_SID": f"AC{secrets.token_hex(16)}",
         "TIDEOVER_TWILIO_AUTH_TOKEN": secrets.token_hex(16),
         "TIDEOVER_OIDC_CLIENT_SECRET": secrets.token_hex(32),
-        "TIDEOVER_GATEWAY_KEYS": f"{MADE_UP_KEY_PREFIX}{secrets.token_hex(4)}:{secrets.token_hex(32)}",
+        **{f"TIDEOVER_{name.upper()}_KEYS": f"{MADE_UP_KEY_PREFIX}{secrets.token_hex(4)}:{secrets.token_hex(32)}" for name in OWN_SYSTEMS},
     }
     kept: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
     # A folder of an older version lacks what has come since; what it has stays.

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from config.log_lines import use_json
 from config.settings import settings
 from ledger import inbox
-from portal import account, acts, door, my_cases, unsubscribe, watch, webhooks
+from portal import account, acts, delivering, door, lender_webhooks, my_cases, unsubscribe, watch, webhooks
 from portal.answering import Answering
 from portal.calling import Calling
 from portal.desk import rooms
@@ -55,6 +55,7 @@ async def living(portal: FastAPI) -> AsyncIterator[None]:
         "healer": asyncio.create_task(heal()),
         "answering": asyncio.create_task(answering.run()),
         "calling": asyncio.create_task(calling.run()),
+        "delivering": asyncio.create_task(delivering.run()),
     }
     yield
     for work in portal.state.works.values():
@@ -66,6 +67,7 @@ app = FastAPI(title="tideover portal", docs_url=None, redoc_url=None, openapi_ur
 # First, so that nothing is tried before them.
 app.router.routes[:0] = [
     *webhooks.routes,
+    *lender_webhooks.routes,
     *unsubscribe.routes,
     *account.routes,
     *acts.routes,

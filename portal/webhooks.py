@@ -73,7 +73,7 @@ class Refused(RuntimeError):
         self.code, self.reason = code, reason
 
 
-def _answering(address: str, handler: Handler) -> Handler:
+def answering(address: str, handler: Handler) -> Handler:
     """Answer whatever happens, and count it: nobody outside can make the log grow, or read a stack trace."""
 
     async def answer(request: Request) -> Response:
@@ -178,11 +178,26 @@ async def _gateway_event(request: Request, kind: str) -> dict[str, Any]:
     """The JSON object of a call that the lender's gateway signed lately.
 
     Raises:
-        Refused: 401 when it did not, 400 when it is no object of this kind.
+        Refused: As `signed_event`.
+    """
+    return await signed_event(request, settings().gateway_keys.get_secret_value(), kind, "the gateway")
+
+
+async def signed_event(request: Request, keys: str, kind: str, who: str) -> dict[str, Any]:
+    """The JSON object of a call that one of the lender's own systems signed lately.
+
+    Args:
+        request: As it came.
+        keys: `KEYID:SECRET` pairs that are believed; without one nothing is.
+        kind: What the event has to say that it is.
+        who: Whose it should be, in words.
+
+    Raises:
+        Refused: 401 when it was not signed so, 400 when it is no object of this kind.
     """
     body = await _body(request)
     genuine = signatures.is_signed(
-        read_signing_keys(settings().gateway_keys.get_secret_value()),
+        read_signing_keys(keys),
         method=request.method,
         target=_public_address(request).removeprefix(_origin()),
         body=body,
@@ -190,7 +205,7 @@ async def _gateway_event(request: Request, kind: str) -> dict[str, Any]:
         at_seconds=time.time(),
     )
     if not genuine:
-        raise Refused(status.HTTP_401_UNAUTHORIZED, "not signed by the gateway")
+        raise Refused(status.HTTP_401_UNAUTHORIZED, f"not signed by {who}")
     event = _object(body)
     if event.get("type") != kind:
         raise Refused(status.HTTP_400_BAD_REQUEST, "says nothing")
@@ -282,7 +297,7 @@ async def app_acknowledgement(request: Request) -> Response:
     """A notification arrived at a phone, or was opened."""
     event = await _app_event(request)
     data, word = event.get("data"), event.get("event")
-    token = _token(data.get("ack")) if isinstance(data, dict) else None
+    token = token_of(data.get("ack")) if isinstance(data, dict) else None
     if token is None or not isinstance(word, str) or word not in APP_EVENTS:
         raise Refused(status.HTTP_400_BAD_REQUEST, "says nothing")
     said = Said(
@@ -301,7 +316,7 @@ async def app_acknowledgement(request: Request) -> Response:
 async def gateway_status(request: Request) -> Response:
     """A message that went through the lender's gateway moved on."""
     event = await _gateway_event(request, "status")
-    if _token(event.get("key")) != request.path_params["token"]:
+    if token_of(event.get("key")) != request.path_params["token"]:
         raise Refused(status.HTTP_400_BAD_REQUEST, "says nothing")
     error = event.get("error")
     said = Said(
@@ -347,15 +362,15 @@ async def gateway_inbound(request: Request) -> Response:
 
 # What names no attempt's token is no address of ours: 404, before anything of it is read.
 routes: Final = [
-    Route("/webhooks/twilio/status/{token:uuid}", _answering("status", twilio_status), methods=["POST"]),
-    Route("/webhooks/twilio/inbound", _answering("inbound", twilio_inbound), methods=["POST"]),
-    Route("/webhooks/gateway/status/{token:uuid}", _answering("status", gateway_status), methods=["POST"]),
-    Route("/webhooks/gateway/inbound", _answering("inbound", gateway_inbound), methods=["POST"]),
-    Route("/webhooks/twilio/call/{token:uuid}", _answering("call", twilio_call), methods=["POST"]),
-    Route("/webhooks/twilio/call/{token:uuid}/answer", _answering("call answered", twilio_answered), methods=["POST"]),
-    Route("/webhooks/twilio/call/{token:uuid}/first", _answering("call key", twilio_first_key), methods=["POST"]),
-    Route("/webhooks/twilio/call/{token:uuid}/key", _answering("call key", twilio_key), methods=["POST"]),
-    Route("/webhooks/app/acknowledgement", _answering("acknowledgement", app_acknowledgement), methods=["POST"]),
+    Route("/webhooks/twilio/status/{token:uuid}", answering("status", twilio_status), methods=["POST"]),
+    Route("/webhooks/twilio/inbound", answering("inbound", twilio_inbound), methods=["POST"]),
+    Route("/webhooks/gateway/status/{token:uuid}", answering("status", gateway_status), methods=["POST"]),
+    Route("/webhooks/gateway/inbound", answering("inbound", gateway_inbound), methods=["POST"]),
+    Route("/webhooks/twilio/call/{token:uuid}", answering("call", twilio_call), methods=["POST"]),
+    Route("/webhooks/twilio/call/{token:uuid}/answer", answering("call answered", twilio_answered), methods=["POST"]),
+    Route("/webhooks/twilio/call/{token:uuid}/first", answering("call key", twilio_first_key), methods=["POST"]),
+    Route("/webhooks/twilio/call/{token:uuid}/key", answering("call key", twilio_key), methods=["POST"]),
+    Route("/webhooks/app/acknowledgement", answering("acknowledgement", app_acknowledgement), methods=["POST"]),
 ]
 
 
@@ -396,7 +411,8 @@ def _required(given: dict[str, str], *names: str) -> str:
     return value
 
 
-def _token(value: object) -> UUID | None:
+def token_of(value: object) -> UUID | None:
+    """A value as a UUID; None where it is none."""
     try:
         return UUID(value) if isinstance(value, str) else None
     except ValueError:

@@ -65,7 +65,11 @@ def main() -> None:
             "gateway_url": f"{url}/gateway",
             "issuer_url": world.issuer.url,
             "client_secret": options.client_secret,
-            "gateway_keys": ",".join(":".join(pair) for pair in options.gateway_keys),
+            "gateway_keys": _joined(options.gateway_keys),
+            "core_url": f"{url}/core",
+            "core_keys": _joined(options.core_keys),
+            "wallet_url": f"{url}/wallet",
+            "wallet_keys": _joined(options.wallet_keys),
         }
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
@@ -86,7 +90,8 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m sandbox", description="Twilio, FCM, a lender's gateway, an issuer of sign-ins and a town of borrowers, on loopback."
+        prog="python -m sandbox",
+        description="Twilio, FCM, a lender's own systems, an issuer of sign-ins and a town of borrowers, on loopback.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
     parser.add_argument("--port", type=int, default=9100, help="0: any free one, named in the ready line")
@@ -102,10 +107,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--inbound-url", help="where texts from residents are posted")
     parser.add_argument("--acknowledgement-url", help="where the lender's app acknowledges pushes")
     parser.add_argument("--gateway-inbound-url", help="where texts from residents to a lender's own gateway are posted")
-    parser.add_argument(
-        "--gateway-keys", default=f"sandbox:{secrets.token_hex(32)}", help="KEYID:SECRET pairs; the first signs, all are believed"
-    )
     parser.add_argument("--client-secret", default=secrets.token_hex(32), help="of every client of the issuer of sign-ins")
+    parser.add_argument("--wallet-webhook-url", help="where the wallet tells of payments that were made in it")
+    for system in ("gateway", "core", "wallet"):
+        parser.add_argument(
+            f"--{system}-keys", default=f"sandbox:{secrets.token_hex(32)}", help="KEYID:SECRET pairs; the first signs, all are believed"
+        )
     parser.add_argument("--account-sid", default="AC" + secrets.token_hex(16))
     parser.add_argument("--auth-token", default=secrets.token_hex(16))
     parser.add_argument("--app-secret", default=secrets.token_hex(16))
@@ -136,7 +143,7 @@ def _listen(parser: argparse.ArgumentParser, host: str, port: int) -> socket.soc
 
 
 def _options(parser: argparse.ArgumentParser, given: argparse.Namespace, url: str) -> Options:
-    for name in ("inbound_url", "acknowledgement_url", "gateway_inbound_url"):
+    for name in ("inbound_url", "acknowledgement_url", "gateway_inbound_url", "wallet_webhook_url"):
         address = getattr(given, name)
         if address is not None and not is_loopback_url(address):
             parser.error(f"--{name.replace('_', '-')} must be on loopback")
@@ -161,7 +168,10 @@ def _options(parser: argparse.ArgumentParser, given: argparse.Namespace, url: st
         inbound_url=given.inbound_url,
         acknowledgement_url=given.acknowledgement_url,
         gateway_inbound_url=given.gateway_inbound_url,
-        gateway_keys=tuple(_pair(parser, text) for text in given.gateway_keys.split(",")),
+        gateway_keys=_pairs(parser, "gateway", given.gateway_keys),
+        core_keys=_pairs(parser, "core", given.core_keys),
+        wallet_keys=_pairs(parser, "wallet", given.wallet_keys),
+        wallet_webhook_url=given.wallet_webhook_url,
         messages_max=given.messages_max,
         webhook_timeout_seconds=given.webhook_timeout_seconds,
     )
@@ -179,11 +189,15 @@ def _start(parser: argparse.ArgumentParser, text: str | None) -> datetime | None
     return at.astimezone(UTC)
 
 
-def _pair(parser: argparse.ArgumentParser, text: str) -> tuple[str, str]:
-    key_id, _, secret = text.partition(":")
-    if not key_id or not secret:
-        parser.error("--gateway-keys: KEYID:SECRET pairs with commas between")
-    return key_id, secret
+def _pairs(parser: argparse.ArgumentParser, system: str, text: str) -> tuple[tuple[str, str], ...]:
+    pairs = tuple((key_id, secret) for key_id, _, secret in (one.partition(":") for one in text.split(",")))
+    if not all(key_id and secret for key_id, secret in pairs):
+        parser.error(f"--{system}-keys: KEYID:SECRET pairs with commas between")
+    return pairs
+
+
+def _joined(keys: tuple[tuple[str, str], ...]) -> str:
+    return ",".join(":".join(pair) for pair in keys)
 
 
 def _setting(parser: argparse.ArgumentParser, text: str) -> tuple[str, float]:

@@ -22,10 +22,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from sandbox import control
+from sandbox import control, lender_app
 from sandbox import relay as relaying
 from sandbox.fcm import FcmError, OAuthError
-from sandbox.gateway import CARRIERS, GatewayError
+from sandbox.gateway import CARRIERS
+from sandbox.lender_app import SignedEndpoint
+from sandbox.signed import GatewayError, Signed
 from sandbox.twilio import TwilioError
 from sandbox.world import DropConnectionError, World, wall_seconds
 
@@ -172,6 +174,26 @@ class Fcm:
             return as_json(error.body, 400)
 
 
+def guarded(system: Callable[[], Signed], endpoint: SignedEndpoint) -> Endpoint:
+    """Let in what is signed with a key of one of the lender's own systems, and turn refusals into error bodies."""
+
+    async def answer(request: Request) -> Response:
+        body = await request.body()
+        query = request.scope["query_string"].decode("latin-1")
+        target = request.scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
+        header = request.headers.get("tideover-signature")
+        try:
+            system().admit(method=request.method, target=target, body=body, header=header, wall_seconds=wall_seconds())
+            return await endpoint(request, body)
+        except GatewayError as error:
+            wait = error.retry_after_seconds
+            return as_json(error.body, error.status, None if wait is None else {"Retry-After": f"{wait:g}"})
+        except DropConnectionError:
+            return DroppedResponse()
+
+    return answer
+
+
 class Gateway:
     """The routes of a lender's own gateway."""
 
@@ -189,24 +211,8 @@ class Gateway:
             Route("/v1/messages/{key}", self._guarded(self._one), methods=["GET"]),
         ]
 
-    def _guarded(self, endpoint: Callable[[Request, bytes], Awaitable[Response]]) -> Endpoint:
-        """Let in what is signed, and turn refusals into the gateway's error bodies."""
-
-        async def answer(request: Request) -> Response:
-            body = await request.body()
-            query = request.scope["query_string"].decode("latin-1")
-            target = request.scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
-            header = request.headers.get("tideover-signature")
-            try:
-                self._world.gateway.admit(method=request.method, target=target, body=body, header=header, wall_seconds=wall_seconds())
-                return await endpoint(request, body)
-            except GatewayError as error:
-                wait = error.retry_after_seconds
-                return as_json(error.body, error.status, None if wait is None else {"Retry-After": f"{wait:g}"})
-            except DropConnectionError:
-                return DroppedResponse()
-
-        return answer
+    def _guarded(self, endpoint: SignedEndpoint) -> Endpoint:
+        return guarded(lambda: self._world.gateway, endpoint)
 
     async def _self(self, request: Request, body: bytes) -> Response:
         del request, body
@@ -271,5 +277,6 @@ def build(world: World, say_ready: Callable[[], None]) -> Starlette:
 
     gateway = Mount("/gateway", routes=Gateway(world).routes)
     issuer = Mount("/issuer", routes=world.issuer.routes)
-    routes = [*Twilio(world).routes, *Fcm(world).routes, gateway, issuer, Mount("/sandbox", routes=control.routes(world))]
+    own = lender_app.routes(world, guarded)
+    routes = [*Twilio(world).routes, *Fcm(world).routes, gateway, issuer, *own, Mount("/sandbox", routes=control.routes(world))]
     return Starlette(routes=routes, lifespan=lifespan)

@@ -21,15 +21,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from sandbox.faults import FaultError
-from sandbox.issuer import PEOPLE, IssuerFaultError
-from sandbox.parameters import UnknownParameterError
-from sandbox.people import NoNumbersLeftError, invent_people
+from sandbox import lender_app
+from sandbox.issuer import PEOPLE
+from sandbox.people import invent_people
 from sandbox.print_shop import fetch
-from sandbox.social import Button, TemplateError
+from sandbox.signed import GatewayError
+from sandbox.social import Button
 from sandbox.town import Paid, Phone
 from sandbox.twilio import is_loopback_url
-from sandbox.world import ClockError, Received, World
+from sandbox.world import Received, World
 
 ROWS_MAX = 100_000
 # ISO 4217 currencies whose minor unit is not a hundredth; the feed also writes amounts as people read them.
@@ -51,7 +51,7 @@ _FEED = (
 )
 _RESIDENT_FIELDS = frozenset({"phone", "push_token", "messenger_id", "locale", "zone", "loans"})
 MEDIA_MAX = 10
-_WEBHOOKS = ("inbound_url", "acknowledgement_url", "gateway_inbound_url")
+_WEBHOOKS = ("inbound_url", "acknowledgement_url", "gateway_inbound_url", "wallet_webhook_url")
 _ANSWERS = ("human", "machine", "fax", "unknown", "busy", "no-answer", "failed")
 _KEYS = frozenset("0123456789*#")
 _RESET_FIELDS = frozenset({"seed", "at", "world", "drawn", "latency_ms", "latency_jitter_ms", "settle_ms"})
@@ -84,6 +84,7 @@ def routes(world: World) -> list[BaseRoute]:
         "/invent": (control.invent, "POST"),
         "/service-account": (control.service_account, "GET"),
         "/print-shop": (control.print_shop, "POST"),
+        **lender_app.control_routes(world),
     }
     return [Route(path, _guarded(endpoint), methods=methods.split()) for path, (endpoint, methods) in table.items()]
 
@@ -94,7 +95,7 @@ def _guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Re
     async def answer(request: Request) -> Response:
         try:
             return await endpoint(request)
-        except (ControlError, ClockError, FaultError, IssuerFaultError, TemplateError, UnknownParameterError, NoNumbersLeftError) as error:
+        except (ValueError, GatewayError) as error:
             return JSONResponse({"error": str(error)}, 400)
 
     return answer

@@ -16,6 +16,8 @@ from sandbox.fcm import ERRORS
 from sandbox.gateway import ERRORS as GATEWAY_ERRORS
 from sandbox.social import CHANNELS
 
+# The lender's own systems.
+OWN = ("gateway", "core", "wallet")
 # Twilio's calls, beside the channels of its messages.
 VOICE = "voice"
 # Strike when a message is created.
@@ -105,8 +107,8 @@ def _read(described: Mapping[str, Any]) -> Fault:
     fault = Fault(**{"fault": "", **described})
     if fault.fault not in FAULTS:
         raise FaultError(f"no fault {fault.fault!r}; known: {', '.join(FAULTS)}")
-    if fault.channel not in {"any", "push", "gateway", VOICE, *CHANNELS}:
-        raise FaultError(f"channel is any, push, gateway or one of Twilio's: {', '.join((*CHANNELS, VOICE))}")
+    if fault.channel not in {"any", "push", *OWN, VOICE, *CHANNELS}:
+        raise FaultError(f"channel is any, push, {', '.join(OWN)} or one of Twilio's: {', '.join((*CHANNELS, VOICE))}")
     if not _is_number(fault.probability) or not 0 <= fault.probability <= 1:
         raise FaultError("probability is from 0 to 1")
     if fault.count is not None and (not _is_number(fault.count) or fault.count != int(fault.count) or fault.count < 1):
@@ -115,7 +117,8 @@ def _read(described: Mapping[str, Any]) -> Fault:
         raise FaultError("seconds is from 0 to 600")
     if fault.fault == "rejected" and not _is_refusal(fault):
         raise FaultError(
-            "rejected needs a channel of Twilio's and a Twilio code, or channel push and an FCM error code, or channel gateway and its code"
+            "rejected needs a channel of Twilio's and a Twilio code, or channel push and an FCM error code,"
+            " or a channel of the lender's own and its code"
         )
     if fault.fault == "undelivered" and not (
         (_is_twilio_code(fault) and fault.channel != VOICE) or (fault.channel == "gateway" and isinstance(fault.code, str))
@@ -125,7 +128,7 @@ def _read(described: Mapping[str, Any]) -> Fault:
 
 
 def _is_refusal(fault: Fault) -> bool:
-    if fault.channel in {"push", "gateway"}:
+    if fault.channel in {"push", *OWN}:
         return fault.code in (ERRORS if fault.channel == "push" else GATEWAY_ERRORS)
     return _is_twilio_code(fault)
 

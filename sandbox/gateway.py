@@ -7,49 +7,23 @@ Pure: yes, but for its own records; wall time is handed in. The HTTP part is app
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import hmac
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sandbox.chance import Chance
 from sandbox.segments import segments
-from sandbox.signature import gateway_signature
+from sandbox.signed import ERRORS, GatewayError, Signed, json_object
 from sandbox.twilio import START_WORDS, STOP_WORDS, is_loopback_url
+
+__all__ = ["CARRIERS", "ERRORS", "Gateway", "GatewayError", "Taken"]
 
 CARRIERS = ("in_app", "messenger", "push", "rcs", "sms", "voice", "whatsapp")
 BY_NUMBER = frozenset({"sms", "whatsapp", "rcs", "voice"})
-BODY_BYTES_MAX = 65_536
-WINDOW_SECONDS = 120
 PAGE_SIZE, PAGE_SIZE_MAX = 100, 1000
-# Code → HTTP status.
-ERRORS = {
-    "invalid_request": 400,
-    "bad_signature": 401,
-    "unknown_key_id": 401,
-    "stale_timestamp": 401,
-    "suspended": 403,
-    "unknown_key": 404,
-    "in_progress": 409,
-    "too_large": 413,
-    "invalid_address": 422,
-    "unreachable": 422,
-    "opted_out": 422,
-    "window_closed": 422,
-    "content_refused": 422,
-    "sender_refused": 422,
-    "unsupported_carrier": 422,
-    "key_reused": 422,
-    "busy": 429,
-    "internal": 500,
-    "not_taken": 503,
-    "unavailable": 503,
-}
 # What became of it, in the town's words → status and error.
 ENDS = {
     "expired": ("failed", "expired"),
@@ -65,18 +39,6 @@ _FIELDS = frozenset(
 )
 _KEY = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
-_SIGNATURE = re.compile(r"t=(\d{1,12}), ?k=([A-Za-z0-9._-]{1,64}), ?v1=([0-9a-f]{64})")
-
-
-class GatewayError(Exception):
-    """A request that is refused."""
-
-    def __init__(self, code: str, detail: str = "", *, retry_after_seconds: float | None = None) -> None:
-        """Find the status of the code."""
-        super().__init__(f"{code} {detail}".strip())
-        self.status = ERRORS[code]
-        self.body = {"error": {"code": code, "detail": detail}}
-        self.retry_after_seconds = retry_after_seconds
 
 
 @dataclass(slots=True)
@@ -117,42 +79,21 @@ class Taken:
         }
 
 
-class Gateway:
+class Gateway(Signed):
     """The gateway's keys and records."""
 
     def __init__(self, *, keys: Sequence[tuple[str, str]], seed: str) -> None:
         """Nothing taken. Of the (id, secret) pairs the first signs, all are believed."""
-        self.keys = keys
+        super().__init__(keys)
         self._chance = Chance(seed)
         self._by_key: dict[str, Taken] = {}
         self._by_id: dict[str, Taken] = {}
         self._stopped: set[tuple[str, str]] = set()
-        self._under_way: set[str] = set()
         self._replies = 0
 
     def __len__(self) -> int:
         """How many were taken."""
         return len(self._by_key)
-
-    def admit(self, *, method: str, target: str, body: bytes, header: str | None, wall_seconds: float) -> None:
-        """Let in what is signed.
-
-        Raises:
-            GatewayError: It is not, or not lately, or with a key that nobody knows; or it is too large.
-        """
-        form = _SIGNATURE.fullmatch((header or "").strip())
-        if form is None:
-            raise GatewayError("bad_signature", "no signature that can be read")
-        seconds, key_id = int(form[1]), form[2]
-        if key_id not in dict(self.keys):
-            raise GatewayError("unknown_key_id")
-        if abs(wall_seconds - seconds) > WINDOW_SECONDS:
-            raise GatewayError("stale_timestamp", f"this clock shows {int(wall_seconds)}")
-        wanted = gateway_signature(dict(self.keys)[key_id], key_id, seconds, method=method, target=target, body=body)
-        if not hmac.compare_digest(form[3], wanted.rpartition("=")[2]):
-            raise GatewayError("bad_signature")
-        if len(body) > BODY_BYTES_MAX:
-            raise GatewayError("too_large")
 
     def read(self, body: bytes) -> dict[str, Any]:
         """A request to send, read and checked.
@@ -160,33 +101,13 @@ class Gateway:
         Raises:
             GatewayError: It is malformed, or asks for what this gateway does not have.
         """
-        try:
-            given = json.loads(body)
-        except (ValueError, RecursionError):
-            given = None
-        if not isinstance(given, dict):
-            raise GatewayError("invalid_request", "the body is no JSON object")
+        given = json_object(body)
         _check(given)
         if given["carrier"] not in CARRIERS:
             raise GatewayError("unsupported_carrier")
         if given["carrier"] in BY_NUMBER and not _E164.fullmatch(given["to"]):
             raise GatewayError("invalid_address")
         return given
-
-    @contextlib.contextmanager
-    def working_on(self, key: str) -> Iterator[None]:
-        """Nobody else works on this key meanwhile.
-
-        Raises:
-            GatewayError: Somebody does.
-        """
-        if key in self._under_way:
-            raise GatewayError("in_progress")
-        self._under_way.add(key)
-        try:
-            yield
-        finally:
-            self._under_way.discard(key)
 
     def again(self, given: Mapping[str, Any], body: bytes) -> Taken | None:
         """What was taken under this key before; None where nothing was.

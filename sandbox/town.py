@@ -391,6 +391,12 @@ class Town:
         """How many live here."""
         return len(self._residents)
 
+    def paid_elsewhere(self, loan_ref: str, amount_minor: int) -> None:
+        """Somebody paid by the wallet: so much less is owed, and nobody pays it a second time."""
+        if loan_ref in self._owner:
+            loan = self._residents[self._owner[loan_ref]].loans[loan_ref]
+            loan.owed_minor = max(0, loan.owed_minor - amount_minor)
+
     @property
     def owed_minor(self) -> dict[str, int]:
         """What is still owed, by currency."""

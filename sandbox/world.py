@@ -12,7 +12,7 @@ import heapq
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from xml.etree import ElementTree as ET
 
 from sandbox.calls import CallRecord, Calls
 from sandbox.chance import Chance
+from sandbox.core import Core, Told
 from sandbox.faults import CALLBACK_FAULTS, CREATE_FAULTS, LIST_FAULTS, Fault, Faults
 from sandbox.fcm import FcmError, Project, Push
 from sandbox.gateway import BY_NUMBER, ENDS, Gateway, GatewayError, Taken
@@ -46,7 +47,10 @@ from sandbox.town import (
     Undelivered,
 )
 from sandbox.twilio import Account, Record, TwilioError, conclude, shown_sender
+from sandbox.wallet import Asked, Wallet
 
+# The lender's own systems, whose webhooks are answered by a status alone.
+OWN = frozenset({"gateway", "core", "wallet"})
 # Posts that fall due within this much simulated time go out together; each address still hears its own in order.
 WINDOW = timedelta(minutes=15)
 
@@ -82,6 +86,8 @@ class Options:
     issuer_url: str = ""
     client_secret: str = ""
     gateway_keys: tuple[tuple[str, str], ...] = ()
+    core_keys: tuple[tuple[str, str], ...] = ()
+    wallet_keys: tuple[tuple[str, str], ...] = ()
     seed: str = "1"
     at: datetime | None = None
     wall_clock: bool = False
@@ -93,6 +99,7 @@ class Options:
     inbound_url: str | None = None
     acknowledgement_url: str | None = None
     gateway_inbound_url: str | None = None
+    wallet_webhook_url: str | None = None
     messages_max: int = 1_000_000
     webhook_timeout_seconds: float = 10.0
 
@@ -140,6 +147,8 @@ class World:
         self.project.restart(options.seed)
         self.issuer.put_fault(None)
         self.gateway = Gateway(keys=options.gateway_keys, seed=options.seed)
+        self.core = Core(options.core_keys)
+        self.wallet = Wallet(options.wallet_keys, seed=options.seed)
         self.faults = Faults(options.seed)
         self.received: list[Received] = []
         self.payments: list[Paid] = []
@@ -205,7 +214,7 @@ class World:
             posts, self._dialled = self._dialled, []
             posts += [post for event in events for post in self._apply(event)]
             for post, answer in await self.postman.deliver(self._with_faults(posts)):
-                if post.channel != "gateway":
+                if post.channel not in OWN:
                     self._answer_inbound(post, answer)
             if self.switchboard.is_talking:
                 await self.postman.deliver(self._with_faults(await self.switchboard.talk()))
@@ -451,9 +460,9 @@ class World:
         out: list[Post] = []
         held: dict[str, Post] = {}
         for post in posts:
-            is_gateway = post.channel == "gateway"
-            is_status = post.about is None and (post.headers["Content-Type"] == FORM or is_gateway)
-            channel, address = ("gateway", post.group) if is_gateway else (_twilio_channel(post), bare(post.group))
+            is_own = post.channel in OWN
+            is_status = post.about is None and (post.headers["Content-Type"] == FORM or is_own)
+            channel, address = (post.channel, post.group) if is_own else (_twilio_channel(post), bare(post.group))
             fault = self.faults.strike(channel, address, CALLBACK_FAULTS) if is_status else None
             kind = fault.fault if fault is not None else ""
             if kind == "callback_reordered" and post.group not in held:
@@ -474,9 +483,7 @@ class World:
             await asyncio.sleep(seconds)
             await self.postman.deliver([post])
 
-        task: asyncio.Task[object] = asyncio.create_task(carry())
-        self._late.add(task)
-        task.add_done_callback(self._late.discard)
+        self._behind(carry())
 
     # What becomes of things
 
@@ -556,16 +563,97 @@ class World:
         """Someone writes through the gateway of their own accord, now (control API)."""
         await self.postman.deliver(self._reply_by_gateway(carrier=carrier, sender=sender, to=to, text=text, at=self.now))
 
+    # The core system's and the wallet's side
+
+    async def take_instruction(self, body: bytes) -> tuple[Told, bool]:
+        """Take an instruction on, as faults allow; what is said later goes out behind the answer. Whether it is new.
+
+        Raises:
+            GatewayError: It is refused, or a fault says so.
+            DropConnectionError: A fault breaks the connection.
+        """
+        fault = self._strike("core", "")
+        await self._before_accepting(fault, refusal=_gateway_refusal)
+        told, is_new = self.core.take(body, self.now)
+        if is_new and self.core.manners.later:
+            self._behind(self._answer_in_order(told, tuple(self.core.manners.later)))
+        await self._after_accepting(fault, failure=GatewayError("internal"))
+        return told, is_new
+
+    async def _answer_in_order(self, told: Told, states: Sequence[str]) -> None:
+        for state in states:
+            await self.answer_instruction(told.key, state)
+
+    async def answer_instruction(self, key: str, state: str, reason: str | None = None) -> None:
+        """The core system comes so far with an instruction, and says so."""
+        told = self.core.fetch(key)
+        self.core.answer(told, state, self.now, reason)
+        said = {"type": "instruction", **told.answer}
+        await self._tell_own(self._own_post("core", self.options.core_keys, told.key, told.given["callback_url"], said))
+
+    async def take_payment(self, body: bytes) -> tuple[Asked, bool]:
+        """Take a payment on, as faults allow. Whether it is new.
+
+        Raises:
+            GatewayError: It is refused, or a fault says so.
+            DropConnectionError: A fault breaks the connection.
+        """
+        fault = self._strike("wallet", "")
+        await self._before_accepting(fault, refusal=_gateway_refusal)
+        asked, is_new = self.wallet.take(body, self.now)
+        await self._after_accepting(fault, failure=GatewayError("internal"))
+        return asked, is_new
+
+    async def conclude_payment(self, asked: Asked, status: str, error: str | None = None) -> None:
+        """The wallet's owner pays or does not, or time is over; the lender is told before this returns."""
+        if self.wallet.conclude(asked, status, self.now, error):
+            await self._tell_payment(asked)
+
+    async def pay_in_wallet(self, given: Mapping[str, Any]) -> None:
+        """The wallet's owner pays in the wallet itself."""
+        await self._tell_payment(self.wallet.pay_here(given, callback_url=self.options.wallet_webhook_url, now=self.now))
+
+    async def return_payment(self, asked: Asked, reason: str, amount_minor: int) -> None:
+        """Money that was paid goes back."""
+        self.wallet.take_back(asked, reason, amount_minor, self.now)
+        back = asked.returned or {}
+        self.payments.append(Paid(self.now, back["id"], asked.loan, asked.currency, -amount_minor, self.now, "reversed", asked.id))
+        await self._tell_payment(asked)
+
+    async def _tell_payment(self, asked: Asked) -> None:
+        if asked.status == "paid":
+            # The lender's books show it with the next feed, under the wallet's own id.
+            self.payments.append(Paid(self.now, asked.id, asked.loan, asked.currency, asked.amount_minor, self.now, "posted", None))
+            self.town.paid_elsewhere(asked.loan, asked.amount_minor)
+        self.counts[f"wallet {asked.status}"] += 1
+        if asked.callback_url is not None:
+            said = {"type": "payment", **{name: value for name, value in asked.shown("").items() if name != "confirm_url"}}
+            await self._tell_own(self._own_post("wallet", self.options.wallet_keys, asked.id, asked.callback_url, said))
+
+    async def _tell_own(self, post: Post) -> None:
+        await self.postman.deliver(self._with_faults([post]))
+
+    def _behind(self, work: Coroutine[Any, Any, object]) -> None:
+        """Do something behind the answer to a request."""
+        task: asyncio.Task[object] = asyncio.create_task(work)
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
     def _gateway_post(self, group: str, url: str, said: Mapping[str, Any], about: str | None = None) -> Post:
+        return self._own_post("gateway", self.options.gateway_keys, group, url, said, about)
+
+    def _own_post(
+        self, channel: str, keys: Sequence[tuple[str, str]], group: str, url: str, said: Mapping[str, Any], about: str | None = None
+    ) -> Post:
         body = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
         parts = urlsplit(url)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
 
         def sign() -> dict[str, str]:
-            key_id, secret = self.options.gateway_keys[0]
+            key_id, secret = keys[0]
             return {"Tideover-Signature": gateway_signature(secret, key_id, int(wall_seconds()), method="POST", target=target, body=body)}
 
-        return Post(group, url, body, {"Content-Type": "application/json"}, about, sign, "gateway")
+        return Post(group, url, body, {"Content-Type": "application/json"}, about, sign, channel)
 
     def _acknowledge(self, message: Message, what: str, at: datetime) -> list[Post]:
         """The lender's app tells the lender: it hands back the data that it was handed, and reads none of it."""

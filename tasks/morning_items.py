@@ -25,7 +25,7 @@ from decisions.choose import NO_TEXT
 from decisions.messages import SPOKEN
 from decisions.voice import VOICE_PROMPTS
 from gate.text_approvals import text_standings
-from ledger import audit_results, call_queue, campaigns, canaries, case_lists, incidents, overview, run_standings
+from ledger import audit_results, call_queue, campaigns, canaries, case_lists, core_outbox, incidents, overview, run_standings
 from ledger.law import law_in_force
 from ledger.overview import FeedAge
 from ledger.pack_approvals import standings
@@ -77,6 +77,7 @@ def find(tx: Connection, *, day: date, at: datetime) -> Iterator[Item]:
     yield from _call_backs(tx, at)
     yield from _incidents(tx)
     yield from _fates(tx)
+    yield from _core(tx)
     yield from _promises(tx, day)
     yield from _pauses()
     yield from _untranslated(tx, day)
@@ -110,6 +111,17 @@ def _audit(tx: Connection, day: date) -> Iterator[Item]:
             what=f"the last audit ({period}) could not look at all: {'; '.join(kept.warnings)}",
             do="`tideover audit`",
         )
+
+
+def _core(tx: Connection) -> Iterator[Item]:
+    """What was agreed and is not in the books yet; what is refused is among the cases."""
+    standing = core_outbox.counts(tx)
+    if standing.get("late"):
+        what = f"{counted(standing['late'], 'instruction', 'instructions')} to the core system not accepted in time"
+        yield Item(urgency=Urgency.BEFORE_TODAYS_RUNS, what=what, do="`tideover core list --state late`, `tideover core reconcile`")
+    if standing.get("needs_approval"):
+        what = f"{counted(standing['needs_approval'], 'instruction', 'instructions')} above a limit: another person has to stand for it"
+        yield Item(urgency=Urgency.TODAY, what=what, do="`tideover core list --state needs_approval`, `tideover core approve`")
 
 
 def _unfinished(tx: Connection, day: date) -> Iterator[Item]:

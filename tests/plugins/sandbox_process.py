@@ -42,6 +42,10 @@ class Sandbox:
     client_secret: str
     gateway_url: str
     gateway_keys: str
+    core_url: str
+    core_keys: str
+    wallet_url: str
+    wallet_keys: str
 
     def control(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> str:
         """One call of the control API; the answer's text.
@@ -81,11 +85,16 @@ class Sandbox:
         return dict(json.loads(self.control("GET", "summary")))
 
     def webhooks(
-        self, *, inbound_url: str | None = None, acknowledgement_url: str | None = None, gateway_inbound_url: str | None = None
+        self,
+        *,
+        inbound_url: str | None = None,
+        acknowledgement_url: str | None = None,
+        gateway_inbound_url: str | None = None,
+        wallet_webhook_url: str | None = None,
     ) -> None:
-        """Where residents' texts and the app's acknowledgements are posted, and what they write through the lender's gateway."""
+        """Where residents' texts and the app's acknowledgements are posted, what they write through the lender's gateway, what they pay."""
         urls = {"inbound_url": inbound_url, "acknowledgement_url": acknowledgement_url, "gateway_inbound_url": gateway_inbound_url}
-        self.control("POST", "webhooks", urls)
+        self.control("POST", "webhooks", {**urls, "wallet_webhook_url": wallet_webhook_url})
 
     def reset(self, *, at: str = START, **changes: Any) -> None:
         """Begin anew at `at`: nobody lives here, nothing was sent, no faults, no webhooks, no latency, default world."""
