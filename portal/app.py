@@ -22,6 +22,7 @@ from portal import account, acts, delivering, door, lender_webhooks, my_cases, u
 from portal.answering import Answering
 from portal.calling import Calling
 from portal.desk import rooms
+from portal.limits import Limits
 from portal.receiver import Receiver
 
 # How long something may wait that a crash or a database out of reach left unapplied.
@@ -40,6 +41,7 @@ async def living(portal: FastAPI) -> AsyncIterator[None]:
         answering.hear()
         calling.hear()
 
+    portal.state.limits = Limits()
     portal.state.receiver = Receiver(vocabulary, on_message=hear)
 
     async def heal() -> None:

@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
+from config.limits import What
 from config.portal_files import page_policy_in_force
 from ledger import clock, page_codes, page_links, page_sessions
 from ledger.engine import connection
@@ -26,13 +27,35 @@ from ledger.inbox import Said
 from ledger.page_links import Link
 from ledger.replies import PRESSED, Pressed
 from portal.answering import send_code
-from portal.pages import BASE, Asked, check, go, guard_of, page, remember, show
+from portal.limits import limits_of
+from portal.pages import BASE, Asked, Handler, check, go, guard_of, page, remember, show, wait_first
 from portal.receiver import Receiver
 
 PROVIDER: Final = "page"
 # What became of asking for a code, or of entering one → what is said.
 ASKED: Final = {"too many": "code_wait", "not now": "code_not_now"}
 ENTERED: Final = {"wrong": "code_wrong", "over": "code_over", "too many": "code_wait"}
+
+
+def limited(handler: Handler, counted: What | None = None) -> Handler:
+    """Let an address wait that guessed links, or that did what is counted here, too often.
+
+    Args:
+        handler: Of one address below /b.
+        counted: What each use of it counts as; None = nothing but dead links.
+    """
+
+    async def answer(asked: Asked) -> Response:
+        limits = limits_of(asked.request)
+        for what in ("dead_link", *((counted,) if counted else ())):
+            wait = limits.wait(what, asked.request)
+            if wait is not None:
+                return wait_first(asked, wait)
+        if counted:
+            limits.count(counted, asked.request)
+        return await handler(asked)
+
+    return answer
 
 
 async def look(asked: Asked) -> Response:
@@ -155,16 +178,17 @@ def _code(asked: Asked, link: Link, *, trouble: str | None = None) -> Response:
 
 
 def _dead(asked: Asked) -> Response:
+    limits_of(asked.request).count("dead_link", asked.request)
     heading, body = asked.words.say("dead_title"), asked.words.say("dead")
     return show(asked, "message", code=status.HTTP_404_NOT_FOUND, heading=heading, body=body)
 
 
 routes: Final = [
-    Route(f"{BASE}/{{token:uuid}}", page(look), methods=["GET"]),
-    Route(f"{BASE}/{{token:uuid}}", page(ask), methods=["POST"]),
-    Route(f"{BASE}/{{token:uuid}}/code", page(code), methods=["GET"]),
-    Route(f"{BASE}/{{token:uuid}}/code", page(enter), methods=["POST"]),
-    Route(f"{BASE}/{{token:uuid}}/not-me", page(not_me), methods=["POST"]),
+    Route(f"{BASE}/{{token:uuid}}", page(limited(look)), methods=["GET"]),
+    Route(f"{BASE}/{{token:uuid}}", page(limited(ask, "code_asked")), methods=["POST"]),
+    Route(f"{BASE}/{{token:uuid}}/code", page(limited(code)), methods=["GET"]),
+    Route(f"{BASE}/{{token:uuid}}/code", page(limited(enter, "code_entered")), methods=["POST"]),
+    Route(f"{BASE}/{{token:uuid}}/not-me", page(limited(not_me)), methods=["POST"]),
     # Whatever else is below it: the same page as for a link that opens nothing.
-    Route(f"{BASE}/{{rest:path}}", page(nothing), methods=["GET", "POST"]),
+    Route(f"{BASE}/{{rest:path}}", page(limited(nothing)), methods=["GET", "POST"]),
 ]

@@ -123,11 +123,11 @@ def _read() -> Mapping[str, Rows] | None:
 
 
 class Refusals(Collector):
-    """Webhooks that were refused, by reason, as portal/webhooks.py counts them."""
+    """What was refused, by reason, as whoever refused it counts it."""
 
-    def __init__(self, refused: Mapping[str, int]) -> None:
+    def __init__(self, refused: Mapping[str, int], *, name: str, text: str) -> None:
         """Take the counts; they go on growing."""
-        self._refused = refused
+        self._refused, self._name, self._text = refused, name, text
 
     def describe(self) -> list[Metric]:
         """As they are."""
@@ -135,7 +135,7 @@ class Refusals(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """One counter."""
-        family = CounterMetricFamily("tideover_webhooks_refused", "Webhooks that were not heard", labels=["reason"])
+        family = CounterMetricFamily(self._name, self._text, labels=["reason"])
         for reason, number in sorted(self._refused.items()):
             family.add_metric([reason], number)
         yield family
@@ -152,14 +152,22 @@ KEPT_SECONDS: Final = Histogram(
 KEPT: Final = Counter("tideover_inbox_kept", "Things that were said to us and kept", registry=None)
 
 
-def registry(refused: Mapping[str, int]) -> CollectorRegistry:
-    """Everything that /metrics tells."""
+def registry(refused: Mapping[str, int], *, sign_ins: Mapping[str, int], held: Mapping[str, int]) -> CollectorRegistry:
+    """Everything that /metrics tells.
+
+    Args:
+        refused: Webhooks.
+        sign_ins: That ended in nothing.
+        held: Requests that were held back.
+    """
     made = CollectorRegistry()
     for collector in (
         WEBHOOKS,
         KEPT_SECONDS,
         KEPT,
-        Refusals(refused),
+        Refusals(refused, name="tideover_webhooks_refused", text="Webhooks that were not heard"),
+        Refusals(sign_ins, name="tideover_sign_ins_refused", text="Sign-ins at a desk that ended in nothing"),
+        Refusals(held, name="tideover_held_back", text="Requests of an address that has to wait, by what it did too often"),
         LedgerFigures(),
         PROCESS_COLLECTOR,
         PLATFORM_COLLECTOR,

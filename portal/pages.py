@@ -136,6 +136,14 @@ def failed(asked: Asked, code: int) -> Response:
     return show(asked, "message", code=code, heading=asked.words.say("failed_title"), body=asked.words.say("failed"))
 
 
+def wait_first(asked: Asked, seconds: int) -> Response:
+    """The page for whoever has tried too often: it says so kindly, and machines how long."""
+    text = asked.words.say("code_wait")
+    response = show(asked, "message", code=status.HTTP_429_TOO_MANY_REQUESTS, heading=asked.words.say("failed_title"), body=text)
+    response.headers["Retry-After"] = str(seconds)
+    return response
+
+
 def go(path: str) -> Response:
     """After a form: look at another page, so that going back sends nothing twice."""
     return RedirectResponse(f"{BASE}/{path}", status.HTTP_303_SEE_OTHER, headers=headers())

@@ -28,7 +28,8 @@ from config.settings import settings
 from ledger import inbox, schema
 from ledger.embedded import EmbeddedDatabaseError
 from ledger.engine import connection
-from portal import metrics, webhooks
+from portal import limits, metrics, webhooks
+from portal.desk import sign_in
 
 # Whoever comes through a proxy comes from elsewhere, whatever address the proxy has.
 FORWARDED: Final = ("x-forwarded-for", "forwarded", "x-real-ip")
@@ -38,7 +39,7 @@ ASK_SECONDS_MAX: Final = 3.0
 T = TypeVar("T")
 
 router = APIRouter()
-_registry: Final = metrics.registry(webhooks.refused)
+_registry: Final = metrics.registry(webhooks.refused, sign_ins=sign_in.refused, held=limits.held)
 
 
 @router.get("/health")

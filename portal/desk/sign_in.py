@@ -40,6 +40,7 @@ from portal.desk.frame import (
     remember_language,
     words_of,
 )
+from portal.limits import limits_of
 from portal.oidc import Client, IssuerAwayError, Known, SignInRefused, begin, finish
 from portal.web import TEMPLATES, cookie
 
@@ -62,9 +63,11 @@ async def ask(request: Request) -> Response:
 
 async def leave(request: Request) -> Response:
     """To the issuer."""
-    client = _client()
+    client, wait = _client(), _wait(request)
     if client is None:
         return _refuse(request, "not_set_up", code=status.HTTP_404_NOT_FOUND)
+    if wait is not None:
+        return wait
     try:
         address, begun = await run_in_threadpool(begin, client)
     except IssuerAwayError as error:
@@ -77,23 +80,25 @@ async def leave(request: Request) -> Response:
 
 async def come_back(request: Request) -> Response:
     """From the issuer: in, where the ledger knows her."""
-    client = _client()
+    client, wait = _client(), _wait(request)
     if client is None:
         return _refuse(request, "not_set_up", code=status.HTTP_404_NOT_FOUND)
+    if wait is not None:
+        return wait
     begun, before = request.cookies.get(BEGUN_COOKIE), request.cookies.get(SESSION_COOKIE)
     seconds = desk_policy_in_force().sign_in.total_seconds()
     try:
         known = await run_in_threadpool(finish, client, begun, dict(request.query_params), seconds_max=seconds)
         secret = await run_in_threadpool(_enter, known, before)
     except SignInRefused as error:
-        refused[error.because] += 1
+        _count(request, error.because)
         _log.warning("a sign-in was refused: %s", error.because)
         return _refuse(request, "sign_in_refused", code=status.HTTP_403_FORBIDDEN)
     except (IssuerAwayError, SQLAlchemyError) as error:
         _log.error("a sign-in could not be ended (%s)", type(error).__name__)
         return _refuse(request, "issuer_away", code=status.HTTP_503_SERVICE_UNAVAILABLE)
     if secret is None:
-        refused["nobody of the staff"] += 1
+        _count(request, "nobody of the staff")
         _log.warning("a sign-in was refused: nobody of the staff")
         return _refuse(request, "not_staff", code=status.HTTP_403_FORBIDDEN, subject=known.subject)
     response = go("")
@@ -152,6 +157,24 @@ def _enter(known: Known, before: str | None) -> str | None:
         else:
             found = staff.find(tx, known.issuer, known.subject)
         return None if found is None or not found.roles else staff_sessions.begin(tx, found.id, instead_of=before)
+
+
+def _wait(request: Request) -> Response | None:
+    """A page for an address that has tried too often; None where it may go on. One more is counted."""
+    limits = limits_of(request)
+    for what in ("sign_in", "sign_in_refused"):
+        seconds = limits.wait(what, request)
+        if seconds is not None:
+            response = _refuse(request, "sign_in_wait", code=status.HTTP_429_TOO_MANY_REQUESTS)
+            response.headers["Retry-After"] = str(seconds)
+            return response
+    limits.count("sign_in", request)
+    return None
+
+
+def _count(request: Request, because: str) -> None:
+    refused[because] += 1
+    limits_of(request).count("sign_in_refused", request)
 
 
 def _refuse(request: Request, text: str, *, code: int, **gaps: str) -> Response:

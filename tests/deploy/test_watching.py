@@ -13,7 +13,10 @@ HOUSE = Path(__file__).resolve().parents[2]
 ALERTS = HOUSE / "deploy" / "prometheus-alerts.yaml"
 PAGE = (HOUSE / "docs" / "deploy.md").read_text()
 LEDGER = {gauge.name for gauge in metrics.GAUGES} | {metrics.READABLE, metrics.MISSING}
-PROCESS = {"tideover_webhooks_total", "tideover_webhooks_refused_total", "tideover_inbox_group_seconds", "tideover_inbox_kept_total"}
+PROCESS = {"tideover_webhooks_total", "tideover_webhooks_refused_total", "tideover_inbox_group_seconds", "tideover_inbox_kept_total"} | {
+    "tideover_sign_ins_refused_total",
+    "tideover_held_back_total",
+}
 LABELS = {gauge.name: set(gauge.labels) for gauge in metrics.GAUGES}
 
 
