@@ -68,7 +68,7 @@ class Paper:
         locale: BCP 47: decides language, script and font.
         title: Heading, and the document's title.
         blocks: What is said.
-        to: Lines of the envelope's window.
+        to: Lines of the envelope's window; none = it goes into no envelope (portal/papers.py).
         sender: Lines of the sender's address; the first one is the creditor's name.
         country: Where the letter goes (ISO 3166-1): decides the size of the paper.
         reference: At the foot of each page: what a returned letter is known by.

@@ -8,6 +8,7 @@ Pure: no; reads one file.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Final
@@ -29,11 +30,17 @@ class PapersPolicy:
         files_max: Files of one form.
         file_bytes_max: Of one file.
         files_a_day_max: Files of one person in 24 hours.
+        documents_an_hour_max: PDFs of one person.
+        data_code: So lately she has entered her code who takes all that is kept of her.
+        data_a_day_max: So often she may.
     """
 
     files_max: int
     file_bytes_max: int
     files_a_day_max: int
+    documents_an_hour_max: int
+    data_code: timedelta
+    data_a_day_max: int
 
     @property
     def mebibytes(self) -> int:
@@ -49,12 +56,27 @@ class UploadsForm(Strict):
     a_day_max: Count
 
 
+class DocumentsForm(Strict):
+    """Documents that she takes, as written."""
+
+    an_hour_max: Count
+
+
+class DataForm(Strict):
+    """All that is kept of her, as written."""
+
+    code_minutes: Count
+    a_day_max: Count
+
+
 class PapersForm(Strict):
     """The file, as written."""
 
     owner: Annotated[str, Field(min_length=1)]
     reviewed_on: Day
     uploads: UploadsForm
+    documents: DocumentsForm
+    data: DataForm
 
 
 def papers_policy(path: Path = PAPERS_FILE) -> PapersPolicy:
@@ -68,6 +90,9 @@ def papers_policy(path: Path = PAPERS_FILE) -> PapersPolicy:
         files_max=form.uploads.files_max,
         file_bytes_max=form.uploads.mebibytes_max * MEBIBYTE,
         files_a_day_max=form.uploads.a_day_max,
+        documents_an_hour_max=form.documents.an_hour_max,
+        data_code=timedelta(minutes=form.data.code_minutes),
+        data_a_day_max=form.data.a_day_max,
     )
 
 

@@ -187,8 +187,8 @@ def person(tx: Connection, party_id: int) -> Person:
     return Person(**tx.execute(_PERSON, {"party": party_id}).mappings().one())
 
 
-def debts(tx: Connection, party_id: int, *, on: date) -> list[Debt]:
-    """Every loan for which a person stands on a local date, by id, to the minor unit."""
+def debts(tx: Connection, party_id: int, *, on: date, payments_max: int = PAYMENTS_MAX) -> list[Debt]:
+    """Every loan for which a person stands on a local date, by id, to the minor unit; of each so many payments, the newest."""
     found = tx.execute(_LOANS, {"party": party_id, "on": on}).all()
     loans = [row.loan_id for row in found]
     if not loans:
@@ -198,7 +198,7 @@ def debts(tx: Connection, party_id: int, *, on: date) -> list[Debt]:
     for row in unpaid_instalments_of(tx, loans, business_date=on).iter_rows(named=True):
         unpaid[row["loan_id"]].append(row)
     agreed = _by_loan(tx.execute(_INSTALMENTS, {"loans": loans}).all())
-    paid = _by_loan(tx.execute(_PAYMENTS, {"loans": loans, "at_most": PAYMENTS_MAX}).all())
+    paid = _by_loan(tx.execute(_PAYMENTS, {"loans": loans, "at_most": payments_max}).all())
     return [_debt(row, aged.get(row.loan_id), unpaid[row.loan_id], agreed[row.loan_id], paid[row.loan_id], on) for row in found]
 
 

@@ -29,6 +29,7 @@ class Session:
         attempt_id: Of it.
         contact_point_id: Where its message went.
         channel: By which channel.
+        open_seconds: Since she entered her code.
     """
 
     id: int
@@ -38,6 +39,7 @@ class Session:
     attempt_id: int
     contact_point_id: int
     channel: str
+    open_seconds: float
 
 
 def begin(tx: Connection, party_id: int, *, link: tuple[date, int]) -> str:
@@ -72,7 +74,8 @@ _FIND = text("""
     WHERE s.secret_hash = :hash AND s.ended_at IS NULL AND s.seen_at > clock_timestamp() - make_interval(secs => :idle)
       AND s.opened_at > clock_timestamp() - make_interval(secs => :longest)
       AND a.business_date = s.link_business_date AND a.id = s.link_attempt_id
-    RETURNING s.id, s.party_id, a.token, a.business_date, a.id AS attempt_id, a.contact_point_id, a.channel
+    RETURNING s.id, s.party_id, a.token, a.business_date, a.id AS attempt_id, a.contact_point_id, a.channel,
+              CAST(extract(epoch FROM clock_timestamp() - s.opened_at) AS double precision) AS open_seconds
 """)
 _END = text("UPDATE page_session SET ended_at = clock_timestamp() WHERE id = :id AND ended_at IS NULL")
 _END_ALL = text("UPDATE page_session SET ended_at = clock_timestamp() WHERE party_id = :party AND ended_at IS NULL")

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import ClassVar
+from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Index, Text
 from sqlmodel import Field, SQLModel
 
 from decisions.uploads import FILE_KINDS
 from ledger.columns import big, identity, instant, one_of, recorded
+
+# What a person takes from her page: PDFs, and all that is kept of her, as data or to read.
+DOCUMENTS = ("statement", "receipt", "plan", "no_dues", "data_json", "data_page")
 
 
 class PersonFile(SQLModel, table=True):
@@ -39,5 +43,30 @@ class PersonFile(SQLModel, table=True):
     digest: bytes
     content_encrypted: bytes
     key_id: str = Field(sa_type=Text)
+    at: datetime = instant()
+    recorded_at: datetime = recorded()
+
+
+class DocumentGiven(SQLModel, table=True):
+    """A document that a person took from her page; append-only. The document itself is not kept: its hash tells whether one is it."""
+
+    __tablename__: ClassVar[str] = "document_given"
+    __table_args__ = (
+        one_of("kind", DOCUMENTS, "document_given_kind"),
+        Index("document_given_reference", "reference", unique=True),
+        Index("document_given_of_party", "party_id", "recorded_at"),
+    )
+
+    id: int | None = identity()
+    party_id: int = big(foreign_key="party.id")
+    kind: str = Field(sa_type=Text)
+    # Of which loan, payment or plan; null = of all that she has.
+    loan_id: int | None = big(nullable=True, foreign_key="loan.id")
+    payment_id: int | None = big(nullable=True, foreign_key="payment.id")
+    plan_id: int | None = big(nullable=True, foreign_key="plan.id")
+    # Stands at the foot of each page.
+    reference: UUID
+    locale: str = Field(sa_type=Text)
+    content_hash: bytes
     at: datetime = instant()
     recorded_at: datetime = recorded()

@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 from config.cases import case_terms_in_force
 from config.papers import papers_policy_in_force
+from decisions.uploads import ENDING_OF
 from ledger import case_lists, cases, clock, page_reads, person_files
 from ledger.case_lists import Case
 from ledger.engine import connection
@@ -127,7 +128,7 @@ async def file(asked: Asked, session: Session) -> Response:
                 return None
 
     found = await run_in_threadpool(read)
-    return go("cases") if found is None else handed_out(found[1], name=f"file-{found[0].id}", kind=found[0].kind)
+    return go("cases") if found is None else handed_out(found[1], name=f"file-{found[0].id}.{ENDING_OF[found[0].kind]}")
 
 
 async def _one(asked: Asked, session: Session, *, trouble: str | None) -> Response:

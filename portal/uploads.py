@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from config.papers import PapersPolicy, papers_policy_in_force
-from decisions.uploads import ENDING_OF, kind_of
+from decisions.uploads import kind_of
 from ledger.person_files import Upload
 from portal.pages import Asked
 from portal.web import BODY_BYTES_MAX, FIELDS_MAX, Refused, headers
@@ -29,10 +29,10 @@ MULTIPART: Final = b"multipart/form-data"
 # So many bytes are read, and thrown away, so that her browser hears the answer; after them the form is not taken.
 READ_BYTES_MAX: Final = 64 * 1_048_576
 PARTS_MAX: Final = FIELDS_MAX + 20
+UNKNOWN: Final = "application/octet-stream"
 # What is handed out is a download, of no type that a browser shows or runs, in a box of its own.
 HANDED_OUT: Final = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
-    "Content-Type": "application/octet-stream",
     "X-Content-Type-Options": "nosniff",
 }
 
@@ -93,15 +93,15 @@ async def read_sent(request: Request) -> Sent:
     return parts.sent()
 
 
-def handed_out(content: bytes, *, name: str, kind: str) -> Response:
+def handed_out(content: bytes, *, name: str, media_type: str = UNKNOWN) -> Response:
     """A file as a download, which no browser opens by itself.
 
     Args:
         content: Of it.
-        name: Of ours, without anything personal and without an ending.
-        kind: One of `ENDING_OF`.
+        name: Of ours, with its ending and without anything personal.
+        media_type: Left out for what somebody else made.
     """
-    own = HANDED_OUT | {"Content-Disposition": f'attachment; filename="{name}.{ENDING_OF[kind]}"'}
+    own = HANDED_OUT | {"Content-Disposition": f'attachment; filename="{name}"', "Content-Type": media_type}
     return Response(content, headers=headers() | own)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
@@ -15,10 +16,13 @@ from config.portal_files import PAGES, page_policy
 from decisions.cases import ANSWERED_FIRST, RESULTS_OF
 from decisions.lint_rules import LISTED
 from decisions.lint_words import found
+from decisions.no_dues import Reason
 from decisions.words import CHANNELS
 from portal.account import DOES
 from portal.acts import MEANS, Setting, UnclearError, meant
 from portal.door import ASKED, ENTERED
+from portal.my_data import KINDS
+from portal.papers import PDFS
 from portal.web import TEMPLATES
 from tests.plugins.portfolio import TODAY
 
@@ -59,6 +63,8 @@ def test_every_text_is_used_and_every_text_that_is_used_exists() -> None:
     code = "".join(path.read_text("utf-8") for path in sorted(TEMPLATES.parent.glob("*.py")))
     built = {f"do_{act}" for act in DOES} | {f"about_{meaning}" for meaning in MEANS.values()} | {*ASKED.values(), *ENTERED.values()}
     built |= {f"{WAY}{channel}" for channel in CHANNELS}
+    built |= {f"doc_{kind}" for kind in PDFS} | {f"data_{form}" for form in KINDS}
+    built |= {f"no_dues_{reason}" for reason in get_args(Reason)}
     built |= {f"case_{kind}" for kind in ANSWERED_FIRST} | {f"result_{result}" for kind in ANSWERED_FIRST for result in RESULTS_OF[kind]}
     assert built <= TEXTS
     assert {name for name in TEXTS - plain - built if f'"{name}"' not in code} == set()
