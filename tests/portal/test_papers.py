@@ -67,7 +67,7 @@ def test_a_statement_says_in_every_language_what_the_page_says(hers: BorrowerIds
         assert len(amounts) > 5, language
         assert [one for one in amounts if one not in found] == [], "to the minor unit"
         reader = PdfReader(BytesIO(given.content))
-        assert str(reader.trailer["/Root"]["/Lang"]).split("-")[0] == language.split("-")[0]
+        assert str(reader.root_object["/Lang"]).split("-")[0] == language.split("-")[0]
         kind, loan, payment, plan, locale, reference, digest = outbox.rows(TAKEN)[-1]
         assert (kind, loan, payment, plan, locale) == ("statement", None, None, None, language)
         assert str(reference) in found
