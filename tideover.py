@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from local.agent_commands import agents
+from local.agency_commands import agencies
 from local.allowlist_commands import allowlist
 from local.approve_commands import approve
 from local.audit_commands import audit
@@ -55,6 +56,7 @@ app.add_typer(calls, name="calls")
 app.add_typer(cases, name="cases")
 app.add_typer(staff, name="staff")
 app.add_typer(backfill, name="backfill")
+app.add_typer(agencies, name="agencies")
 app.add_typer(gateway, name="gateway")
 app.add_typer(core, name="core")
 app.command()(evidence)

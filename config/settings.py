@@ -112,6 +112,8 @@ class Settings(BaseSettings):
     # Where letters lie for the print shop, and how it posts them; None = the state folder's `letters`, in sandbox mode alone.
     letter_outbox: Path | None = None
     letter_service: Literal["ordinary", "tracked", "registered"] = "ordinary"
+    # Where feeds lie for agencies, encrypted (docs/agencies.md); None = the state folder's `agencies`, in sandbox mode alone.
+    agency_outbox: Path | None = None
     # The relay that takes email: smtp://HOST:PORT (STARTTLS) or smtps://HOST:PORT; empty = there is none.
     smtp_url: str = ""
     smtp_user: str = ""

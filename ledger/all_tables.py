@@ -9,9 +9,9 @@ from typing import Final
 
 from sqlmodel import SQLModel
 
-from ledger import tables, tables_agents, tables_core, tables_keys, tables_papers, tables_plans, tables_staff
+from ledger import tables, tables_agencies, tables_agents, tables_core, tables_keys, tables_papers, tables_plans, tables_staff
 
-__all__ = ["METADATA", "tables", "tables_agents", "tables_core", "tables_keys", "tables_papers", "tables_plans", "tables_staff"]
+__all__ = ["METADATA", "tables", "tables_agencies", "tables_agents", "tables_core", "tables_keys", "tables_papers", "tables_plans", "tables_staff"]
 
 # Of whatever was imported above.
 METADATA: Final = SQLModel.metadata

@@ -4,7 +4,7 @@ Every function here runs inside a transaction that holds the borrowers' lock (le
 before the gate's lock stops the send (invariant I4).
 
 In:   a connection inside a transaction, what was understood, the business instant.
-Out:  rows of `opt_out`, `hold`, `promise`, `contact_value`, `outcome`, `outcome_handled`.
+Out:  rows of `opt_out`, `hold`, `promise`, `contact_value`, `outcome`, `outcome_handled`; ends of `placement`.
 Pure: no; writes the ledger.
 Source: DOMAIN.md, "What the borrower's answer does".
 """
@@ -18,7 +18,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, text
 
 from decisions.words import CHANNELS
-from ledger import outbox
+from ledger import outbox, placements
 
 # Only what a reply or the provider stopped can a reply start again: not a stop by letter, or one that was imported.
 OURS = "reply"
@@ -122,13 +122,15 @@ def hold(
     loan_id: int | None = None,
     source: str = OURS,
 ) -> bool:
-    """Hold all contact with a person, or about one loan, until an instant, or until somebody lifts it.
+    """Hold all contact with a person, or about one loan, until an instant, or until somebody lifts it; call back what an agency has.
 
     Returns:
         False where a hold of that kind already reaches as far.
     """
     asked = {"party": party_id, "kind": kind, "starts_at": starts_at, "until": until, "loan": loan_id, "source": source}
-    return connection.execute(_HOLD, asked).rowcount > 0
+    is_new = connection.execute(_HOLD, asked).rowcount > 0
+    placements.recall_held(connection, [party_id], at=starts_at)
+    return is_new
 
 
 def promise(

@@ -36,7 +36,7 @@ from decisions.cases import (
     deadlines,
 )
 from decisions.packs import Packs
-from ledger import answers, vault
+from ledger import answers, placements, vault
 from ledger.law import law_in_force
 from ledger.locks import lock_with_liable
 
@@ -326,11 +326,12 @@ def _see_to(tx: Connection, case: Row[Any], case_id: int, *, by: str, done: str,
 
 
 def _hold(tx: Connection, said: Statement) -> None:
-    """Leave the person in peace; of a disputed loan, everybody who stands for it."""
+    """Leave the person in peace; of a disputed loan, everybody who stands for it. What an agency has is called back."""
     kind = said.hold or HOLD_OF.get(said.kind)
     if kind is not None:
         keys = {"party": said.party_id, "loan": said.loan_id, "kind": kind, "all": said.kind == "dispute", "at": said.at, "source": OURS}
         tx.execute(_HOLD, keys)
+        placements.recall_held(tx, [said.party_id], at=said.at)
 
 
 def _lift(tx: Connection, case: Row[Any], at: datetime) -> int:
@@ -344,6 +345,7 @@ def _stay(tx: Connection, case: Row[Any], at: datetime) -> int:
     """Keep the peace for good, also where mourning was all that was known."""
     keys = {"party": case.party_id, "loan": None, "kind": HOLD_OF[case.kind], "all": False, "at": at, "source": OURS}
     tx.execute(_HOLD, keys)
+    placements.recall_held(tx, [case.party_id], at=at)
     return 0
 
 

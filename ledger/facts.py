@@ -119,6 +119,7 @@ class _Asked:
             recorded_e=self.known.recorded("e"),
             recorded_c=self.known.recorded("c"),
             liable=liable,
+            servicing=_SERVICING.format(at=self.at, known=self.known),
             closed=_CLOSED,
             **{name: ids_clause(ids) for name, ids in keys.items()},
         )
@@ -306,16 +307,23 @@ _PAUSES = """
     WHERE {known[u]} AND u.starts_at <= {at} AND (u.until IS NULL OR u.until > {at}) AND (u.sender IS NULL OR c.sender IS NOT NULL)
     ORDER BY u.id, c.creditor_id, c.channel
 """
+# A loan that we have placed with an agency is placed from that instant on, whatever the last import said (ledger/placements.py).
+_SERVICING = """CASE
+        WHEN EXISTS (
+            SELECT 1 FROM hold w
+            WHERE w.loan_id = v.loan_id AND w.kind = 'placed' AND {known[w]}
+              AND w.starts_at <= {at} AND (w.until IS NULL OR w.until > {at}))
+        THEN 'placed' ELSE v.servicing_status END"""
 _LOANS_STATED = """
     SELECT l.party_id, l.loan_id, l.role, v.product, v.account, v.currency, v.disputed_minor, v.charged_off, v.time_barred,
-           v.servicing_status
+           {servicing} AS servicing_status
     FROM ({liable}) l JOIN loan_version v ON v.loan_id = l.loan_id AND {known[v]}
     ORDER BY l.party_id, l.loan_id
 """
 _LOANS_PLANNED = """
     SELECT a.loan_id, v.product, v.account, v.currency, a.past_due_minor, a.outstanding_minor, a.days_past_due,
            a.delinquent_days, a.oldest_unpaid_due_on, a.next_due_on, a.bucket, a.stage, v.disputed_minor, v.charged_off, v.time_barred,
-           v.servicing_status
+           {servicing} AS servicing_status
     FROM loan_aging a
     JOIN loan_version v ON v.loan_id = a.loan_id AND v.loan_id {loans} AND {known[v]}
     WHERE a.business_date = {on} AND a.loan_id {loans}

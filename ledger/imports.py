@@ -38,6 +38,7 @@ from ledger import clock
 from ledger.import_keys import ImportKeys
 from ledger.imports_targets import KIND_MONEY, STAGE_FIRST, TARGETS, Target
 from ledger.locks import lock_borrowers
+from ledger.placements import recall_held
 
 FETCH_ROWS: Final = 10_000
 ANALYZE_ROWS_MIN: Final = 1_000
@@ -219,6 +220,8 @@ class Import:
         self._supersede_and_insert("parties")
         self._derive_zones_again()
         self._keep_keys()
+        # Whatever these rows say of somebody whose loan an agency has: it is called back in the transaction that learns it.
+        recall_held(self._tx, None, at=self.now)
         self._reconcile()
         return self.written
 

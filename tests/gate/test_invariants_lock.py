@@ -30,7 +30,7 @@ from gate.claim import Chunk, Door, take_chunk
 from gate.parked import settle_parked
 from gate.permit import Letter, Rulebook
 from gate.receipts import Result, write_results
-from ledger import attempts, clock, inbox, needs, pauses, promises, withdrawals
+from ledger import agencies, attempts, clock, inbox, needs, pauses, placements, promises, withdrawals
 from ledger import case_work as cases
 from ledger import cases as case_rows
 from ledger.attempts import Move
@@ -40,6 +40,7 @@ from ledger.imports_targets import TARGETS
 from ledger.inbox import Said, Vocabulary
 from ledger.outbox import EVERY_PARTY
 from ledger.pauses import Scope
+from tasks.agencies import add_agency
 from tasks.import_portfolio import import_files
 from tests.plugins.locks import held, waiting_for
 from tests.plugins.portfolio import TODAY, BorrowerIds, Portfolio, noon
@@ -110,6 +111,7 @@ def case(portfolio: Portfolio, outbox: Outbox, tmp_path: Path) -> Case:
     portfolio.clock(NOON)
     co_borrower = portfolio.borrower(number="+12125550199")
     portfolio.liable(borrower.loan_id, co_borrower.party_id)
+    add_agency("harbour", name="Harbour", contact="help@harbour.example", certificate=None, by="anna")
     run = outbox.run()
     attempt = outbox.plan(run, borrower)
     return Case(
@@ -239,6 +241,27 @@ def promises_are_judged(case: Case) -> None:
         promises.judge(tx, [case.borrower.party_id], on=TODAY, at=NOON, terms=promise_terms())
 
 
+def a_loan_is_placed(case: Case) -> None:
+    """Asked for before: whether it may be reads what the gate is held still at."""
+    with connection() as tx:
+        harbour, at = agencies.find(tx, "harbour"), clock.now(tx)
+        placements.write(tx, case.borrower.loan_id, harbour, at=at, until=TODAY + timedelta(days=30), by="anna")
+
+
+def a_placement_is_released(case: Case) -> None:
+    with connection() as tx:
+        placement = tx.execute(text("SELECT id FROM placement WHERE loan_id = :loan"), {"loan": case.borrower.loan_id}).scalar_one()
+        placements.release(tx, placement, at=clock.now(tx))
+
+
+def end_of_a_placement(case: Case) -> None:
+    """Recalled already; its hold has to end yet, and was never one on this contact."""
+    a_loan_is_placed(case)
+    with connection() as tx:
+        tx.execute(text("UPDATE placement SET ended_at = :at, ended_because = 'test', ended_by = 'anna'"), {"at": NOON})
+        tx.execute(text("UPDATE hold SET until = starts_at WHERE kind = 'placed'"))
+
+
 # What stops the send, written as the program writes it.
 STOPS: dict[str, Callable[[Case], object]] = {
     "a stop in a reply": says("STOP"),
@@ -254,6 +277,7 @@ STOPS: dict[str, Callable[[Case], object]] = {
     "a dead number that a callback tells": the_callback_says("30005"),
     "a dispute that a colleague writes down": a_colleague_writes_down_a_dispute,
     "a settled dispute that she does not agree with": she_does_not_agree,
+    "a loan that is placed with an agency": a_loan_is_placed,
     "an imported hold": imports("holds.csv", "party,kind\n{party},dispute\n"),
     "an imported stop": imports("opt_outs.csv", "party,channel\n{party},sms\n"),
     "an imported wish": imports("wishes.csv", "party,kind,channels\n{party},not_channel,sms\n"),
@@ -272,6 +296,7 @@ OTHERS: dict[str, Callable[[Case], object]] = {
     "an import that is taken back": an_import_is_taken_back,
     "a case that is closed": a_case_is_closed,
     "a need that ends calls": a_need_ends_calls,
+    "a placement that is over": a_placement_is_released,
     "a person who settles what is parked": lambda case: settle_parked(
         case.letter.attempt_id, sent=False, by="anna", because="not in the console"
     ),
@@ -334,6 +359,8 @@ def test_I4_whoever_writes_a_fact_of_a_borrower_waits_while_the_gate_holds_her(c
         ask_for_her_data(case)
     if "settled" in what:
         a_dispute_was_settled(case)
+    if "over" in what:
+        end_of_a_placement(case)
     with ThreadPoolExecutor(2) as threads:
         with held("evidence_batch") as holder:
             gate = threads.submit(chunk, case.door)
@@ -396,6 +423,7 @@ WRITERS = {
         "a case that is closed",
         "a settled dispute that she does not agree with",
     ],
+    ("hold", "placements.py"): ["a loan that is placed with an agency", "a placement that is over"],
     ("opt_out", "answers.py"): ["start in a reply"],
     ("contact_value", "answers.py"): ["wrong person in a reply"],
     ("opt_out", "outbox.py"): [
