@@ -14,8 +14,8 @@ from typing import Annotated
 
 import typer
 
-from local.agent_commands import agents
 from local.agency_commands import agencies
+from local.agent_commands import agents
 from local.allowlist_commands import allowlist
 from local.approve_commands import approve
 from local.audit_commands import audit

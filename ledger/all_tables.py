@@ -11,7 +11,17 @@ from sqlmodel import SQLModel
 
 from ledger import tables, tables_agencies, tables_agents, tables_core, tables_keys, tables_papers, tables_plans, tables_staff
 
-__all__ = ["METADATA", "tables", "tables_agencies", "tables_agents", "tables_core", "tables_keys", "tables_papers", "tables_plans", "tables_staff"]
+__all__ = [
+    "METADATA",
+    "tables",
+    "tables_agencies",
+    "tables_agents",
+    "tables_core",
+    "tables_keys",
+    "tables_papers",
+    "tables_plans",
+    "tables_staff",
+]
 
 # Of whatever was imported above.
 METADATA: Final = SQLModel.metadata
