@@ -1,7 +1,7 @@
 """Agencies: licences, which loan is with whom, what each was told, and what of theirs was against a rule.
 
 Revision: a1c62e94d7b0
-After:    0b7c5d2e91f4
+After:    c19e5d07b3a8
 Written:  2026-11-29 19:10:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "a1c62e94d7b0"
-down_revision = "0b7c5d2e91f4"
+down_revision = "c19e5d07b3a8"
 branch_labels = None
 depends_on = None
 
