@@ -82,6 +82,13 @@ class Settings(BaseSettings):
     # Ways of signing in that the issuer must name (claim `acr`), separated by commas; empty = any of the issuer's.
     oidc_acr: str = ""
 
+    # The wallet's own log-in, in place of a code, for the borrowers of one lender (`creditor.external_id`); empty = codes alone.
+    wallet_oidc_issuer: str = ""
+    wallet_oidc_client_id: str = ""
+    wallet_oidc_client_secret: SecretStr = SecretStr("")
+    wallet_oidc_creditor: str = ""
+    # Which claim is the lender's own id of the borrower (`party.external_id`).
+    wallet_oidc_claim: str = "sub"
     # Whether approval codes may be made on a terminal, in any name: left out, they may until people sign in for real (docs/adr/0054).
     terminal_codes: bool | None = None
 
@@ -182,7 +189,7 @@ class Settings(BaseSettings):
             raise ValueError("must be smtp://HOST:PORT or smtps://HOST:PORT; user and password have settings of their own")
         return value.rstrip("/")
 
-    @field_validator("oidc_issuer")
+    @field_validator("oidc_issuer", "wallet_oidc_issuer")
     @classmethod
     def _is_an_issuer(cls, value: str) -> str:
         # As written: what an issuer is called is compared sign by sign.
@@ -254,10 +261,14 @@ class Settings(BaseSettings):
             "TIDEOVER_SMTP_URL": self.smtp_url,
             **{f"TIDEOVER_{name}_BASE_URL": address for name, (address, _) in self._own_systems.items()},
             "TIDEOVER_OIDC_ISSUER": self.oidc_issuer,
+            "TIDEOVER_WALLET_OIDC_ISSUER": self.wallet_oidc_issuer,
         }
         on_loopback = [name for name, address in providers.items() if urlsplit(address).hostname in LOOPBACK_HOSTS]
         if self.oidc_issuer and not (self.oidc_client_id and self.oidc_client_secret.get_secret_value()):
             raise ValueError("TIDEOVER_OIDC_ISSUER without TIDEOVER_OIDC_CLIENT_ID and TIDEOVER_OIDC_CLIENT_SECRET")
+        wallet = (self.wallet_oidc_client_id, self.wallet_oidc_client_secret.get_secret_value(), self.wallet_oidc_creditor)
+        if self.wallet_oidc_issuer and not all(wallet):
+            raise ValueError("TIDEOVER_WALLET_OIDC_ISSUER without TIDEOVER_WALLET_OIDC_CLIENT_ID, …_CLIENT_SECRET and …_CREDITOR")
         if self.is_real:
             if on_loopback:
                 raise ValueError(

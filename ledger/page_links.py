@@ -61,6 +61,12 @@ def address_of(tx: Connection, link: Link) -> str | None:
     return value if link.channel == PLAIN else f"{link.channel}:{value}"
 
 
+def account_of(tx: Connection, link: Link) -> tuple[str, str]:
+    """The lender's own name (`creditor.external_id`), and the lender's own name for the link's person."""
+    row = tx.execute(_ACCOUNT, {"party": link.party_id}).one()
+    return row.creditor, row.account
+
+
 def close_all(tx: Connection, party_id: int, *, at: datetime) -> None:
     """Let no link open anything that was sent to a person until now, and end her sessions."""
     tx.execute(_CLOSE, {"party": party_id, "at": at})
@@ -87,4 +93,7 @@ _READ = text(f"""
 _ADDRESS = text(f"""
     SELECT s.value_encrypted, s.key_id FROM attempt a CROSS JOIN LATERAL ({_SENT_TO}) s WHERE a.business_date = :day AND a.id = :id
 """)  # noqa: S608  # the statement above
+_ACCOUNT = text("""
+    SELECT c.external_id AS creditor, p.external_id AS account FROM party p JOIN creditor c ON c.id = p.creditor_id WHERE p.id = :party
+""")
 _CLOSE = text("INSERT INTO page_closing (party_id, at) VALUES (:party, :at)")

@@ -46,6 +46,8 @@ DRAIN_SECONDS_MAX = 10
 PREFERRED_PORTS = {"prefect": 4200, "portal": 8790, "sandbox": 9100, "mail": 9125}
 # The lender's own, which the sandbox plays: a path of it, and settings, of that name.
 OWN_SYSTEMS = ("gateway", "core", "wallet")
+# Whose borrowers can open their pages by the sandbox's log-in: the lender of config/imports/taiwan.yaml, which the demo plays with.
+SANDBOX_WALLET = "formosa-card"
 # Prefect phones home and shows advertisements unless told not to (PREFECT.md B).
 PREFECT_QUIET = {
     "DO_NOT_TRACK": "1",
@@ -131,6 +133,9 @@ class Services:
             "TIDEOVER_SMTP_URL": f"smtp://127.0.0.1:{mail}",
             "TIDEOVER_OIDC_ISSUER": f"{self.addresses['sandbox']}/issuer",
             "TIDEOVER_OIDC_CLIENT_ID": "tideover-desk",
+            "TIDEOVER_WALLET_OIDC_ISSUER": f"{self.addresses['sandbox']}/issuer",
+            "TIDEOVER_WALLET_OIDC_CLIENT_ID": "tideover-page",
+            "TIDEOVER_WALLET_OIDC_CREDITOR": SANDBOX_WALLET,
             **{f"TIDEOVER_{name.upper()}_BASE_URL": f"{self.addresses['sandbox']}/{name}" for name in OWN_SYSTEMS},
             "TIDEOVER_FCM_SERVICE_ACCOUNT_FILE": str(self.folder / "service-account.json"),
             "PREFECT_HOME": str(self.folder / "prefect"),
@@ -333,6 +338,9 @@ class Services:
 def _made_up_secrets(folder: Path) -> Mapping[str, str]:
     """Keys of this state folder, made once; their ids say that they are made up, so live mode refuses them."""
     file = folder / "keys.json"
+    kept: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+    # The sandbox's issuer has one secret for all its clients.
+    client_secret = kept.get("TIDEOVER_OIDC_CLIENT_SECRET") or secrets.token_hex(32)
     made = {
         "TIDEOVER_ENCRYPTION_KEYS": f"{MADE_UP_KEY_PREFIX}{secrets.token_hex(4)}:{base64.b64encode(secrets.token_bytes(32)).decode()}",
         "TIDEOVER_INDEX_KEY": f"{MADE_UP_KEY_PREFIX}{secrets.token_hex(32)}",
@@ -340,10 +348,10 @@ def _made_up_secrets(folder: Path) -> Mapping[str, str]:
         "TIDEOVER_APP_SECRET": secrets.token_hex(32),
         "TIDEOVER_TWILIO_ACCOUNT_SID": f"AC{secrets.token_hex(16)}",
         "TIDEOVER_TWILIO_AUTH_TOKEN": secrets.token_hex(16),
-        "TIDEOVER_OIDC_CLIENT_SECRET": secrets.token_hex(32),
+        "TIDEOVER_OIDC_CLIENT_SECRET": client_secret,
+        "TIDEOVER_WALLET_OIDC_CLIENT_SECRET": client_secret,
         **{f"TIDEOVER_{name.upper()}_KEYS": f"{MADE_UP_KEY_PREFIX}{secrets.token_hex(4)}:{secrets.token_hex(32)}" for name in OWN_SYSTEMS},
     }
-    kept: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
     # A folder of an older version lacks what has come since; what it has stays.
     if made.keys() - kept.keys():
         kept = {**made, **kept}

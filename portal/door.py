@@ -4,19 +4,21 @@ Looking at a link changes nothing and shows nothing of anybody: chat programs lo
 one, too old, closed), the page is the same.
 
 In:   GET and POST below /b/TOKEN.
-Out:  pages; a code, sent through the gate; an open page; the answer "not me", which does what a reply with these words does.
+Out:  pages; a code, sent through the gate; the way to the wallet's own log-in and back; an open page; the answer "not me", which does
+      what a reply with these words does.
 Pure: no.
-Source: docs/adr/0040, 0041.
+Source: docs/adr/0040, 0041, 0067.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 from uuid import UUID
 
 from starlette import status
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from config.limits import What
@@ -26,10 +28,15 @@ from ledger.engine import connection
 from ledger.inbox import Said
 from ledger.page_links import Link
 from ledger.replies import PRESSED, Pressed
+from portal import wallet_sign_in
 from portal.answering import send_code
 from portal.limits import limits_of
+from portal.oidc import IssuerAwayError, SignInRefused
 from portal.pages import BASE, Asked, Handler, check, go, guard_of, page, remember, show, wait_first
 from portal.receiver import Receiver
+from portal.web import cookie, headers
+
+_log = logging.getLogger(__name__)
 
 PROVIDER: Final = "page"
 # What became of asking for a code, or of entering one → what is said.
@@ -61,7 +68,7 @@ def limited(handler: Handler, counted: What | None = None) -> Handler:
 async def look(asked: Asked) -> Response:
     """What the link shows to anybody."""
     link = await run_in_threadpool(_link, asked)
-    return _dead(asked) if link is None else _door(asked, link)
+    return _dead(asked) if link is None else await run_in_threadpool(_door, asked, link)
 
 
 async def ask(asked: Asked) -> Response:
@@ -72,7 +79,7 @@ async def ask(asked: Asked) -> Response:
     check(asked, str(link.token))
     became = await run_in_threadpool(send_code, link)
     if became in ASKED:
-        return _door(asked, link, trouble=ASKED[became])
+        return await run_in_threadpool(_door, asked, link, trouble=ASKED[became])
     return go(f"{link.token}/code")
 
 
@@ -95,6 +102,47 @@ async def enter(asked: Asked) -> Response:
         return _code(asked, link, trouble=ENTERED[entered])
     response = go("account")
     remember(response, secret)
+    return response
+
+
+async def to_wallet(asked: Asked) -> Response:
+    """To the wallet's own log-in, where her lender has one."""
+    link = await run_in_threadpool(_link, asked)
+    if link is None:
+        return _dead(asked)
+    if not await run_in_threadpool(wallet_sign_in.is_offered, link):
+        return go(str(link.token))
+    try:
+        address, kept = await run_in_threadpool(wallet_sign_in.begin, link)
+    except IssuerAwayError as error:
+        _log.error("the wallet's issuer of sign-ins cannot be used: %s", error)
+        return await run_in_threadpool(_door, asked, link, trouble="wallet_away")
+    response = RedirectResponse(address, status.HTTP_303_SEE_OTHER, headers=headers())
+    response.set_cookie(wallet_sign_in.COOKIE, kept, max_age=wallet_sign_in.SECONDS_MAX, **cookie(wallet_sign_in.COOKIE_PATH))
+    return response
+
+
+async def from_wallet(asked: Asked) -> Response:
+    """From the wallet's log-in: her page, where the account is hers; whatever else it was, the page is the same."""
+    kept = asked.request.cookies.get(wallet_sign_in.COOKIE)
+    link = await run_in_threadpool(_link_of, wallet_sign_in.token_of(kept))
+    if link is None or kept is None:
+        return _dead(asked)
+    try:
+        is_hers = await run_in_threadpool(wallet_sign_in.is_hers, link, kept, dict(asked.request.query_params))
+        trouble = None if is_hers else "wallet_refused"
+    except SignInRefused as error:
+        _log.warning("a wallet's sign-in was refused: %s", error.because)
+        trouble = "wallet_refused"
+    except IssuerAwayError as error:
+        _log.error("the wallet's issuer of sign-ins cannot be used: %s", error)
+        trouble = "wallet_away"
+    if trouble is None:
+        response = go("account")
+        remember(response, await run_in_threadpool(_begin, link))
+    else:
+        response = await run_in_threadpool(_door, asked, link, trouble=trouble)
+    response.delete_cookie(wallet_sign_in.COOKIE, **cookie(wallet_sign_in.COOKIE_PATH))
     return response
 
 
@@ -139,8 +187,19 @@ def said(token: UUID, address: str, pressed: Pressed, *, name: str, words: str =
 
 
 def _link(asked: Asked) -> Link | None:
+    return _link_of(asked.request.path_params["token"])
+
+
+def _link_of(token: UUID | None) -> Link | None:
+    if token is None:
+        return None
     with connection() as tx:
-        return page_links.read(tx, asked.request.path_params["token"], page_policy_in_force(), at=clock.now(tx))
+        return page_links.read(tx, token, page_policy_in_force(), at=clock.now(tx))
+
+
+def _begin(link: Link) -> str:
+    with connection() as tx:
+        return page_sessions.begin(tx, link.party_id, link=(link.business_date, link.attempt_id))
 
 
 def _address(link: Link) -> str | None:
@@ -168,7 +227,8 @@ def _enter(link: Link, typed: str) -> tuple[str, str | None]:
 
 
 def _door(asked: Asked, link: Link, *, trouble: str | None = None) -> Response:
-    return show(asked, "door", path=f"{BASE}/{link.token}", guard=guard_of(str(link.token)), trouble=trouble)
+    wallet = wallet_sign_in.is_offered(link)
+    return show(asked, "door", path=f"{BASE}/{link.token}", guard=guard_of(str(link.token)), trouble=trouble, wallet=wallet)
 
 
 def _code(asked: Asked, link: Link, *, trouble: str | None = None) -> Response:
@@ -188,6 +248,8 @@ routes: Final = [
     Route(f"{BASE}/{{token:uuid}}", page(limited(ask, "code_asked")), methods=["POST"]),
     Route(f"{BASE}/{{token:uuid}}/code", page(limited(code)), methods=["GET"]),
     Route(f"{BASE}/{{token:uuid}}/code", page(limited(enter, "code_entered")), methods=["POST"]),
+    Route(f"{BASE}/{{token:uuid}}/wallet", page(limited(to_wallet, "code_asked")), methods=["GET"]),
+    Route(wallet_sign_in.BACK, page(limited(from_wallet, "code_entered")), methods=["GET"]),
     Route(f"{BASE}/{{token:uuid}}/not-me", page(limited(not_me)), methods=["POST"]),
     # Whatever else is below it: the same page as for a link that opens nothing.
     Route(f"{BASE}/{{rest:path}}", page(limited(nothing)), methods=["GET", "POST"]),
