@@ -48,6 +48,7 @@ class WalletForm(Strict):
 
     days: Annotated[int, Field(ge=MONTH_DAYS)]
     covered_days_min: Annotated[int, Field(ge=MONTH_DAYS)]
+    age_days_max: Count
     sees_percent_min: Percent
 
 
@@ -125,6 +126,7 @@ def plan_policy(path: Path = AFFORDABILITY_FILE) -> PlanPolicy:
     terms = Terms(
         window_days=form.wallet.days,
         covered_days_min=form.wallet.covered_days_min,
+        age_days_max=form.wallet.age_days_max,
         sees_percent_min=form.wallet.sees_percent_min,
         share_percent=form.share_percent,
         aside_percent=form.aside_percent,

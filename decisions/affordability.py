@@ -53,6 +53,7 @@ class Terms:
     Attributes:
         window_days: Of a wallet that are looked at.
         covered_days_min: Of fewer nothing is guessed.
+        age_days_max: Since its last day; an older one is as good as none.
         sees_percent_min: Of what she says comes in; of less the wallet says nothing of her.
         share_percent: Of what remains that is asked for.
         aside_percent: Of what comes in that is left aside.
@@ -70,6 +71,7 @@ class Terms:
 
     window_days: int
     covered_days_min: int
+    age_days_max: int
     sees_percent_min: int
     share_percent: int
     aside_percent: int
@@ -100,6 +102,8 @@ class Circumstances:
         cycle: How often money comes in.
         next_income_on: When next; after today.
         first_on: Day that she chose for the first payment; None = the day after money comes.
+        at_most_minor: She wants no payment above it; None = she has not said.
+        has_floor: Whether her country's floor is known; without it a person grants.
         balances: For the replay; None = the wallet says too little of her.
     """
 
@@ -113,6 +117,8 @@ class Circumstances:
     cycle: Cycle
     next_income_on: date
     first_on: date | None = None
+    at_most_minor: int | None = None
+    has_floor: bool = True
     balances: Balances | None = None
 
 
@@ -198,13 +204,15 @@ def offer(known: Circumstances, terms: Terms) -> Offer:
     found = Offer(road="hardship", aside_minor=aside, left_minor=left, payable_minor=payable, choices=(), reasons=())
     if payable == 0:
         return replace(found, reasons=(_income(known), _needs(known, aside), _reason("nothing_left")))
-    if small is None:
+    if small is None or not known.has_floor:
         return replace(found, road="review", reasons=(_income(known), _needs(known, aside), _half(payable), _reason("person_grants")))
     # Of what comes in it does not depend: more of it must not make the last weeks look worse.
     keep = max(known.aside_minor, small.aside_min)
     first_on = first_payment_on(known, terms)
     whole = max(0, left) * CYCLES[known.cycle] // MONTH_DAYS
     largest = _rounded(payable * CYCLES[known.cycle] // MONTH_DAYS, small)
+    if known.at_most_minor is not None:
+        whole, largest = min(whole, known.at_most_minor), min(largest, _rounded(known.at_most_minor, small))
     extension = _extension(known, terms, whole, first_on, keep)
     plans = tuple(_plans(known, terms, small, largest, first_on, keep, at_once=extension is None))
     choices = ((extension,) if extension is not None else ()) + plans

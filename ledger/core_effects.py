@@ -16,10 +16,11 @@ from typing import Final, TypeAlias
 
 from sqlalchemy import Connection
 
+from ledger import plans
 from ledger.core_instructions import Instruction
 
 Effect: TypeAlias = Callable[[Connection, Instruction, datetime], None]
 
-WHEN_ACCEPTED: Final[Mapping[str, Effect]] = {}
+WHEN_ACCEPTED: Final[Mapping[str, Effect]] = {"plan": plans.agreed, "extension": plans.agreed}
 # Also where it was accepted before.
-WHEN_REFUSED: Final[Mapping[str, Effect]] = {}
+WHEN_REFUSED: Final[Mapping[str, Effect]] = {"plan": plans.refused, "extension": plans.refused}

@@ -703,7 +703,7 @@ class PolicyVersion(SQLModel, table=True):
     __table_args__ = (
         one_of(
             "kind",
-            ("rules", "strategy", "message", "experiment", "mapping", "calendar", "ageing", "clearance"),
+            ("rules", "strategy", "message", "experiment", "mapping", "calendar", "ageing", "clearance", "affordability"),
             "policy_version_kind",
         ),
     )

@@ -14,13 +14,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
+from config.affordability import plan_policy_in_force
 from config.page_texts import PageWords
 from config.portal_files import page_policy_in_force
 from config.settings import settings
 from config.strategy_files import strategy
 from decisions.strategy import STAGE_ORDER
 from gate.written_again import Explained, explained
-from ledger import clock, page_links, page_reads, page_sessions
+from ledger import clock, page_links, page_reads, page_sessions, plan_offers, plans
 from ledger.engine import connection
 from ledger.page_reads import Debt, Standing
 from ledger.page_sessions import Session
@@ -137,10 +138,15 @@ def _account(words: PageWords, session: Session) -> dict[str, Any]:
         person = page_reads.person(tx, session.party_id)
         debts = page_reads.debts(tx, session.party_id, on=local_day(at, person.zone))
         standing = page_reads.standing(tx, session.party_id, at=at)
+        policy = plan_policy_in_force()
+        planned = plans.standings(tx, session.party_id, policy)
+        may_choose = plan_offers.may_choose(tx, session.party_id, debts, policy, today=local_day(at, person.zone))
     return {
         "person": person,
         "debts": debts,
         "next": list(what_happens(debts, standing, words, person.zone)),
+        "planned": planned.keys(),
+        "may_choose": may_choose,
         "all_ways": _named(_all_ways(), words),
     }
 

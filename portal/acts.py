@@ -11,22 +11,19 @@ Source: DOMAIN.md, "What the borrower's answer does"; docs/adr/0042.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
 from uuid import uuid4
 
-from babel.numbers import NumberFormatError, format_decimal, parse_decimal
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
 from config.page_texts import PageWords
 from config.papers import papers_policy_in_force
-from decisions.messages import known_locale
-from decisions.money import NotAnAmountError, from_minor, to_minor
+from decisions.money import to_minor
 from ledger import clock, page_links, page_reads, page_sessions, person_files
 from ledger.engine import connection
 from ledger.page_links import Link
@@ -38,6 +35,7 @@ from portal.account import DOES, guard, inside, inside_with_files
 from portal.door import said
 from portal.pages import BASE, Asked, day, forget, go, last_day, local_day, named_once, page, show
 from portal.receiver import Receiver
+from portal.typed import UnclearError, day_of, minor_of, written
 from portal.uploads import Sent, troubled
 
 # What she does → what a reply with that meaning is read as.
@@ -59,8 +57,6 @@ TAKES_WORDS: Final = frozenset({"dispute", "not_mine", "complaint", "cannot_pay"
 TAKES_FILES: Final = TAKES_WORDS
 # After which she is left in peace until a day.
 GIVES_PEACE: Final = frozenset({"promise", "paid"})
-# Beyond it nobody means what she typed.
-AMOUNT_MINOR_MAX: Final = 10**13
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,18 +72,6 @@ class Setting:
     today: date
     currency: str | None
     open_minor: int
-
-
-class UnclearError(ValueError):
-    """A form that is filled in so that nothing can be done.
-
-    Attributes:
-        field: Which one: `day` or `amount`.
-    """
-
-    def __init__(self, field: str) -> None:
-        super().__init__(field)
-        self.field = field
 
 
 async def form(asked: Asked, session: Session) -> Response:
@@ -155,8 +139,8 @@ def meant(act: str, fields: Mapping[str, str], party_id: int, channel: str, sett
     return Pressed(
         intent=MEANS[act],
         scope=() if act != "stop" else ("all",) if fields.get("which") == "all" else (channel,),
-        on=_day_of(fields.get("day", ""), setting.today) if act == "promise" else None,
-        amount_minor=_minor_of(amount, setting.currency, words) if amount and setting.currency is not None else None,
+        on=day_of(fields.get("day", ""), first=setting.today) if act == "promise" else None,
+        amount_minor=minor_of(amount, setting.currency, words) if amount and setting.currency is not None else None,
         party_id=party_id,
         because=f"page: {act.replace('_', ' ')}",
     )
@@ -212,7 +196,7 @@ def _example(setting: Setting, words: PageWords) -> str:
     if setting.currency is None:
         return ""
     minor = setting.open_minor or to_minor("100", setting.currency)
-    return format_decimal(from_minor(minor, setting.currency), locale=known_locale(words.writes_like), decimal_quantization=False)
+    return written(minor, setting.currency, words)
 
 
 def _setting(session: Session) -> Setting:
@@ -225,29 +209,6 @@ def _setting(session: Session) -> Setting:
         currency=currencies.pop() if len(currencies) == 1 else None,
         open_minor=sum(debt.past_due_minor for debt in debts),
     )
-
-
-def _day_of(typed: str, today: date) -> date:
-    try:
-        on = date.fromisoformat(typed.strip())
-    except ValueError:
-        raise UnclearError("day") from None
-    if on < today:
-        raise UnclearError("day")
-    return on
-
-
-def _minor_of(typed: str, currency: str, words: PageWords) -> int:
-    """An amount as people of her region write it; of one that could be read in two ways nothing is guessed."""
-    bare = "".join(sign for sign in typed if unicodedata.category(sign) != "Sc" and not sign.isspace())
-    try:
-        amount = parse_decimal(bare, locale=known_locale(words.writes_like), strict=True)
-        minor = to_minor(f"{amount:f}", currency)
-    except (NumberFormatError, NotAnAmountError):
-        raise UnclearError("amount") from None
-    if not 0 < minor <= AMOUNT_MINOR_MAX:
-        raise UnclearError("amount")
-    return minor
 
 
 def _address(session: Session) -> str | None:

@@ -19,10 +19,11 @@ from decisions.lint_words import found
 from decisions.no_dues import Reason
 from decisions.words import CHANNELS
 from portal.account import DOES
-from portal.acts import MEANS, Setting, UnclearError, meant
+from portal.acts import MEANS, Setting, meant
 from portal.door import ASKED, ENTERED
 from portal.my_data import KINDS
 from portal.papers import PDFS
+from portal.typed import UnclearError
 from portal.web import TEMPLATES
 from tests.plugins.portfolio import TODAY
 

@@ -21,16 +21,18 @@ from sqlalchemy import text
 
 from channels import BadAddress, FateUnknown, OptedOut
 from channels.codes import intent_of, meaning_of_callback, state_of
+from config.affordability import plan_policy_in_force
 from config.cases import case_terms_in_force
 from config.message_files import message_texts
 from config.promises import promise_terms
 from config.replies import reply_policy_in_force
 from config.rule_files import rule_packs
+from decisions.means import Declared
 from gate.claim import Chunk, Door, take_chunk
 from gate.parked import settle_parked
 from gate.permit import Letter, Rulebook
 from gate.receipts import Result, write_results
-from ledger import agencies, attempts, clock, inbox, needs, pauses, placements, promises, withdrawals
+from ledger import agencies, attempts, clock, core_answers, inbox, needs, pauses, placements, plan_offers, plans, promises, withdrawals
 from ledger import case_work as cases
 from ledger import cases as case_rows
 from ledger.attempts import Move
@@ -262,6 +264,36 @@ def end_of_a_placement(case: Case) -> None:
         tx.execute(text("UPDATE hold SET until = starts_at WHERE kind = 'placed'"))
 
 
+def she_looks_at_plans(case: Case) -> int:
+    """By her own figures, on her page; returns the offer."""
+    own = Declared(income_minor=400_000, essential_minor=100_000, debts_minor=0, cycle="weekly", next_income_on=TODAY + timedelta(days=30))
+    with connection() as tx:
+        offer = plan_offers.make(
+            tx, case.borrower.party_id, case.borrower.loan_id, own, plan_policy_in_force(), at=clock.now(tx), channel="sms"
+        )
+    assert offer is not None
+    return offer
+
+
+def chosen(case: Case) -> None:
+    """A plan is on its way to the core system; whatever kept her in peace for it is taken away again."""
+    offer = she_looks_at_plans(case)
+    with connection() as tx:
+        plans.choose(tx, case.borrower.party_id, offer, 0, plan_policy_in_force(), at=clock.now(tx))
+        tx.execute(text("UPDATE hold SET superseded_at = clock_timestamp() WHERE kind = 'plan' AND superseded_at IS NULL"))
+
+
+def the_core_says(answer: str) -> Callable[[Case], object]:
+    """The core system answers about the plan."""
+
+    def write(case: Case) -> None:
+        with connection() as tx:
+            token = tx.execute(text("SELECT token FROM core_instruction WHERE party_id = :id"), {"id": case.borrower.party_id}).scalar_one()
+            assert core_answers.hear(tx, token, answer, at=clock.now(tx)) == "moved"
+
+    return write
+
+
 # What stops the send, written as the program writes it.
 STOPS: dict[str, Callable[[Case], object]] = {
     "a stop in a reply": says("STOP"),
@@ -278,6 +310,7 @@ STOPS: dict[str, Callable[[Case], object]] = {
     "a dispute that a colleague writes down": a_colleague_writes_down_a_dispute,
     "a settled dispute that she does not agree with": she_does_not_agree,
     "a loan that is placed with an agency": a_loan_is_placed,
+    "plans that she looks at": she_looks_at_plans,
     "an imported hold": imports("holds.csv", "party,kind\n{party},dispute\n"),
     "an imported stop": imports("opt_outs.csv", "party,channel\n{party},sms\n"),
     "an imported wish": imports("wishes.csv", "party,kind,channels\n{party},not_channel,sms\n"),
@@ -293,6 +326,8 @@ OTHERS: dict[str, Callable[[Case], object]] = {
     ),
     "start in a reply": says("START"),
     "promises that are judged": promises_are_judged,
+    "a plan that the core system accepts": the_core_says("accepted"),
+    "a plan that the core system refuses": the_core_says("refused"),
     "an import that is taken back": an_import_is_taken_back,
     "a case that is closed": a_case_is_closed,
     "a need that ends calls": a_need_ends_calls,
@@ -355,6 +390,8 @@ def test_I4_whoever_writes_a_fact_of_a_borrower_waits_while_the_gate_holds_her(c
     """The gate has locked and judged, and is about to write; the writer asks for the same lock before it writes anything."""
     if "parked" in what:
         park(case)
+    if "core system" in what:
+        chosen(case)
     if "closed" in what:
         ask_for_her_data(case)
     if "settled" in what:
@@ -412,10 +449,17 @@ def test_I5_a_message_to_her_from_another_campaign_waits_and_then_finds_the_firs
 # Table → file of the ledger → what above proves that its writer takes the lock.
 FACTS = ("hold", "opt_out", "payment", "promise", "wish", "consent", "contact_value", "contact_point_version")
 WRITERS = {
-    ("hold", "answers.py"): ["danger in a reply", "paid in a reply", "a promise in a reply", "a dispute in a reply"],
+    ("hold", "answers.py"): [
+        "danger in a reply",
+        "paid in a reply",
+        "a promise in a reply",
+        "a dispute in a reply",
+        "plans that she looks at",
+    ],
     ("promise", "answers.py"): ["a promise in a reply"],
     ("promise", "promises.py"): ["promises that are judged"],
     ("hold", "promises.py"): ["promises that are judged"],
+    ("hold", "plans.py"): ["a plan that the core system accepts", "a plan that the core system refuses"],
     ("hold", "cases.py"): [
         "a dispute in a reply",
         "no money in a reply",

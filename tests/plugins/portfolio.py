@@ -333,6 +333,23 @@ class Portfolio:
         with connection() as tx:
             _fact(tx, "ageing_pause", loan_id=loan_id, starts_on=starts_on, ends_on=ends_on, reason="test")
 
+    def wallet(
+        self, party_id: int, *, currency: str, income_minor: int, essential_minor: int, balance_minor: int, every: int = 14, days: int = 90
+    ) -> None:
+        """A wallet's last days up to yesterday, in which all that comes in goes out again, what cannot wait first.
+
+        Income every so many days, the last time the day before yesterday; spending every week.
+        """
+        can_wait_minor = income_minor * 7 // every - essential_minor
+        flows = [(back, "salary", income_minor) for back in range(2, days + 1, every)]
+        flows += [(back, "essential", essential_minor) for back in range(1, days + 1, 7)]
+        flows += [(back, "other", can_wait_minor) for back in range(4, days + 1, 7)]
+        flows += [(days, "other", 1), (1, "balance", balance_minor)]
+        with connection() as tx:
+            for back, kind, minor in flows:
+                moved_on = TODAY - timedelta(days=back)
+                _fact(tx, "wallet_flow", party_id=party_id, moved_on=moved_on, kind=kind, currency=currency, amount_minor=minor)
+
     def plan(self, loan_id: int, *, instalments: Sequence[dict[str, Any]], status: str = "active", agreed_on: date = TODAY) -> int:
         """A payment plan; instalments as {due_on: ISO date, amount_minor}. Returns its id."""
         with connection() as tx:
