@@ -28,7 +28,7 @@ _ABOUT_PLACING: Final = frozenset({"hold", "order", "party", "zone"})
 # Of a person, whichever loan it was written down for: an agency has nothing to do with her any more.
 RECALLS_PERSON: Final = (
     "bankruptcy", "deceased", "breathing_space", "mental_health_crisis", "attorney", "disaster", "illness", "bereavement", "military",
-    "debt_adviser", "economic_abuse", "identity_theft",
+    "debt_adviser", "economic_abuse", "identity_theft", "restricted",
 )  # fmt: skip
 # Of one loan, or of all where none is named.
 RECALLS_LOAN: Final = ("dispute", "hardship", "fraud", "plan", "sold", "litigation")

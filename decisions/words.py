@@ -80,6 +80,7 @@ HoldKind = Literal[
     "callback",
     "economic_abuse",
     "identity_theft",
+    "restricted",
 ]
 Kind = Literal[
     "window",

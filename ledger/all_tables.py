@@ -9,7 +9,17 @@ from typing import Final
 
 from sqlmodel import SQLModel
 
-from ledger import tables, tables_agencies, tables_agents, tables_core, tables_keys, tables_papers, tables_plans, tables_staff
+from ledger import (
+    tables,
+    tables_agencies,
+    tables_agents,
+    tables_core,
+    tables_erasure,
+    tables_keys,
+    tables_papers,
+    tables_plans,
+    tables_staff,
+)
 
 __all__ = [
     "METADATA",
@@ -17,6 +27,7 @@ __all__ = [
     "tables_agencies",
     "tables_agents",
     "tables_core",
+    "tables_erasure",
     "tables_keys",
     "tables_papers",
     "tables_plans",

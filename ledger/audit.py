@@ -215,9 +215,12 @@ def channels_used(connection: Connection, first: date, last: date, *, by_gateway
 
 _RUNS = text("SELECT id, business_date FROM campaign_run WHERE business_date BETWEEN :first AND :last ORDER BY id")
 _ATTEMPTS = text("SELECT count(*) FROM attempt WHERE business_date BETWEEN :first AND :last")
+# What was decided of somebody who is erased cannot be made again: the facts are gone, the proof of the decision stays.
 _SAMPLE = text("""
-    SELECT party_id, business_date FROM decision
-    WHERE business_date BETWEEN :first AND :last AND stage = ANY(:stages) ORDER BY md5(id::text), id LIMIT :at_most
+    SELECT d.party_id, d.business_date FROM decision d
+    WHERE d.business_date BETWEEN :first AND :last AND d.stage = ANY(:stages)
+      AND NOT EXISTS (SELECT FROM erasure e WHERE e.party_id = d.party_id AND e.state = 'erased')
+    ORDER BY md5(d.id::text), d.id LIMIT :at_most
 """)
 _OF_TOKENS = text("""
     SELECT a.token, a.channel, v.blind_index

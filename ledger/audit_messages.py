@@ -157,11 +157,15 @@ _LET_GO: Final = """
         ORDER BY c.id DESC LIMIT 1
     ) event ON true
 """
-# By one pass over all versions: there is no index on those that are superseded.
+# By one pass over all versions: there is no index on those that are superseded. Of who is erased, the permit still says the zones.
 _PERSON: Final = """
     CREATE TEMP TABLE person ON COMMIT DROP AS
     SELECT DISTINCT ON (m.n) m.n, v.country, v.region, v.facts,
-           CASE WHEN v.known_zone IS NULL THEN v.zones ELSE ARRAY[v.known_zone] END AS zones
+           CASE WHEN v.known_zone IS NOT NULL THEN ARRAY[v.known_zone]
+                WHEN EXISTS (SELECT 1 FROM erasure e WHERE e.party_id = m.party_id AND e.state = 'erased') THEN ARRAY(
+                    SELECT jsonb_array_elements_text(a.permit -> 'zones') FROM attempt a
+                    WHERE a.business_date = m.business_date AND a.id = m.attempt_id)
+                ELSE v.zones END AS zones
     FROM let_go m JOIN party_version v ON v.party_id = m.party_id AND v.recorded_at <= m.known_at
      AND (v.superseded_at IS NULL OR v.superseded_at > m.known_at)
     ORDER BY m.n, v.id DESC

@@ -19,12 +19,14 @@ from typing import Any, Final
 import polars as pl
 from sqlalchemy import Connection, text
 
-from ledger import evidence
+from ledger import evidence, vault
 from ledger.campaigns import Run, finish_shard, read_run
 from ledger.frames import copy_in, read
 
 TOKEN_BYTES: Final = 16
 FIRST_TRY: Final = 1
+# The use of the mark that an erased person leaves (ledger/erasures.py).
+ERASED: Final = "erased party"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,18 +118,26 @@ def find_party(connection: Connection, named: str) -> int:
     """Id of the borrower whom the lender calls `named`, or whom we call `#123`.
 
     Raises:
-        UnknownBorrowerError: There is none, or several lenders use that id.
+        UnknownBorrowerError: There is none, several lenders use that id, or she was erased.
     """
     number = named.removeprefix("#")
     if named.startswith("#") and number.isascii() and number.isdigit():
         found = connection.execute(_PARTY_BY_ID, {"id": number}).scalars().all()
     else:
         found = connection.execute(_PARTY_BY_EXTERNAL_ID, {"external_id": named}).scalars().all()
+    erased_at = connection.execute(_ERASED, {"marks": _marks(connection, named), "parties": found}).scalar()
+    if erased_at is not None:
+        raise UnknownBorrowerError(f"erased on {erased_at.date()}: nothing is known of her any more; what was done stays proved")
     if not found:
         raise UnknownBorrowerError("no borrower with that id; give the lender's id, or ours as #123")
     if len(found) > 1:
         raise UnknownBorrowerError(f"several lenders use that id: say which, as one of {', '.join(f'#{party}' for party in found)}")
     return int(found[0])
+
+
+def _marks(connection: Connection, named: str) -> list[bytes]:
+    """By what somebody of that id would be known, had she been erased; of every lender."""
+    return [vault.keyed(ERASED, f"{creditor}\0{named}") for creditor in connection.execute(_CREDITORS).scalars()]
 
 
 def read_decision(connection: Connection, party_id: int, *, stage: str, business_date: date) -> Decided | None:
@@ -246,3 +256,5 @@ _READ_ATTEMPTS = text("""
                      WHERE t.business_date = a.business_date AND t.attempt_id = a.id), '[]'::jsonb) AS moves
     FROM attempt a WHERE a.party_id = :party AND a.business_date = :on ORDER BY a.id
 """)
+_CREDITORS = text("SELECT id FROM creditor")
+_ERASED = text("SELECT erased_at FROM erasure WHERE state = 'erased' AND (mark = ANY(:marks) OR party_id = ANY(:parties)) LIMIT 1")

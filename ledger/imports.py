@@ -34,7 +34,7 @@ from config.import_mapping import CreditorForm, ImportMapping
 from decisions.money import currencies, minor_units
 from decisions.portfolio_columns import AMOUNT_DECIMALS
 from decisions.zones import ZoneTables, place_zones
-from ledger import clock
+from ledger import clock, erasures
 from ledger.import_keys import ImportKeys
 from ledger.imports_targets import KIND_MONEY, STAGE_FIRST, TARGETS, Target
 from ledger.locks import lock_borrowers
@@ -114,6 +114,7 @@ class Import:
         self._copying: Future[None] | None = None
         self.now: datetime = clock.now(tx)
         self.creditor_id = self._creditor(mapping.form.creditor)
+        self._anybody_erased = erasures.any_erased(tx)
         self.seen_before = bool(tx.execute(_SEEN, {"file_hash": file_hash, "name": mapping.name}).scalar())
         tx.execute(_POLICY, {"hash": mapping.hash, "name": mapping.name, "body": mapping.body})
         self.keys = ImportKeys()
@@ -130,6 +131,12 @@ class Import:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._copier.shutdown(wait=True)
+
+    def erased(self, external_ids: pl.Series) -> list[str]:
+        """Of the lender's ids in a frame, those of people who were erased."""
+        if not self._anybody_erased:
+            return []
+        return sorted(erasures.erased_among(self._tx, self.creditor_id, external_ids.drop_nulls().unique()))
 
     # --- staging ----------------------------------------------------------------------------------------------------
 

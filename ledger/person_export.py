@@ -22,7 +22,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, LargeBinary, Row, Table, text
 
-from ledger import addresses, clock, vault
+from ledger import addresses, clock, erasures, vault
 from ledger.all_tables import METADATA
 from ledger.of_a_person import ways
 from ledger.replies import PRESSED, pressed_of
@@ -94,6 +94,7 @@ COLLEAGUES: Final = frozenset(
         "handled_by",
         "withdrawn_by",
         "opened_by",
+        "placed_by",
         "made_by",
         "scored_by",
         "staff_id",
@@ -116,11 +117,14 @@ def everything_of(tx: Connection, party_id: int, *, said: Said | None = None) ->
         said: Writes a message again; left out, messages stand without their words.
 
     Returns:
-        `made_at`, `kept` (heading → rows, oldest first), `rules` (id → what it says, of those that decisions and messages name).
+        `made_at` and `kept` (heading → rows, oldest first); of who was erased `erased_at`, and nothing is kept.
 
     Raises:
         MissingKeyError: A value was encrypted with a key that is gone.
     """
+    found = erasures.of(tx, party_id)
+    if found is not None and found.erased_at is not None:
+        return {"made_at": _plain(clock.now(tx)), "erased_at": _plain(found.erased_at), "kept": {}}
     kept = {HEADINGS.get(name, name): list(_rows(tx, name, way, party_id)) for name, way in ways(METADATA).items()}
     for section in TOLD_ELSEWHERE:
         kept.pop(HEADINGS.get(section, section), None)

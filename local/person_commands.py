@@ -32,14 +32,17 @@ def _refusals() -> Iterator[None]:
     """What is refused, and a ledger that is away, are said in words."""
     from sqlalchemy.exc import SQLAlchemyError
 
+    from config.load import ConfigError
+    from ledger.cases import CaseRefused
     from ledger.decisions_log import UnknownBorrowerError
     from ledger.embedded import EmbeddedDatabaseError
+    from ledger.erasures import ErasureRefused
     from ledger.vault import MissingKeyError
     from tasks.person import PersonRefused
 
     try:
         yield
-    except (PersonRefused, UnknownBorrowerError, MissingKeyError) as error:
+    except (PersonRefused, UnknownBorrowerError, MissingKeyError, ErasureRefused, CaseRefused, ConfigError) as error:
         typer.echo(error, err=True)
         raise typer.Exit(REFUSED) from None
     except (SQLAlchemyError, EmbeddedDatabaseError) as error:
@@ -118,3 +121,42 @@ def export(
     with _refusals():
         rows = export_person(borrower, out)
     typer.echo(f"{out}: {rows} rows; hand it to her alone, and delete it then")
+
+
+@person.command()
+def erase(
+    borrower: Borrower,
+    *,
+    by: By,
+    reference: Annotated[str, typer.Option(help="Where it can be read, such as `letter 2026-131`; nothing personal.")],
+) -> None:
+    """Leave a person in peace from now on, and erase her on the first day on which nothing has to be kept of her; opens a case."""
+    from tasks.erasure import ask_erasure
+
+    with _refusals():
+        asked = ask_erasure(borrower, by=by, reference=reference)
+    typer.echo(f"case {asked.case_id}. {asked.standing.in_words()}")
+
+
+@person.command()
+def keep(borrower: Borrower, *, by: By, because: Because) -> None:
+    """Take an erasure back before it is done: she changed her mind, or it was refused; she may be contacted again."""
+    from tasks.erasure import keep_after_all
+
+    with _refusals():
+        lifted = keep_after_all(borrower, by=by, because=because)
+    typer.echo("not to be erased any more; the rules alone decide again" if lifted else "no erasure was asked for")
+
+
+@person.command()
+def erasures() -> None:
+    """List who is left in peace until they are erased: our id, the day, and what it waits for."""
+    from tasks.erasure import waiting_erasures
+
+    with _refusals():
+        waiting = waiting_erasures()
+    for one in waiting:
+        until = f"erased from {one.due_on} on ({one.because})" if one.due_on else f"waits for {', '.join(one.waits_for)}"
+        typer.echo(f"#{one.party_id}  case {one.case_id or '-'}  {until}")
+    if not waiting:
+        typer.echo("nobody waits to be erased")

@@ -11,7 +11,7 @@ import csv
 import fnmatch
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -372,7 +372,7 @@ class _Run:
 
     def _rows(self, kind: str, part: int, texts: pl.DataFrame, writing: Writing, parts: dict[tuple[str, int], int]) -> None:
         """Check one frame of one kind; stage the good, list the bad, and what the good ones say beside."""
-        checked = check(kind, texts, writing, self._known)
+        checked = self._without_erased(kind, part, check(kind, texts, writing, self._known))
         self.pays = self.pays or kind == "payments"
         self._problems(self._parts[part], checked.problems)
         self._count(kind, good=checked.good.height, rejected=checked.bad.height)
@@ -394,6 +394,21 @@ class _Run:
                 until=pl.lit(None, pl.Datetime("us", "UTC")), withdrawn_at=pl.lit(None, pl.Datetime("us", "UTC")),
             )  # fmt: skip
             self._beside("consents", given.unique(["party", "channel", "given_to", "at"], maintain_order=True), parts, self._parts[part])
+
+    def _without_erased(self, kind: str, part: int, checked: Checked) -> Checked:
+        """Whoever was erased stays so, whatever a file says; her loans stay in the books, without her."""
+        whose = "external_id" if kind == "parties" else "party"
+        erased = self._work.erased(checked.good[whose]) if whose in checked.good.columns else []
+        if not erased:
+            return checked
+        is_hers = pl.col(whose).is_in(erased).fill_null(value=False)
+        if kind == "loans":
+            return replace(checked, good=checked.good.with_columns(party=pl.when(~is_hers).then(pl.col(whose))))
+        hers = checked.good.filter(is_hers)
+        for line in hers["line"]:
+            self._reject(self._parts[part].file, line, self._parts[part].columns.get(whose, whose), "", "this person was erased")
+        self._count(kind, rejected=hers.height)
+        return replace(checked, good=checked.good.filter(~is_hers))
 
     def _beside(self, kind: str, rows: pl.DataFrame, parts: dict[tuple[str, int], int], source: _Part) -> None:
         """Rows of another kind that a row implies: who is liable, what a contact point may be used for."""

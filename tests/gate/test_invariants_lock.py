@@ -26,13 +26,28 @@ from config.cases import case_terms_in_force
 from config.message_files import message_texts
 from config.promises import promise_terms
 from config.replies import reply_policy_in_force
+from config.retention import retention_policy_in_force
 from config.rule_files import rule_packs
 from decisions.means import Declared
 from gate.claim import Chunk, Door, take_chunk
 from gate.parked import settle_parked
 from gate.permit import Letter, Rulebook
 from gate.receipts import Result, write_results
-from ledger import agencies, attempts, clock, core_answers, inbox, needs, pauses, placements, plan_offers, plans, promises, withdrawals
+from ledger import (
+    agencies,
+    attempts,
+    clock,
+    core_answers,
+    erasures,
+    inbox,
+    needs,
+    pauses,
+    placements,
+    plan_offers,
+    plans,
+    promises,
+    withdrawals,
+)
 from ledger import case_work as cases
 from ledger import cases as case_rows
 from ledger.attempts import Move
@@ -43,6 +58,7 @@ from ledger.inbox import Said, Vocabulary
 from ledger.outbox import EVERY_PARTY
 from ledger.pauses import Scope
 from tasks.agencies import add_agency
+from tasks.erasure import ask_erasure
 from tasks.import_portfolio import import_files
 from tests.plugins.locks import held, waiting_for
 from tests.plugins.portfolio import TODAY, BorrowerIds, Portfolio, noon
@@ -238,6 +254,20 @@ def a_need_ends_calls(case: Case) -> None:
         needs.write(tx, case.borrower.party_id, ["written_only"], by="anna", at=NOON)
 
 
+def asks_to_be_erased(case: Case) -> None:
+    ask_erasure(external_id(case), by="anna", reference="letter 13")
+
+
+def an_erasure_is_lifted(case: Case) -> None:
+    with connection() as tx:
+        erasures.lift(tx, case.borrower.party_id, at=NOON)
+
+
+def a_person_is_erased(case: Case) -> None:
+    with connection() as tx:
+        erasures.erase(tx, case.borrower.party_id, retention_policy_in_force().records, on=TODAY, at=NOON)
+
+
 def promises_are_judged(case: Case) -> None:
     with connection() as tx:
         promises.judge(tx, [case.borrower.party_id], on=TODAY, at=NOON, terms=promise_terms())
@@ -311,6 +341,7 @@ STOPS: dict[str, Callable[[Case], object]] = {
     "a settled dispute that she does not agree with": she_does_not_agree,
     "a loan that is placed with an agency": a_loan_is_placed,
     "plans that she looks at": she_looks_at_plans,
+    "a person who asks to be erased": asks_to_be_erased,
     "an imported hold": imports("holds.csv", "party,kind\n{party},dispute\n"),
     "an imported stop": imports("opt_outs.csv", "party,channel\n{party},sms\n"),
     "an imported wish": imports("wishes.csv", "party,kind,channels\n{party},not_channel,sms\n"),
@@ -332,6 +363,8 @@ OTHERS: dict[str, Callable[[Case], object]] = {
     "a case that is closed": a_case_is_closed,
     "a need that ends calls": a_need_ends_calls,
     "a placement that is over": a_placement_is_released,
+    "an erasure that is lifted": an_erasure_is_lifted,
+    "a person who is erased": a_person_is_erased,
     "a person who settles what is parked": lambda case: settle_parked(
         case.letter.attempt_id, sent=False, by="anna", because="not in the console"
     ),
@@ -468,6 +501,7 @@ WRITERS = {
         "a settled dispute that she does not agree with",
     ],
     ("hold", "placements.py"): ["a loan that is placed with an agency", "a placement that is over"],
+    ("hold", "erasures.py"): ["a person who asks to be erased", "an erasure that is lifted", "a person who is erased"],
     ("opt_out", "answers.py"): ["start in a reply"],
     ("contact_value", "answers.py"): ["wrong person in a reply"],
     ("opt_out", "outbox.py"): [

@@ -1,0 +1,87 @@
+"""Reads config/retention.yaml: how long records must be kept, and what ends by itself.
+
+In:   the file.
+Out:  `RetentionPolicy`.
+Pure: no; reads one file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Final, Literal, get_args
+
+from pydantic import Field
+
+from config.load import ConfigError, Day, Strict, Whole, read
+from decisions.retention import HOUSE, RecordDuty
+
+RETENTION: Final = Path(__file__).with_name("retention.yaml")
+Ends = Literal[
+    "raw_callbacks",
+    "reply_windows",
+    "words_of_calls",
+    "page_sessions",
+    "page_codes",
+    "staff_sessions",
+    "wallet_flows",
+    "lateness_day_by_day",
+    "differences",
+    "logs",
+]
+
+
+class DutyForm(Strict):
+    """A duty, as written."""
+
+    where: Annotated[str, Field(pattern=r"^(house|[A-Z]{2}(-[A-Z]{2,3})*)$")]
+    years: Annotated[Whole, Field(ge=1, le=100)]
+    source: Annotated[str, Field(min_length=1)]
+    confidence: Literal["V1", "V2", "R"]
+
+
+class RetentionForm(Strict):
+    """The file, as written."""
+
+    reviewed_on: Day
+    records: tuple[DutyForm, ...]
+    days: dict[Ends, Annotated[Whole, Field(ge=1)]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionPolicy:
+    """What is kept how long.
+
+    Attributes:
+        records: Duties to keep records, the house's own among them.
+        days: What ends by itself → days of the wall clock.
+    """
+
+    records: tuple[RecordDuty, ...]
+    days: Mapping[str, int]
+
+
+def retention_policy(path: Path = RETENTION) -> RetentionPolicy:
+    """Read how long what is kept.
+
+    Raises:
+        ConfigError: The file is not of that form, the house has no years, a place stands twice, or something has no days.
+    """
+    form = read(path, RetentionForm)
+    places = [duty.where for duty in form.records]
+    if HOUSE not in places:
+        raise ConfigError(path, None, "records", "the house has no years of its own: whose place has no line would be kept for ever")
+    if twice := sorted({place for place in places if places.count(place) > 1}):
+        raise ConfigError(path, None, "records", f"{twice[0]} stands twice")
+    if missing := [name for name in get_args(Ends) if name not in form.days]:
+        raise ConfigError(path, None, "days", f"says nothing of {missing[0]}")
+    records = tuple(RecordDuty(**duty.model_dump()) for duty in form.records)
+    return RetentionPolicy(records=records, days={str(name): days for name, days in form.days.items()})
+
+
+@lru_cache(maxsize=1)
+def retention_policy_in_force() -> RetentionPolicy:
+    """The shipped file, read once a process."""
+    return retention_policy()
