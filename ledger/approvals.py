@@ -9,6 +9,7 @@ Pure: no.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,8 @@ from sqlalchemy import Connection, text
 
 RULE_PACK: Final = "rule pack"
 MESSAGE: Final = "message"
+
+_SIGNED_IN: Final = re.compile(r"(.+) \(staff ([0-9]+)\)", re.ASCII)
 
 Verdict = Literal["asked", "approved", "rejected"]
 
@@ -120,9 +123,25 @@ def _taken_back(standing: Approval, subject_hash: str, who: str, reason: str | N
     return Approval(subject_hash=subject_hash, asked_by=other, approved_by=who, verdict="rejected", reason=reason, at=at, until=None)
 
 
+def signed_in(name: str, staff_id: int) -> str:
+    """How somebody is written down who signed in: her name, and the number that nobody types."""
+    return f"{' '.join(name.split())} (staff {staff_id})"
+
+
 def same_person(name: str, other: str) -> bool:
-    """Whether two names are one person's: however they are spaced or capitalised."""
-    return " ".join(name.split()).casefold() == " ".join(other.split()).casefold()
+    """Whether two names may be one person's: however they are spaced or capitalised, and with or without a number.
+
+    Two people who are called the same count as one: a third one says yes then. One who was renamed is known by the number.
+    """
+    (called, number), (other_called, other_number) = _parts(name), _parts(other)
+    return called == other_called or (number is not None and number == other_number)
+
+
+def _parts(name: str) -> tuple[str, str | None]:
+    """A name in one spelling, and the number of whoever signed in."""
+    plain = " ".join(name.split()).casefold()
+    found = _SIGNED_IN.fullmatch(plain)
+    return (plain, None) if found is None else (found[1], found[2])
 
 
 def approved_packs(connection: Connection, at: datetime) -> frozenset[str]:

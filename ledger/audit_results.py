@@ -86,10 +86,16 @@ def last_kept(connection: Connection) -> Kept | None:
     return None if row is None else Kept(**{**row, "warnings": tuple(row["warnings"])})
 
 
+def newest(connection: Connection, *, at_most: int) -> list[Kept]:
+    """What the last audits found, the newest first."""
+    rows = connection.execute(_NEWEST, {"at_most": at_most}).mappings()
+    return [Kept(**{**row, "warnings": tuple(row["warnings"])}) for row in rows]
+
+
 _KEEP = text("""
     INSERT INTO audit_result (first, last, at, attempts, violations, invariants, found, warnings)
     VALUES (:first, :last, :at, :attempts, :violations, :invariants, :found, :warnings)
 """).bindparams(bindparam("invariants", type_=JSONB), bindparam("found", type_=JSONB), bindparam("warnings", type_=ARRAY(Text)))
-_LAST = text("""
-    SELECT first, last, at, attempts, violations, invariants, found, warnings FROM audit_result ORDER BY id DESC LIMIT 1
-""")
+_COLUMNS = "first, last, at, attempts, violations, invariants, found, warnings"
+_NEWEST = text(f"SELECT {_COLUMNS} FROM audit_result ORDER BY id DESC LIMIT :at_most")  # the columns above
+_LAST = text(f"SELECT {_COLUMNS} FROM audit_result ORDER BY id DESC LIMIT 1")  # the columns above

@@ -25,6 +25,8 @@ from ledger.locks import lock_with_liable
 
 # How a case comes that no message brought.
 BY_A_PERSON = "person"
+# Before the name of a proof in a case's history.
+PROOF_SEEN = "proof seen: "
 
 
 def open_case(
@@ -113,6 +115,27 @@ def add_note(number: int, *, by: str, words: str) -> None:
         return True
 
     _write(by, None, noted)
+
+
+def see_proof(number: int, *, by: str, reference: str, words: str | None = None) -> None:
+    """Write down that a proof was seen: of a death, of who speaks for the person now.
+
+    Args:
+        number: Of a case.
+        by: Who saw it.
+        reference: Which proof, and where it is kept; nothing personal.
+        words: Who the executor or other representative is, and how she is reached; encrypted.
+
+    Raises:
+        CaseRefused: No such case, or the reference holds something personal, or is none.
+    """
+
+    def seen(tx: Connection) -> bool:
+        cases.lock(tx, number)
+        cases.note(tx, number, kind="note", by=by.strip(), at=clock.now(tx), reference=f"{PROOF_SEEN}{reference.strip()}", words=words)
+        return True
+
+    _write(by, reference, seen)
 
 
 def close(number: int, *, by: str, result: str, because: str | None = None, is_corrected: bool = False) -> Ended:

@@ -96,6 +96,11 @@ def search(connection: Connection, typed: str) -> tuple[Found, ...]:
     )
 
 
+def exists(connection: Connection, party_id: int) -> bool:
+    """Whether the ledger knows somebody by this id."""
+    return connection.execute(_EXISTS, {"id": party_id}).scalar() is not None
+
+
 def points_of(connection: Connection, party_id: int, *, values: Sequence[bytes] | None = None) -> list[Point]:
     """A person's contact points, hidden.
 
@@ -119,6 +124,7 @@ def points_of(connection: Connection, party_id: int, *, values: Sequence[bytes] 
     ]
 
 
+_EXISTS = text("SELECT 1 FROM party WHERE id = :id")
 _SEARCH = text("""
     SELECT p.id, p.external_id, c.name AS creditor, had.by_value
     FROM party p JOIN creditor c ON c.id = p.creditor_id

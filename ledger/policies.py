@@ -8,7 +8,7 @@ Pure: no; reads.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 from sqlalchemy import Connection, text
@@ -103,6 +103,27 @@ def last_in_force(connection: Connection) -> list[KeptPack]:
     return [KeptPack(**row) for row in connection.execute(_LAST).mappings()]
 
 
+def versions_of(connection: Connection, jurisdiction: str) -> list[KeptPack]:
+    """Every version of a rule pack that the ledger keeps, the newest first."""
+    return [KeptPack(**row) for row in connection.execute(_VERSIONS, {"name": jurisdiction.lower()}).mappings()]
+
+
+def in_force_on(connection: Connection, on: date) -> dict[str, list[str]]:
+    """Jurisdiction → versions of its pack by which runs of a business date decided, by jurisdiction; none where nothing ran."""
+    found: dict[str, list[str]] = {}
+    for row in connection.execute(_IN_FORCE_ON, {"on": on}):
+        found.setdefault(jurisdiction_of(row.name), []).append(row.hash)
+    return found
+
+
+_VERSIONS = text("""
+    SELECT hash, name, body, recorded_at FROM policy_version WHERE kind = 'rules' AND name = :name ORDER BY recorded_at DESC, hash
+""")
+_IN_FORCE_ON = text("""
+    SELECT DISTINCT v.name, v.hash
+    FROM campaign_run r CROSS JOIN LATERAL jsonb_each_text(r.policy_hashes) p JOIN policy_version v ON v.hash = p.value AND v.kind = 'rules'
+    WHERE r.business_date = :on ORDER BY v.name, v.hash
+""")
 _FIND = text("""
     SELECT hash, name, body, recorded_at FROM policy_version
     WHERE kind = 'rules' AND starts_with(hash, :prefix) AND (CAST(:name AS text) IS NULL OR name = :name)

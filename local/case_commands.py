@@ -209,6 +209,24 @@ def note(
 
 
 @cases.command()
+def proof(
+    number: Number,
+    *,
+    by: By,
+    reference: Annotated[str, typer.Option(help="Which proof, and where it is kept, such as `death certificate, file 2026-31`.")],
+    words: Annotated[
+        str | None, typer.Option(help="Who speaks for the person now (executor, attorney), and how to reach them; - reads standard input.")
+    ] = None,
+) -> None:
+    """Write down that a proof was seen, and who speaks for the person from now on."""
+    from ledger.case_work import see_proof
+
+    with _refusals():
+        see_proof(number, by=by, reference=reference, words=_said(words))
+    typer.echo(f"written down for case {number}: {reference.strip()} was seen")
+
+
+@cases.command()
 def close(
     number: Number,
     *,

@@ -19,7 +19,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 from starlette.responses import Response
 
-from config.papers import PapersPolicy, papers_policy_in_force
+from config.papers import papers_policy_in_force
 from decisions.uploads import kind_of
 from ledger.person_files import Upload
 from portal.pages import Asked
@@ -52,6 +52,21 @@ class Sent:
     trouble: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """A form's parts as they came.
+
+    Attributes:
+        fields: The first of each name.
+        contents: Of each file that is not empty.
+        trouble: `file_large` or `file_many`; None = neither.
+    """
+
+    fields: dict[str, str] = field(repr=False)
+    contents: tuple[bytes, ...] = field(repr=False)
+    trouble: str | None
+
+
 def is_multipart(request: Request) -> bool:
     """Whether a form came in parts."""
     return parse_options_header(request.headers.get("content-type"))[0] == MULTIPART
@@ -64,10 +79,27 @@ async def read_sent(request: Request) -> Sent:
         Refused: It is no such form, or is far too large.
     """
     policy = papers_policy_in_force()
+    parts = await read_parts(request, file_bytes_max=policy.file_bytes_max, files_max=policy.files_max)
+    files = [Upload(kind=kind, content=one) for one in parts.contents if (kind := kind_of(one)) is not None]
+    trouble = parts.trouble or ("file_kind" if len(files) < len(parts.contents) else None)
+    return Sent(fields=parts.fields, files=() if trouble else tuple(files), trouble=trouble)
+
+
+async def read_parts(request: Request, *, file_bytes_max: int, files_max: int) -> Parts:
+    """Read a form that came in parts, whatever its files are.
+
+    Args:
+        request: As it came.
+        file_bytes_max: So long a file may be.
+        files_max: So many there may be.
+
+    Raises:
+        Refused: As above.
+    """
     boundary = parse_options_header(request.headers.get("content-type"))[1].get(b"boundary")
     if not boundary:
         raise Refused
-    parts = _Parts(policy)
+    parts = _Parts(file_bytes_max=file_bytes_max, files_max=files_max)
     read = 0
     try:
         parser = MultipartParser(
@@ -90,7 +122,7 @@ async def read_sent(request: Request) -> Sent:
         parser.finalize()
     except (FormParserError, UnicodeDecodeError):
         raise Refused from None
-    return parts.sent()
+    return parts.found()
 
 
 def handed_out(content: bytes, *, name: str, media_type: str = UNKNOWN) -> Response:
@@ -115,8 +147,8 @@ def troubled(asked: Asked, trouble: str | None) -> str | None:
 class _Parts:
     """The parts of one form, as they come."""
 
-    def __init__(self, policy: PapersPolicy) -> None:
-        self._policy = policy
+    def __init__(self, *, file_bytes_max: int, files_max: int) -> None:
+        self._file_bytes_max, self._files_max = file_bytes_max, files_max
         self._fields: dict[str, str] = {}
         self._files: list[bytes] = []
         self._trouble: str | None = None
@@ -152,12 +184,12 @@ class _Parts:
             raise Refused
 
     def data(self, data: bytes, start: int, end: int) -> None:
-        most = self._policy.file_bytes_max if self._is_file else BODY_BYTES_MAX
+        most = self._file_bytes_max if self._is_file else BODY_BYTES_MAX
         if len(self._content) + end - start > most:
             if not self._is_file:
                 raise Refused
             self._trouble = self._trouble or "file_large"
-        elif len(self._files) >= self._policy.files_max and self._is_file:
+        elif len(self._files) >= self._files_max and self._is_file:
             self._trouble = self._trouble or "file_many"
         else:
             self._content.extend(data[start:end])
@@ -168,7 +200,5 @@ class _Parts:
         elif self._content:  # a field for files that was left empty comes as a part without content
             self._files.append(bytes(self._content))
 
-    def sent(self) -> Sent:
-        files = [Upload(kind=kind, content=one) for one in self._files if (kind := kind_of(one)) is not None]
-        trouble = self._trouble or ("file_kind" if len(files) < len(self._files) else None)
-        return Sent(fields=self._fields, files=() if trouble else tuple(files), trouble=trouble)
+    def found(self) -> Parts:
+        return Parts(fields=self._fields, contents=tuple(self._files), trouble=self._trouble)

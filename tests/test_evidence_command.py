@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +13,10 @@ from prefect.logging import disable_run_logger
 from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
-from channels import Receipt
 from config.policies import policies
 from config.settings import settings
 from gate.evidence import gather
 from gate.lane import run_lane
-from ledger import attempts
-from ledger.attempts import StatusEvent
 from ledger.campaigns import open_run
 from ledger.engine import connection
 from ledger.evidence_folder import verify
@@ -40,30 +35,9 @@ def run(*words: str) -> Result:
 
 
 @pytest.fixture
-def attempt(portfolio: Portfolio, ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+def attempt(proved_attempt: int) -> int:
     """One of three attempts that went through planner, gate and provider; returns its id."""
-    del ledger_url
-    monkeypatch.setenv("TIDEOVER_EVIDENCE_DIR", str(tmp_path / "heads"))
-    settings.cache_clear()
-    portfolio.clock(AT)
-    for _ in range(3):
-        portfolio.borrower(push=False)
-    with connection() as tx:
-        run_id = open_run(tx, stage="early", business_date=TODAY, preview=False, borrowers_max=None, policies=policies("early"), at=AT)
-    with disable_run_logger():
-        for shard in pick.fn(run_id):
-            choose.fn(shard, run_id)
-    numbers = count(1)
-    answer = lambda *_: Receipt(provider="recorder", provider_id=f"R{next(numbers)}", status="queued", segments=2)  # noqa: E731
-    run_lane(run_id, shard=None, channels={"sms": lambda: RecordingChannel(answer=answer)})
-    with connection() as tx:
-        rows = tx.execute(text("SELECT id, provider_id FROM attempt WHERE state = 'accepted' ORDER BY id")).all()
-        assert len(rows) == 3
-        told = StatusEvent(
-            event_id=1, token=None, provider_id=rows[1].provider_id, state="delivered", error_code=None, at=datetime.now(UTC)
-        )
-        attempts.apply_provider_events(tx, [told], at=AT)
-    return int(rows[1].id)
+    return proved_attempt
 
 
 @pytest.fixture

@@ -40,6 +40,7 @@ from ledger.engine import connection
 from ledger.staff import Staff
 from portal.pages import day, instant, money
 from portal.receiver import NotKeptError
+from portal.uploads import is_multipart, read_parts
 from portal.web import BODY_BYTES_MAX, POLICY, Fields, Refused, check_form, cookie, guard_of, headers, read_form, templates
 
 _log = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ class Asked:
         secret: What her browser shows of it.
         at: What the ledger's clock shows.
         fields: Of the form; empty where none was sent.
+        files: What came with the form, where the page takes files; none of it was looked at.
     """
 
     request: Request
@@ -93,6 +95,7 @@ class Asked:
     secret: str = field(repr=False)
     at: datetime
     fields: Fields = field(default_factory=dict, repr=False)
+    files: tuple[bytes, ...] = field(default=(), repr=False)
 
     @cached_property
     def words(self) -> PageWords:
@@ -108,13 +111,16 @@ class Asked:
 Handler = Callable[[Asked], Awaitable[Response]]
 
 
-def desk_page(handler: Handler, *, right: str, bytes_max: int = BODY_BYTES_MAX) -> Callable[[Request], Awaitable[Response]]:
+def desk_page(
+    handler: Handler, *, right: str, bytes_max: int = BODY_BYTES_MAX, file_bytes_max: int | None = None
+) -> Callable[[Request], Awaitable[Response]]:
     """Answer whoever is signed in and has the right, whatever happens with a page.
 
     Args:
         handler: Makes the page; a form's guard has been checked before.
         right: Of config/roles.yaml.
         bytes_max: So long a form may be.
+        file_bytes_max: So long a file may be that comes with it; None = the page takes none.
 
     Raises:
         KeyError: There is no such right: nobody would ever see the page.
@@ -127,7 +133,7 @@ def desk_page(handler: Handler, *, right: str, bytes_max: int = BODY_BYTES_MAX) 
             asked = await run_in_threadpool(_open, request, secret) if secret else None
             if asked is None:
                 return sign_in_first(request)
-            response = await _answer(handler, asked, right=right, bytes_max=bytes_max)
+            response = await _answer(handler, asked, right=right, bytes_max=bytes_max, file_bytes_max=file_bytes_max)
         except (SQLAlchemyError, NotKeptError) as error:
             _log.error("a desk could not be shown (%s)", type(error).__name__)
             return _plain(request, "away", status.HTTP_503_SERVICE_UNAVAILABLE)
@@ -139,21 +145,29 @@ def desk_page(handler: Handler, *, right: str, bytes_max: int = BODY_BYTES_MAX) 
     return answer
 
 
-async def _answer(handler: Handler, asked: Asked, *, right: str, bytes_max: int) -> Response:
+async def _answer(handler: Handler, asked: Asked, *, right: str, bytes_max: int, file_bytes_max: int | None) -> Response:
     """The page, once she is known; what is refused is said inside her desk."""
     if right not in asked.staff.rights:
         _log.warning("a desk was refused to staff %d: the right %s is missing", asked.staff.id, right)
         return message(asked, "no_right", code=status.HTTP_403_FORBIDDEN)
     try:
         if asked.request.method == "POST":
-            fields = await read_form(asked.request, bytes_max=bytes_max)
+            fields, files = await _sent(asked.request, bytes_max=bytes_max, file_bytes_max=file_bytes_max)
             check_form(asked.request, fields, use=FORM, secret=asked.secret)
-            asked = Asked(asked.request, asked.staff, asked.session_id, asked.secret, asked.at, fields)
+            asked = Asked(asked.request, asked.staff, asked.session_id, asked.secret, asked.at, fields, files)
         return await handler(asked)
     except (Refused, ClientDisconnect):
         return message(asked, "form_refused", code=status.HTTP_403_FORBIDDEN)
     except NotFound:
         return message(asked, "not_found", code=status.HTTP_404_NOT_FOUND)
+
+
+async def _sent(request: Request, *, bytes_max: int, file_bytes_max: int | None) -> tuple[Fields, tuple[bytes, ...]]:
+    """Fields and files of a form; a file that is too large is passed over."""
+    if file_bytes_max is None or not is_multipart(request):
+        return await read_form(request, bytes_max=bytes_max), ()
+    parts = await read_parts(request, file_bytes_max=file_bytes_max, files_max=1)
+    return parts.fields, () if parts.trouble else parts.contents
 
 
 def show(asked: Asked, template: str, *, code: int = status.HTTP_200_OK, **values: Any) -> Response:

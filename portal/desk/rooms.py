@@ -11,8 +11,18 @@ from typing import Final
 
 from starlette.routing import Route
 
-from portal.desk import codes, home, sign_in
+from portal.desk import approvals, cases, codes, evidence, findings, home, packs, people, sign_in, what_if
 
-ROOMS: Final = (home.ROOM, codes.ROOM)
+ROOMS: Final = (
+    home.ROOM,
+    cases.ROOM,
+    people.ROOM,
+    what_if.ROOM,
+    packs.ROOM,
+    approvals.ROOM,
+    codes.ROOM,
+    evidence.ROOM,
+    findings.ROOM,
+)
 # The last one of all is the page for addresses that are none.
 routes: Final[list[Route]] = [*sign_in.routes, *(route for room in ROOMS for route in room.routes), *home.rest]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from sqlalchemy import text
 
 from ledger import vault
@@ -48,12 +47,10 @@ def test_who_had_the_value_long_ago_is_found_and_said_to_have_had_it(portfolio: 
     assert [(one.party_id, one.points[0].is_now) for one in found(NUMBER)] == [(before.party_id, False), (now.party_id, True)]
 
 
-@pytest.mark.parametrize(
-    "typed", ["", "   ", "5550188", "2125550188", "+1212555018", "+121255501888", "#", "#x", f"#{2**70}", "%", "nobody"]
-)
-def test_what_is_not_the_whole_value_finds_nobody(portfolio: Portfolio, typed: str) -> None:
+def test_what_is_not_the_whole_value_finds_nobody(portfolio: Portfolio) -> None:
     portfolio.borrower(number=NUMBER)
-    assert found(typed) == ()
+    parts = ("", "   ", "5550188", "2125550188", "+1212555018", "+121255501888", "#", "#x", f"#{2**70}", "%", "nobody")
+    assert {typed: found(typed) for typed in parts} == dict.fromkeys(parts, ())
 
 
 def test_the_look_up_goes_by_the_blind_index_alone(portfolio: Portfolio) -> None:

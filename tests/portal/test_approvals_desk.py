@@ -1,0 +1,157 @@
+"""Four eyes at the desk: who signed in is who says yes, nobody says it for herself, and what was shown is what is approved."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from html import unescape
+
+import pytest
+from httpx import Client, Response
+from prefect.logging import disable_run_logger
+from sqlalchemy import text
+
+from config.policies import policies
+from config.rule_files import rule_packs
+from gate.lane import run_lane
+from gate.text_approvals import text_standings
+from ledger import approvals, run_approvals
+from ledger.approvals import same_person, signed_in
+from ledger.campaigns import open_run
+from ledger.engine import connection
+from ledger.pack_approvals import approve_pack
+from tasks.choose import choose
+from tasks.pick import pick
+from tests.plugins.portfolio import TODAY, Portfolio, noon
+from tests.plugins.sending import Outbox, RecordingChannel
+from tests.plugins.staff_desk import Desk
+
+PACK = next(pack for pack in rule_packs().packs if pack.status == "ready")
+PLACE = f"/desk/approvals/pack/{PACK.jurisdiction}/{PACK.version}"
+
+
+def said(page: Response) -> str:
+    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.text)))
+
+
+def steps(version: str, kind: str = approvals.RULE_PACK) -> list[tuple[str, str | None, str]]:
+    with connection() as tx:
+        return [(one.asked_by, one.approved_by, one.verdict) for one in approvals.read_steps(tx, version, kind=kind)]
+
+
+@pytest.fixture
+def anna(desk: Desk, portfolio: Portfolio) -> Client:
+    portfolio.clock(noon("US"))
+    return desk.sign_in("compliance", subject="Anna Atall")
+
+
+@pytest.fixture
+def ben(desk: Desk) -> Client:
+    return desk.sign_in("compliance", subject="Ben Nobody")
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "same"),
+    [
+        ("Anna Atall", "anna  atall", True),
+        (signed_in("Anna Atall", 3), "Anna Atall", True),
+        (signed_in("Anna Atall", 3), signed_in("Anna Newname", 3), True),
+        (signed_in("Anna Atall", 3), signed_in("anna atall", 4), True),
+        (signed_in("Anna Atall", 3), signed_in("Ben Nobody", 33), False),
+        ("Ben (staff x)", "Ben", False),
+        ("Ben", "Anna", False),
+    ],
+)
+def test_one_person_is_one_person_however_she_came(name: str, other: str, same: bool) -> None:  # a case of the table
+    assert same_person(name, other) is same_person(other, name) is same
+
+
+def test_a_pack_is_asked_for_and_approved_by_two_who_signed_in(desk: Desk, anna: Client, ben: Client) -> None:
+    assert PACK.jurisdiction in said(anna.get("/desk/approvals"))
+    page = anna.get(PLACE)
+    assert "Nobody has asked yet" in said(page)
+    mine = desk.post(anna, page, PLACE, decision="approve")
+    assert "You asked for this yourself" in said(mine)
+    assert "you asked for it" in said(anna.get("/desk/approvals"))
+    # The form that is not shown is not taken either, whatever name is typed with it.
+    guard = re.findall(r'name="guard" value="(\w+)"', page.text)[-1]
+    own = anna.post(PLACE, data={"guard": guard, "decision": "approve", "by": "Ben Nobody"})
+    assert "somebody else approves" in said(own)
+    assert [verdict for *_, verdict in steps(PACK.version)] == ["asked"]
+    hers = ben.get(PLACE)
+    assert "say why you reject" in said(desk.post(ben, hers, PLACE, decision="reject"))
+    done = desk.post(ben, hers, PLACE, decision="approve", reason="read with counsel")
+    assert "approved:" in said(done)
+    asked, approved = steps(PACK.version)
+    assert (asked[0].partition(" (staff")[0], approved[1] and approved[1].partition(" (staff")[0]) == ("Anna Atall", "Ben Nobody")
+    taken_back = desk.post(anna, anna.get(PLACE), PLACE, decision="reject", reason="a rule is wrong")
+    assert "rejected:" in said(taken_back)
+
+
+def test_who_asked_on_the_terminal_does_not_approve_at_the_desk(desk: Desk, anna: Client) -> None:
+    approve_pack(PACK.jurisdiction, by="anna atall")
+    page = anna.get(PLACE)
+    assert "You asked for this yourself" in said(page)
+    guard = re.findall(r'name="guard" value="(\w+)"', page.text)[-1]
+    assert anna.post(PLACE, data={"guard": guard, "decision": "approve"}).status_code == 409
+    del desk
+
+
+def test_a_text_is_approved_word_for_word_or_not_at_all(desk: Desk, anna: Client, ben: Client) -> None:
+    found = next(one for one in text_standings() if one.text.approved and not one.text.draft)
+    place = f"/desk/approvals/text/{found.text.message}/{found.text.locale}"
+    page = anna.get(place)
+    assert next(iter(found.text.words.values())).body.split("{")[0].strip()[:20] in said(page)
+    guard = re.findall(r'name="guard" value="(\w+)"', page.text)[-1]
+    other_words = anna.post(place, data={"guard": guard, "decision": "approve", "version": "0" * 64})
+    assert "not those that were shown" in said(other_words)
+    desk.post(anna, page, place, decision="approve")
+    desk.post(ben, ben.get(place), place, decision="approve")
+    assert [verdict for *_, verdict in steps(found.text.version, approvals.MESSAGE)] == ["asked", "approved"]
+    assert anna.get("/desk/approvals/text/none/en").status_code == 404
+
+
+def test_a_run_waits_for_another_person_in_a_role_that_its_strategy_names(
+    desk: Desk, anna: Client, ben: Client, portfolio: Portfolio, outbox: Outbox
+) -> None:
+    for _ in range(3):
+        portfolio.borrower(push=False)
+    with connection() as tx:
+        run = open_run(
+            tx,
+            stage="early",
+            business_date=TODAY,
+            preview=False,
+            borrowers_max=None,
+            policies=policies("early"),
+            at=noon("US"),
+            approval_above=0,
+        )
+    with disable_run_logger():
+        for shard in pick.fn(run):
+            choose.fn(shard, run)
+    with connection() as tx:
+        who = tx.execute(text("SELECT id FROM staff WHERE name = 'Anna Atall'")).scalar_one()
+        run_approvals.ask(tx, run, wait=timedelta(hours=8), flow_run=None, asked_by=signed_in("Anna Atall", who))
+    place = f"/desk/approvals/run/{run}"
+    assert f'href="{place}"' in anna.get("/desk/approvals").text
+    page = anna.get(place)
+    assert "You asked for this yourself" in said(page)
+    guard, once, subject = (re.findall(rf'name="{name}" value="(\w+)"', page.text)[-1] for name in ("guard", "once", "subject"))
+    own = anna.post(place, data={"guard": guard, "once": once, "subject": subject, "decision": "approve"})
+    assert "four eyes" in said(own)
+    auditor = desk.sign_in("auditor")
+    assert auditor.get(place).status_code == 200
+    assert auditor.post(place, data={"decision": "approve"}).status_code == 403
+    shown = ben.get(place)
+    stale = re.findall(r'name="guard" value="(\w+)"', shown.text)[-1]
+    assert "not what was shown" in said(ben.post(place, data={"guard": stale, "decision": "approve", "subject": "0" * 64}))
+    assert "needs a number" in said(desk.post(ben, shown, place, decision="approve_up_to"))
+    assert "say whether" in said(desk.post(ben, ben.get(place), place, decision="perhaps"))
+    done = desk.post(ben, ben.get(place), place, decision="approve_up_to", up_to="2", reason="few first")
+    assert "approved by Ben Nobody" in said(done)
+    channel = RecordingChannel()
+    run_lane(run, shard=None, channels={"sms": lambda: channel})
+    assert len(channel.sent) == 2
+    assert sorted(outbox.states()) == ["accepted", "accepted", "withheld"]
+    assert ben.get("/desk/approvals/run/999999999").status_code == ben.get(f"/desk/approvals/run/{2**70}").status_code == 404
