@@ -17,6 +17,8 @@ from typing import Final, Literal
 
 from sqlalchemy import Connection, text
 
+from config.settings import settings
+
 RULE_PACK: Final = "rule pack"
 MESSAGE: Final = "message"
 
@@ -126,6 +128,23 @@ def _taken_back(standing: Approval, subject_hash: str, who: str, reason: str | N
 def signed_in(name: str, staff_id: int) -> str:
     """How somebody is written down who signed in: her name, and the number that nobody types."""
     return f"{' '.join(name.split())} (staff {staff_id})"
+
+
+def typed(name: str, *, reject: bool) -> str:
+    """A name that was typed on a terminal, where anybody may type any: good for refusing, else only where no desk asks who it is.
+
+    Args:
+        name: As typed.
+        reject: Something is refused or taken back, which only ever stops.
+
+    Raises:
+        ApprovalRefused: It claims to have signed in; or with the real providers people say yes at the desk.
+    """
+    if _SIGNED_IN.fullmatch(" ".join(name.split()).casefold()):
+        raise ApprovalRefused("a number of the staff is said by signing in at the desk, not typed")
+    if not reject and not settings().terminal_codes_allowed:
+        raise ApprovalRefused("people say yes where they sign in: /desk/approvals (TIDEOVER_TERMINAL_CODES=true lets a terminal do it too)")
+    return name
 
 
 def same_person(name: str, other: str) -> bool:

@@ -254,13 +254,14 @@ def approve_pack(
 ) -> None:
     """Approve a rule pack for live mode: the first person asks, the same command by another one approves."""
     from ledger import schema
-    from ledger.approvals import ApprovalRefused
+    from ledger.approvals import ApprovalRefused, typed
     from ledger.pack_approvals import approve_pack as step
 
     with ledger_errors():
         schema.migrate()
         try:
-            told = step(jurisdiction, by=by, version=version, reject=reject, reason=reason, until=until.date() if until else None)
+            who = typed(by, reject=reject)
+            told = step(jurisdiction, by=who, version=version, reject=reject, reason=reason, until=until.date() if until else None)
         except ApprovalRefused as error:
             typer.echo(error, err=True)
             raise typer.Exit(REFUSED) from None

@@ -136,13 +136,15 @@ def approve(
     from decisions.messages import NoTextError
     from gate.text_approvals import approve_text
     from ledger import schema
-    from ledger.approvals import ApprovalRefused
+    from ledger.approvals import ApprovalRefused, typed
 
     folder, _, locale = named.partition("/")
     with ledger_errors():
         schema.migrate()
         try:
-            told = approve_text(folder, locale, by=by, reject=reject, reason=reason, until=until.date() if until else None)
+            told = approve_text(
+                folder, locale, by=typed(by, reject=reject), reject=reject, reason=reason, until=until.date() if until else None
+            )
         except NoTextError as error:
             typer.echo(error, err=True)
             raise typer.Exit(UNREADABLE) from None
