@@ -146,6 +146,8 @@ def _gateway_list(chosen: Settings) -> KeyedList:
     return GatewayList(chosen)
 
 
+# Where Twilio asks whom to put a colleague through to; the attempt's token comes behind it (channels/bridge.py).
+BRIDGE_PATH: Final = "webhooks/twilio/bridge"
 GATEWAY_CALLBACK_PATH: Final = "webhooks/gateway/status"
 WAYS: Final[Mapping[str, Way]] = {
     way.name: way

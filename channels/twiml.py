@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from twilio.twiml.voice_response import Gather, VoiceResponse  # type: ignore[import-untyped]  # twilio ships no py.typed
+from twilio.twiml.voice_response import Dial, Gather, VoiceResponse  # type: ignore[import-untyped]  # twilio ships no py.typed
 
 KEY_SECONDS: Final = 6
 # Whoever did not catch it hears it once more.
@@ -34,6 +34,30 @@ def say(said: str, *, language: str) -> str:
     response = VoiceResponse()
     response.say(said, language=language)
     response.hangup()
+    return str(response)
+
+
+def put_through(number: str, *, caller: str, announce: str | None, seconds: int) -> str:
+    """Dial a number for whoever is on the line.
+
+    Args:
+        number: To be dialled, E.164.
+        caller: What the phone there shows.
+        announce: Where it is asked what is said there before anybody talks; the talk is recorded from then on. None = neither.
+        seconds: So long it rings.
+    """
+    response = VoiceResponse()
+    recorded = {} if announce is None else {"record": "record-from-answer-dual"}
+    dial = Dial(caller_id=caller, timeout=seconds, answer_on_bridge=True, **recorded)
+    dial.number(number, **({} if announce is None else {"url": announce, "method": "POST"}))
+    response.append(dial)
+    return str(response)
+
+
+def announce(said: str, *, language: str) -> str:
+    """Say something to whoever picked up, and let the talk begin."""
+    response = VoiceResponse()
+    response.say(said, language=language)
     return str(response)
 
 

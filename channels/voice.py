@@ -79,7 +79,7 @@ class Voice:
         try:
             permit.refuse_if_foreign(message)
             instance = await self._client.calls.create_async(**_arguments(message, message.callback_url))
-            return _receipt(instance)
+            return receipt_of(instance)
         except Exception as error:  # noqa: BLE001  # whatever it is, the call's fate has to be named
             return fate_of(error, exchange)
 
@@ -103,7 +103,8 @@ def _arguments(message: Message, callback_url: str) -> dict[str, object]:
     }
 
 
-def _receipt(instance: CallInstance) -> Receipt | ChannelError:
+def receipt_of(instance: CallInstance) -> Receipt | ChannelError:
+    """What Twilio's answer to a call says."""
     if not isinstance(instance.sid, str) or not _SID.fullmatch(instance.sid):
         # Taken, or so it seems, but under no id that we could ever ask for.
         return FateUnknown(code="unreadable_answer")

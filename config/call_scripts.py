@@ -24,6 +24,8 @@ from decisions.words import Basis, Purpose, Role
 HERE: Final = Path(__file__).parent
 FILE: Final = HERE / "disclosures.yaml"
 SCRIPTS: Final = HERE / "call_scripts"
+# What says that a call is recorded.
+RECORDING: Final = "recording"
 GAPS: Final[Mapping[str, frozenset[str]]] = {"who_calls": frozenset({"agent", "creditor"})}
 
 

@@ -43,6 +43,9 @@ class Recording:
     jurisdiction: str | None
 
 
+NOT_RECORDED: Final = Recording(way="none", jurisdiction=None)
+
+
 def recording_of(jurisdictions: Sequence[str], rules: Mapping[str, RecordingRule]) -> Recording:
     """What is done in a call to a person.
 
@@ -60,6 +63,6 @@ def recording_of(jurisdictions: Sequence[str], rules: Mapping[str, RecordingRule
             # A country of many regions in which none is known is one about which nothing is known.
             needed += [code for code in jurisdictions if code.startswith(f"{country}-") and code.count("-") == 1] or [f"{country}-?"]
     if not needed or any(code not in rules for code in needed):
-        return Recording(way="none", jurisdiction=None)
+        return NOT_RECORDED
     strictest = min((rules[code] for code in jurisdictions if code in rules), key=lambda rule: WAYS.index(rule.way))
     return Recording(way=strictest.way, jurisdiction=strictest.jurisdiction)

@@ -16,6 +16,8 @@ Source: docs/adr/0031, 0056, 0057; DOMAIN.md "What the borrower's answer does".
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -25,22 +27,24 @@ from uuid import UUID
 import polars as pl
 from sqlalchemy import Connection
 
-from channels import TryLater, codes
+from channels import ChannelError, FateUnknown, Receipt, TryLater, codes
+from channels.bridge import Bridge
 from config.agents import needs_in_force, recording_in_force, wanted_in_force
 from config.call_queue import CallPolicy, call_policy_in_force
 from config.call_scripts import Spoken, disclosures_in_force, required, spoken
 from config.message_files import message_texts
 from config.policies import service_policies
 from config.replies import reply_policy_in_force
+from config.settings import settings
 from config.strategy_files import strategy
 from decisions.agents import Agent, may_not_call, minutes_worked
 from decisions.business_days import day_ends_at
 from decisions.choose import DECISIONS
 from decisions.gate_verdict import LATER
 from decisions.personal import looks_personal
-from decisions.recording import Recording, recording_of
+from decisions.recording import NOT_RECORDED, Recording, recording_of
 from gate.claim import Door, take_chunk
-from gate.marks import LEARNED_SINCE, write_marks
+from gate.marks import LEARNED_SINCE, marked
 from gate.permit import Letter, Rulebook
 from gate.receipts import REST_SECONDS_MAX, Result, write_results
 from ledger import agent_calls, agents, call_cards, call_queue, call_words, campaigns, cases, clock, inbox, needs, outbox, vault
@@ -53,6 +57,8 @@ from ledger.locks import lock_borrowers, lock_with_liable
 from ledger.replies import PRESSED, Pressed
 from ledger.service_runs import write_service_run
 from ledger.tables import STAGES
+
+_log = logging.getLogger(__name__)
 
 CALL: Final = "call"
 PROVIDER: Final = "phone_team"
@@ -81,8 +87,8 @@ CALLED_TODAY: Final = "called_today"
 LOOKED_AT_MAX: Final = 500
 # So far ahead the team's shifts are counted, for whom no promise of a call was made.
 CAPACITY_OF: Final = timedelta(days=1)
-# What is planned for a dial that follows at once may be taken for this long.
-FRESH: Final = timedelta(minutes=30)
+# Refused for the hour, a call that is owed waits for the next window, so far ahead at least.
+WAITS_FOR_WINDOW: Final = timedelta(hours=26)
 AWAITS_OUTCOME: Final = frozenset({"submitting", "unknown", "parked"})
 
 
@@ -103,12 +109,14 @@ class Dial:
         until: The outcome is written down by then, or somebody is asked about it.
         required: What else is to be said, and ticked, in the person's language.
         recording: Whether the talk may be recorded, and how.
+        line: How she is put through, of ledger/agent_calls.py; None = she dials by herself.
     """
 
     task: CallTask
     attempt_id: int
     required: tuple[Spoken, ...]
     recording: Recording
+    line: str | None
     number: str = field(repr=False)
     name: str | None = field(repr=False)
     says: str = field(repr=False)
@@ -259,6 +267,22 @@ def take_call(task_id: int | None, *, by: str) -> Dial | NotNow | NotYou | None:
     return _refused(task, reasons, later) if letter is None else _shown(task, letter, policy, agent, callee)
 
 
+def take_card(agent: Agent) -> int | None:
+    """Give an agent the card of the first person whom she may call, or the one that she has.
+
+    Returns:
+        The task; None where she is to call nobody now.
+    """
+    policy = call_policy_in_force()
+    with connection() as tx:
+        at = clock.now(tx)
+        held = call_cards.held_by(tx, agent.id)
+        if held is not None:
+            return held
+        due = [task.id for task in first_for(tx, agent, at=at)]
+        return call_cards.take_first(tx, due, agent_id=agent.id, lease=policy.card_for)
+
+
 def known_agent(tx: Connection, name: str) -> Agent:
     """The agent of a name.
 
@@ -347,7 +371,7 @@ def _plan(tx: Connection, task: CallTask, callee: Callee, policy: CallPolicy, at
     locale = texts_in_force(tx, message_texts()).as_of(at).locale_for(callee.locale, message, CALL, callee.creditor_role)
     if callee.contact_point_id is None or locale is None:
         return NO_NUMBER if callee.contact_point_id is None else NO_TEXT
-    known_at = outbox.wall_clock(tx)
+    known_at, until = outbox.wall_clock(tx), max(task.closes_at, at + WAITS_FOR_WINDOW)
     row = {
         "party_id": task.party_id,
         "action": "contact",
@@ -358,7 +382,7 @@ def _plan(tx: Connection, task: CallTask, callee: Callee, policy: CallPolicy, at
         "locale": locale,
         "offer": None,
         "send_after": at,
-        "expires_at": at + FRESH,
+        "expires_at": until,
         "step": 1,
         "score": 0,
         "probability": 1.0,
@@ -377,7 +401,7 @@ def _plan(tx: Connection, task: CallTask, callee: Callee, policy: CallPolicy, at
         facts_known_at=known_at,
     )
     found = call_queue.planned_of_day(tx, task.party_id, stage=stage, business_date=day)
-    if found is None and call_queue.plan_another_try(tx, task.party_id, stage=stage, business_date=day, after=at, until=at + FRESH):
+    if found is None and call_queue.plan_another_try(tx, task.party_id, stage=stage, business_date=day, after=at, until=until):
         found = call_queue.planned_of_day(tx, task.party_id, stage=stage, business_date=day)
     return CALLED_TODAY if found is None else (found[0], (day, found[1]))
 
@@ -394,13 +418,13 @@ def _through_the_gate(run_id: int, party_id: int) -> tuple[Letter | None, tuple[
             reasons, later = call_queue.held_back(tx, run_id, party_id)
         return None, reasons, later if chunk.actions[LATER] else None
     (letter,) = chunk.letters
-    mark = write_marks([letter]).get(letter.attempt_id)
-    if not isinstance(mark, datetime):
+    leave = marked(letter)
+    if leave is None:
         # Something was learned since it was judged: nobody dials, and it is judged again.
         error = TryLater(code=LEARNED_SINCE, retry_after_seconds=REST_SECONDS_MAX, attempt_id=letter.attempt_id)
         write_results([Result(letter=letter, provider=PROVIDER, outcome=error)], campaign_run_id=run_id)
         return None, (LEARNED_SINCE,), letter.at
-    return letter, (), None
+    return leave, (), None
 
 
 def _refused(task: CallTask, reasons: tuple[str, ...], later: datetime | None) -> NotNow:
@@ -417,9 +441,11 @@ def _shown(task: CallTask, letter: Letter, policy: CallPolicy, agent: Agent, cal
     with connection() as tx:
         at = clock.now(tx)
         call_queue.give_time(tx, attempt, seconds=policy.dial_within.total_seconds())
+        phone = _phone(tx, agent)
         names, recording = _begin(tx, task, attempt, agent, callee, at)
         name = call_words.names(tx, [letter.party_id]).get(letter.party_id)
         creditor = call_queue.creditor_name(tx, letter.party_id)
+    line = None if phone is None else _put_through(letter, phone, attempt)
     return Dial(
         task=task,
         attempt_id=letter.attempt_id,
@@ -429,20 +455,52 @@ def _shown(task: CallTask, letter: Letter, policy: CallPolicy, agent: Agent, cal
         until=at + policy.dial_within,
         required=tuple(spoken(names, callee.locale, agent=agent.name, creditor=creditor)),
         recording=recording,
+        line=line,
     )
+
+
+def _phone(tx: Connection, agent: Agent) -> str | None:
+    """Which phone rings for an agent first; None = she dials by herself."""
+    return agents.phone_of(tx, agent.id) if settings().twilio_account_sid else None
+
+
+def _put_through(letter: Letter, phone: str, attempt: tuple[date, int]) -> str:
+    """Ask Twilio to put her through; what became of that, which is kept.
+
+    What was surely not taken on she dials by herself. Of what may have been taken on nobody knows: nobody dials it a second time.
+    """
+
+    async def ask() -> Receipt:
+        bridge = Bridge(settings())
+        try:
+            return await bridge.put_through(letter.message, letter.permit, phone=phone)
+        finally:
+            await bridge.close()
+
+    provider_id = None
+    try:
+        provider_id, line = asyncio.run(ask()).provider_id, agent_calls.RINGING
+    except FateUnknown:
+        line = agent_calls.UNKNOWN
+    except ChannelError as error:
+        line = agent_calls.REFUSED
+        _log.warning("a colleague was not put through (%s %s)", type(error).__name__, error.code)
+    with connection() as tx:
+        agent_calls.note_line(tx, attempt, line=line, provider_id=provider_id)
+    return line
 
 
 def _begin(
     tx: Connection, task: CallTask, attempt: tuple[date, int], agent: Agent, callee: Callee, at: datetime
 ) -> tuple[tuple[str, ...], Recording]:
-    """Write down what has to be said in a dial, and whether it may be recorded."""
-    recording = recording_of(callee.jurisdictions, recording_in_force())
+    """Write down what has to be said in a dial, and whether it is recorded: only a call that we put through can be."""
+    recording = NOT_RECORDED if _phone(tx, agent) is None else recording_of(callee.jurisdictions, recording_in_force())
     names = required(
         disclosures_in_force(),
         purpose=agent_calls.purpose_of(tx, attempt),
         jurisdictions=callee.jurisdictions,
         role=callee.creditor_role,
-        is_recorded=recording.way != "none",
+        is_recorded=recording.way == "announce",
     )
     agent_calls.begin(tx, task, attempt, agent_id=agent.id, required=names, recording=recording, at=at)
     return names, recording

@@ -98,6 +98,12 @@ class Marks:
         self._writer = None
 
 
+def marked(letter: Letter) -> Letter | None:
+    """One letter with its mark; None where something was learned since it was judged, or its time is over."""
+    answer = write_marks([letter]).get(letter.attempt_id)
+    return mark_letter(letter, answer) if isinstance(answer, datetime) else None
+
+
 def write_marks(letters: Sequence[Letter]) -> dict[int, datetime | Refusal]:
     """Mark what may be called, in one transaction; attempt id → the mark, or why there is none."""
     claims: defaultdict[tuple[date, UUID], list[Letter]] = defaultdict(list)

@@ -85,6 +85,7 @@ class CallTask:
         attempt_id: As above.
         taken_by: Who dials, or dialled last.
         tries: How often it was dialled.
+        result: How the last dial ended; None = it is not told yet.
     """
 
     id: int
@@ -102,6 +103,7 @@ class CallTask:
     attempt_id: int | None
     taken_by: str | None
     tries: int
+    result: str | None
 
 
 def enqueue_callback(
@@ -355,7 +357,7 @@ def _task(row: Row[Any]) -> CallTask:
 
 _COLUMNS = (
     "t.id, t.party_id, t.contact_point_id, t.reason, t.because, t.opens_at, t.closes_at, t.owner, t.state, t.asked_at, t.missed_at, "
-    "t.attempt_business_date, t.attempt_id, t.taken_by, t.tries"
+    "t.attempt_business_date, t.attempt_id, t.taken_by, t.tries, t.result"
 )
 # Who asked comes first, and of them whose window ends first.
 _ORDER = "array_position(ARRAY['callback', 'unreached', 'strategy'], t.reason), t.closes_at, t.id"

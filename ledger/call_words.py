@@ -70,6 +70,21 @@ def read(tx: Connection, token: UUID) -> Spoken | None:
     return Spoken(business_date=row.business_date, attempt_id=row.attempt_id, party_id=row.party_id, token=token, **said)
 
 
+def learned_since(attempt: str) -> str:
+    """Condition: a stop, a hold or "not me" was written down after the call of an attempt was begun.
+
+    Args:
+        attempt: Name of its row in the statement.
+    """
+    return f"""(EXISTS (SELECT 1 FROM opt_out f WHERE f.party_id = {attempt}.party_id AND f.recorded_at > {attempt}.called_at
+                     AND f.superseded_at IS NULL AND f.until IS NULL AND f.channel IN ('all', {attempt}.channel))
+        OR EXISTS (SELECT 1 FROM hold f WHERE f.party_id = {attempt}.party_id AND f.recorded_at > {attempt}.called_at
+                     AND f.superseded_at IS NULL)
+        OR EXISTS (SELECT 1 FROM contact_point_version v JOIN contact_value f ON f.blind_index = v.blind_index
+                   WHERE v.contact_point_id = {attempt}.contact_point_id AND v.superseded_at IS NULL AND f.superseded_at IS NULL
+                     AND f.recorded_at > {attempt}.called_at AND f.ownership IN ('wrong', 'reassigned', 'shared')))"""  # noqa: S608  # a name of ours
+
+
 def drop_over(tx: Connection) -> int:
     """Drop the words of calls that are over, and of those that were never made; how many calls.
 
@@ -101,18 +116,11 @@ _KEEP = text("""
     ON CONFLICT (business_date, attempt_id) DO UPDATE
     SET words_encrypted = excluded.words_encrypted, key_id = excluded.key_id, recorded_at = clock_timestamp()
 """)
-# A stop, a hold or "not me" that was written down after the call was begun.
-_READ = text("""
-    SELECT w.business_date, w.attempt_id, w.words_encrypted, w.key_id, a.party_id,
-           EXISTS (SELECT 1 FROM opt_out f WHERE f.party_id = a.party_id AND f.recorded_at > a.called_at AND f.superseded_at IS NULL
-                     AND f.until IS NULL AND f.channel IN ('all', 'voice'))
-        OR EXISTS (SELECT 1 FROM hold f WHERE f.party_id = a.party_id AND f.recorded_at > a.called_at AND f.superseded_at IS NULL)
-        OR EXISTS (SELECT 1 FROM contact_point_version v JOIN contact_value f ON f.blind_index = v.blind_index
-                   WHERE v.contact_point_id = a.contact_point_id AND v.superseded_at IS NULL AND f.superseded_at IS NULL
-                     AND f.recorded_at > a.called_at AND f.ownership IN ('wrong', 'reassigned', 'shared')) AS learned
+_READ = text(f"""
+    SELECT w.business_date, w.attempt_id, w.words_encrypted, w.key_id, a.party_id, {learned_since("a")} AS learned
     FROM call_words w JOIN attempt a ON a.business_date = w.business_date AND a.id = w.attempt_id
     WHERE w.token = :token AND a.channel = 'voice' AND a.called_at IS NOT NULL
-""")
+""")  # noqa: S608  # the words above
 _NAMES = text("""
     SELECT party_id, name_encrypted, key_id FROM party_version
     WHERE party_id = ANY(:parties) AND superseded_at IS NULL AND name_encrypted IS NOT NULL

@@ -37,7 +37,7 @@ from config.settings import settings
 from config.signing_keys import read_signing_keys
 from decisions.words import GATEWAY_SENDER
 from ledger.inbox import Said, Vocabulary
-from portal import metrics, talking
+from portal import bridging, metrics, talking
 from portal.receiver import NotKeptError, Receiver
 
 _log = logging.getLogger(__name__)
@@ -293,6 +293,28 @@ async def _talk(request: Request, part: talking.Part) -> Response:
     return Response(turn.twiml, media_type="text/xml")
 
 
+async def twilio_bridge(request: Request) -> Response:
+    """A colleague whose phone rang has picked up: whom she is put through to."""
+    await _twilio_fields(request)
+    said = await asyncio.to_thread(bridging.put_through, request.path_params["token"])
+    return Response(said, media_type="text/xml")
+
+
+async def twilio_bridge_announce(request: Request) -> Response:
+    """The person has picked up: that the talk is recorded, before it begins."""
+    await _twilio_fields(request)
+    said = await asyncio.to_thread(bridging.announce, request.path_params["token"])
+    return Response(said, media_type="text/xml")
+
+
+async def twilio_bridge_line(request: Request) -> Response:
+    """The colleague's leg has ended."""
+    given = dict(await _twilio_fields(request))
+    sid, word = _required(given, "CallSid"), _required(given, "CallStatus")
+    await asyncio.to_thread(bridging.ended, request.path_params["token"], sid, word)
+    return Response(status_code=status.HTTP_204_NO_CONTENT)
+
+
 async def app_acknowledgement(request: Request) -> Response:
     """A notification arrived at a phone, or was opened."""
     event = await _app_event(request)
@@ -370,6 +392,9 @@ routes: Final = [
     Route("/webhooks/twilio/call/{token:uuid}/answer", answering("call answered", twilio_answered), methods=["POST"]),
     Route("/webhooks/twilio/call/{token:uuid}/first", answering("call key", twilio_first_key), methods=["POST"]),
     Route("/webhooks/twilio/call/{token:uuid}/key", answering("call key", twilio_key), methods=["POST"]),
+    Route("/webhooks/twilio/bridge/{token:uuid}", answering("bridge", twilio_bridge), methods=["POST"]),
+    Route("/webhooks/twilio/bridge/{token:uuid}/announce", answering("bridge", twilio_bridge_announce), methods=["POST"]),
+    Route("/webhooks/twilio/bridge/{token:uuid}/line", answering("bridge", twilio_bridge_line), methods=["POST"]),
     Route("/webhooks/app/acknowledgement", answering("acknowledgement", app_acknowledgement), methods=["POST"]),
 ]
 

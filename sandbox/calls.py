@@ -117,6 +117,8 @@ class CallRecord:
         detects: `Enable` or `DetectMessageEnd` where a machine is told from a person; else empty.
         told: Which of `EVENTS` are posted to `callback_url`.
         said: How many status callbacks were posted: each has a number.
+        parent: Sid of the call for whose caller this number was dialled; None = it was asked for.
+        recorded: A `Dial` asked for a recording from the answer on.
     """
 
     serial: int
@@ -140,6 +142,8 @@ class CallRecord:
     answered_by: str | None = None
     said: int = 0
     heard: list[str] = field(default_factory=list)
+    parent: str | None = None
+    recorded: bool = False
 
 
 class Calls:
@@ -196,6 +200,18 @@ class Calls:
         self._records.append(record)
         self._by_sid[record.sid] = record
         return record
+
+    def dial(self, parent: CallRecord, *, to: str, sender: str, url: str | None, timeout_seconds: int, recorded: bool) -> CallRecord:
+        """Dial a number for whoever is on the line of a call.
+
+        Raises:
+            TwilioError: It is no number.
+        """
+        fields = [("To", to), ("From", sender), ("Timeout", str(timeout_seconds))]
+        # Without a document of its own the talk simply begins.
+        child = self.create([*fields, ("Url", url) if url else ("Twiml", "<Response/>")], parent.updated_at)
+        child.parent, child.recorded = parent.sid, recorded
+        return child
 
     def fetch(self, sid: str) -> CallRecord:
         """One call.
@@ -262,7 +278,7 @@ class Calls:
         for record in reversed(self._records):
             if any(query.get(name) not in {None, "", value} for name, value in (("To", record.to), ("From", record.sender))):
                 continue
-            if query.get("Status") not in {None, "", record.status} or query.get("ParentCallSid"):
+            if query.get("Status") not in {None, "", record.status} or query.get("ParentCallSid") not in {None, "", record.parent}:
                 continue
             if _within(record.started_at, started) and _within(record.ended_at, ended):
                 yield record
@@ -277,14 +293,14 @@ class Calls:
             "caller_name": None,
             "date_created": _rfc2822(record.created_at),
             "date_updated": _rfc2822(record.updated_at),
-            "direction": "outbound-api",
+            "direction": _direction(record),
             "duration": None if record.duration_seconds is None else str(record.duration_seconds),
             "end_time": _rfc2822(record.ended_at),
             "forwarded_from": None,
             "from": record.sender,
             "from_formatted": record.sender,
             "group_sid": None,
-            "parent_call_sid": None,
+            "parent_call_sid": record.parent,
             "phone_number_sid": None,
             "price": None,
             "price_unit": "USD",
@@ -308,7 +324,7 @@ class Calls:
             ("CallStatus", record.status),
             ("Called", record.to),
             ("Caller", record.sender),
-            ("Direction", "outbound-api"),
+            ("Direction", _direction(record)),
             ("From", record.sender),
             ("To", record.to),
         ]
@@ -327,6 +343,10 @@ class Calls:
         if status in ENDS:
             said += [("CallDuration", str(record.duration_seconds or 0)), ("Duration", str(-(-(record.duration_seconds or 0) // 60)))]
         return said
+
+
+def _direction(record: CallRecord) -> str:
+    return "outbound-api" if record.parent is None else "outbound-dial"
 
 
 def _checked(fields: Sequence[tuple[str, str]]) -> dict[str, str]:

@@ -22,13 +22,15 @@ from sandbox.calls import ENDS, CallRecord, Calls
 from sandbox.post import Post, Postman
 from sandbox.signature import twilio_signature
 from sandbox.town import NotTaken, PickedUp, Ring, Ringing, Town
-from sandbox.twilio import is_loopback_url
+from sandbox.twilio import TwilioError, is_loopback_url
 
 FORM: Final = "application/x-www-form-urlencoded; charset=utf-8"
 # A menu that leads back to itself for ever ends.
 ANSWERS_MAX: Final = 20
 # A sentence is spoken at about so many characters a second; only the duration of a call follows from it.
 CHARACTERS_A_SECOND: Final = 12
+# A Dial rings for so long where it says nothing else.
+TIMEOUT_OF_DIAL: Final = 30
 # Who answered, as machine detection names it: `Enable` says it at once, `DetectMessageEnd` waits for the end of a machine's greeting.
 DETECTED: Final[dict[str, dict[str, str | None]]] = {
     "": {"human": None, "machine": None, "fax": None, "unknown": None},
@@ -53,6 +55,8 @@ class _Talk:
     ring: Ring
     by: str
     words: list[str] = field(default_factory=list)
+    # Of the call that was dialled for whoever is on this line: it goes on until that one ends.
+    waits_for: str | None = None
 
     @property
     def in_full(self) -> str:
@@ -68,6 +72,8 @@ class Switchboard:
         self.calls = calls
         self._town, self._postman, self._auth_token, self._heard = town, postman, auth_token, heard
         self._talks: list[_Talk] = []
+        self._waiting: dict[str, _Talk] = {}
+        self._ringing: list[Post] = []
 
     def dial(self, record: CallRecord) -> list[Post]:
         """Let it ring."""
@@ -86,7 +92,7 @@ class Switchboard:
             return self._told(record, "ringing")
         if isinstance(event, NotTaken):
             record.status, record.ended_at = event.reason, event.at
-            return self._told(record, event.reason)
+            return [*self._told(record, event.reason), *self._released(record)]
         record.status, record.answered_by = "in-progress", DETECTED[record.detects][event.by]
         self._talks.append(_Talk(record, event.ring, event.by))
         return self._told(record, "in-progress")
@@ -100,7 +106,8 @@ class Switchboard:
         """Hold the talks of all who have picked up; returns what is to be told of their ends."""
         talks, self._talks = self._talks, []
         await asyncio.gather(*(self._hold(talk) for talk in talks))
-        return [post for talk in talks for post in self._ended(talk)]
+        ringing, self._ringing = self._ringing, []
+        return [*ringing, *(post for talk in talks if talk.waits_for is None for post in self._ended(talk))]
 
     async def _hold(self, talk: _Talk) -> None:
         """Ask for TwiML, and do what it says, until it ends."""
@@ -129,7 +136,10 @@ class Switchboard:
         except ET.ParseError:
             return None, []
         for verb in root:
-            if verb.tag in {"Hangup", "Reject", "Dial"}:
+            if verb.tag in {"Hangup", "Reject"}:
+                return None, []
+            if verb.tag == "Dial":
+                self._bridge(talk, verb, base)
                 return None, []
             if verb.tag == "Redirect":
                 return urljoin(base or "", (verb.text or "").strip()), []
@@ -140,6 +150,31 @@ class Switchboard:
                     digits = [("Digits", key or ""), ("FinishedOnKey", "")]
                     return urljoin(base or "", verb.get("action") or ""), digits
         return None, []
+
+    def _bridge(self, talk: _Talk, dial: ET.Element, base: str | None) -> None:
+        """Dial a number for whoever is on the line, who waits for it."""
+        number = dial.find("Number")
+        to = (dial.text if number is None else number.text) or ""
+        url = None if number is None or not number.get("url") else urljoin(base or "", number.get("url") or "")
+        try:
+            child = self.calls.dial(
+                talk.record,
+                to=to.strip(),
+                sender=dial.get("callerId") or talk.record.sender,
+                url=url,
+                timeout_seconds=int(dial.get("timeout") or TIMEOUT_OF_DIAL),
+                recorded=(dial.get("record") or "do-not-record") != "do-not-record",
+            )
+        except TwilioError:
+            return
+        talk.waits_for = child.sid
+        self._waiting[child.sid] = talk
+        self._ringing += self.dial(child)
+
+    def _released(self, record: CallRecord) -> list[Post]:
+        """The end of the call whose caller waited for this one."""
+        talk = self._waiting.pop(record.sid, None)
+        return [] if talk is None else self._ended(talk)
 
     def _ended(self, talk: _Talk) -> list[Post]:
         record = talk.record
@@ -152,7 +187,7 @@ class Switchboard:
         record.duration_seconds = seconds
         record.ended_at = record.updated_at = record.updated_at + timedelta(seconds=seconds)
         record.status = "completed"
-        return self._told(record, "completed")
+        return [*self._told(record, "completed"), *self._released(record)]
 
     def _told(self, record: CallRecord, status: str) -> list[Post]:
         """The status callback of a step, where it was asked for; every end is a `completed`."""

@@ -198,6 +198,11 @@ def test_at_night_it_waits_for_the_morning(borrower: BorrowerIds, portfolio: Por
     refused = take_call(None, by="anna")
     assert isinstance(refused, NotNow)
     assert any("HOURS" in reason for reason in refused.reasons)
+    # Eight in the morning, where she is.
+    assert refused.at == NOON + 20 * HOUR
+    assert states() == [("waiting", None)]
+    portfolio.clock(refused.at)
+    assert dial().number == NUMBER
 
 
 def test_two_colleagues_never_dial_the_same_person(borrower: BorrowerIds, outbox: Outbox) -> None:

@@ -118,9 +118,10 @@ def test_a_talk_is_not_written_down_before_all_was_said_or_why_not(task: int, ou
     taken = take_call(task, by="anna")
     assert isinstance(taken, Dial)
     names = [one.name for one in taken.required]
-    assert names == ["who_are_you", "who_calls", "recording"]
+    assert names == ["who_are_you", "who_calls"]
     assert taken.required[1].words == "I am anna, and I call for Lantern Wallet US."
-    assert (taken.recording.way, taken.recording.jurisdiction) == ("announce", "US")
+    # Who dials by hand is recorded by nobody.
+    assert (taken.recording.way, taken.line) == ("none", None)
     for told in (Told(result="conversation"), Told(result="conversation", disclosed=names[1:]), Told(result="busy", disclosed=["singing"])):
         with pytest.raises(DialRefused, match="said"):
             dial.record_outcome(task, told, by="anna")
