@@ -7,6 +7,7 @@ Pure: no; reads one file.
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -53,3 +54,8 @@ def aging_policy(path: Path = AGING_FILE, text: str | None = None) -> AgingPolic
         return AgingPolicy(schemes, form.default_scheme, form.allocation, form.ageing_statuses)
     except ValueError as error:
         raise ConfigError(path, None, "", str(error)) from error
+
+
+def aging_hash() -> str:
+    """Hash of the shipped file: rows that another one named are aged anew."""
+    return sha256(AGING_FILE.read_bytes()).hexdigest()

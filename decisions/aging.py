@@ -180,6 +180,35 @@ def age(
     )  # fmt: skip
 
 
+def grown_older(aged: pl.DataFrame, *, days: int, as_of: date, policy: AgingPolicy) -> pl.DataFrame:
+    """Rows of `age` some days later, of loans for which nothing happened meanwhile.
+
+    Nothing happened: no fact changed, no instalment fell due or came near, no payment's, plan's or pause's day came, and a late loan
+    was out of its grace already.
+
+    Args:
+        aged: days_past_due, delinquent_days, next_due_on, stage (the treatment's), bucket_scheme, and whatever else.
+        days: How many later, at least 1.
+        as_of: The later date.
+        policy: Schemes.
+
+    Returns:
+        The same columns, with lateness, bucket and stage as of the later date.
+
+    Raises:
+        ValueError: A late loan within its grace.
+    """
+    late = pl.col("days_past_due") > 0
+    if aged.filter(late, pl.col("delinquent_days") == 0).height:
+        raise ValueError("a loan within its grace is aged anew: how long it lasts is not in its row")
+    older = aged.with_columns(
+        pl.when(late).then(pl.col(column) + days).otherwise(column).cast(pl.Int32).alias(column)
+        for column in ("days_past_due", "delinquent_days")
+    ).with_columns(as_of=pl.lit(as_of, pl.Date))
+    in_plan = pl.col("stage") == IN_PLAN
+    return older.with_columns(bucket=_bucket(policy), stage=pl.when(in_plan).then("stage").otherwise(_stage(policy))).select(aged.columns)
+
+
 def unpaid_instalments(
     loans: pl.DataFrame,
     instalments: pl.DataFrame,

@@ -14,11 +14,13 @@ from functools import cache
 from typing import Final
 
 import polars as pl
+from adbc_driver_manager.dbapi import Connection as ArrowConnection
 from sqlalchemy import Connection, text
 
-from config.aging import aging_policy
-from decisions.aging import AgingPolicy, age, unpaid_instalments
+from config.aging import aging_hash, aging_policy
+from decisions.aging import AgingPolicy, age, grown_older, unpaid_instalments
 from decisions.facts import Schema
+from ledger import ageing_again
 from ledger.engine import arrow, connection
 from ledger.frames import Ids, Known, Source, ids_clause, read
 
@@ -52,10 +54,11 @@ AGED: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aged:
-    """How many loans were aged, and how many of them are late or nearly due."""
+    """How many loans there are, how many of them are late or nearly due, and how many were aged anew rather than carried on."""
 
     loans: int
     kept: int
+    anew: int
 
 
 def age_loans(
@@ -84,10 +87,11 @@ def age_loans(
 def age_portfolio(
     business_date: date, *, loans_a_chunk: int = LOANS_A_CHUNK, progress: Callable[[int, int], None] = lambda _done, _loans: None
 ) -> Aged:
-    """Age every loan as of a date and write `loan_aging`, in chunks: memory does not grow with the portfolio.
+    """Age the portfolio as of a date and write `loan_aging`, in chunks: memory does not grow with the portfolio.
 
-    Each chunk replaces what an earlier call wrote for its loans in one transaction, so that a call that was cut off
-    is simply made again.
+    Only loans that the days since, or what was learned since, may have changed are aged anew (ledger/ageing_again.py); the others'
+    rows are carried on. Each chunk replaces what an earlier call wrote for its loans in one transaction, so that a call that was cut
+    off is simply made again.
 
     Args:
         business_date: Local date as of which loans age.
@@ -95,16 +99,27 @@ def age_portfolio(
         progress: Told after each chunk how many of how many loans are aged.
     """
     with connection() as tx:
+        begun = ageing_again.begin(tx, business_date, policy_hash=_policy_hash())
         chunks = loan_chunks(tx, loans_a_chunk)
         total = tx.scalar(_COUNT) or 0
-    kept = 0
+    ahead = max(scheme.pre_due_days for scheme in _policy().schemes.values())
+    base = begun.base
+    changed = None if base is None else ageing_again.changed(base, business_date, pre_due_days=ahead)
+    kept = anew = 0
     for number, chunk in enumerate(chunks, start=1):
-        kept += _age_chunk(chunk, business_date)
+        if base is None or changed is None:
+            kept += _age_chunk(chunk, business_date)
+            anew = min(number * loans_a_chunk, total)
+        else:
+            mine = changed.filter((changed >= chunk.start) & (changed < chunk.stop))
+            kept += _carry_chunk(chunk, mine, base.business_date, business_date)
+            anew += len(mine)
         progress(min(number * loans_a_chunk, total), total)
     with connection() as tx:
         # A new date is unknown to the planner until its statistics are taken.
         tx.execute(text("ANALYZE loan_aging"))
-    return Aged(loans=total, kept=kept)
+        ageing_again.end(tx, begun)
+    return Aged(loans=total, kept=kept, anew=anew)
 
 
 def loan_chunks(connection: Connection, loans_a_chunk: int = LOANS_A_CHUNK) -> list[range]:
@@ -113,18 +128,62 @@ def loan_chunks(connection: Connection, loans_a_chunk: int = LOANS_A_CHUNK) -> l
 
 
 def _age_chunk(loans: range, business_date: date) -> int:
-    """Age one chunk and replace its rows; returns how many were written."""
+    """Age every loan of a chunk and replace its rows; returns how many were written."""
     with arrow() as tx:
-        aged = age_loans(tx, loans, business_date=business_date)
-        liable = read(tx, _BORROWER_OF_LOAN.format(which=ids_clause(loans), on=f"'{business_date.isoformat()}'::date"), _BORROWER)
-        rows = aged.join(liable, on="loan_id").with_columns(business_date=pl.lit(business_date, pl.Date))
-        with tx.cursor() as cursor:
-            cursor.execute(_ONE_WRITER.format(days=business_date.toordinal()))
-            cursor.fetchall()
-            cursor.execute(_DELETE.format(which=ids_clause(loans), on=f"'{business_date.isoformat()}'::date"))
-            if not rows.is_empty():
-                cursor.adbc_ingest("loan_aging", rows.to_arrow(), mode="append")
+        _wait_for_other_writers(tx, business_date)
+        rows = _aged_rows(tx, loans, business_date)
+        _run(tx, _DELETE.format(which=ids_clause(loans), on=_day(business_date)))
+        _append(tx, rows)
     return rows.height
+
+
+def _carry_chunk(loans: range, changed: pl.Series, base: date, business_date: date) -> int:
+    """Carry a chunk's rows on from another date, or the same one, the changed loans aged anew; returns how many it has then."""
+    anew = changed.to_list()
+    with arrow() as tx:
+        _wait_for_other_writers(tx, business_date)
+        rows = _aged_rows(tx, anew, business_date) if anew else None
+        if base == business_date:
+            if rows is not None:
+                _run(tx, _DELETE.format(which=ids_clause(anew), on=_day(business_date)))
+                _append(tx, rows)
+            return int(read(tx, _COUNT_KEPT.format(which=ids_clause(loans), on=_day(business_date)), {"kept": pl.Int64})["kept"][0])
+        before = read(tx, _ROWS.format(which=ids_clause(loans), on=_day(base)), _CARRIED).filter(
+            ~pl.col("loan_id").is_in(changed.implode())
+        )
+        carried = grown_older(before, days=(business_date - base).days, as_of=business_date, policy=_policy()).select(*AGED, "party_id")
+        _run(tx, _DELETE.format(which=ids_clause(loans), on=_day(business_date)))
+        _append(tx, carried.with_columns(business_date=pl.lit(business_date, pl.Date)))
+        if rows is not None:
+            _append(tx, rows)
+        return carried.height + (0 if rows is None else rows.height)
+
+
+def _aged_rows(source: Source, loans: Ids, business_date: date) -> pl.DataFrame:
+    """Rows of `loan_aging` of some loans."""
+    aged = age_loans(source, loans, business_date=business_date)
+    liable = read(source, _BORROWER_OF_LOAN.format(which=ids_clause(loans), on=_day(business_date)), _BORROWER)
+    return aged.join(liable, on="loan_id").with_columns(business_date=pl.lit(business_date, pl.Date))
+
+
+def _wait_for_other_writers(source: ArrowConnection, business_date: date) -> None:
+    """Before facts are read: who writes a chunk last has also read it last."""
+    read(source, _ONE_WRITER.format(days=business_date.toordinal()), {"locked": pl.String})
+
+
+def _run(source: ArrowConnection, statement: str) -> None:
+    with source.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def _append(source: ArrowConnection, rows: pl.DataFrame) -> None:
+    if not rows.is_empty():
+        with source.cursor() as cursor:
+            cursor.adbc_ingest("loan_aging", rows.to_arrow(), mode="append")
+
+
+def _day(on: date) -> str:
+    return f"'{on.isoformat()}'::date"
 
 
 def _age(source: Source, loans: Ids, *, business_date: date, known_at: datetime | None, policy: AgingPolicy) -> pl.DataFrame:
@@ -152,11 +211,29 @@ def _frames(source: Source, loans: Ids, known: Known, statements: Sequence[tuple
 
 
 @cache
+def _policy_hash() -> str:
+    return aging_hash()
+
+
+@cache
 def _policy() -> AgingPolicy:
     """The policy in force when the process began: the gate ages several chunks a second."""
     return aging_policy()
 
 
+_CARRIED: Final[Schema] = {
+    "loan_id": pl.Int64,
+    "days_past_due": pl.Int32,
+    "delinquent_days": pl.Int32,
+    "past_due_minor": pl.Int64,
+    "outstanding_minor": pl.Int64,
+    "oldest_unpaid_due_on": pl.Date,
+    "next_due_on": pl.Date,
+    "bucket": pl.String,
+    "stage": pl.String,
+    "party_id": pl.Int64,
+    "bucket_scheme": pl.String,
+}
 _BORROWER: Final[Schema] = {"loan_id": pl.Int64, "party_id": pl.Int64}
 
 _LOANS = "SELECT v.loan_id, v.status, v.grace_days, v.bucket_scheme FROM loan_version v WHERE v.loan_id {which} AND {known[v]}"
@@ -198,5 +275,12 @@ _CHUNKS = text("""
 """)
 _COUNT = text("SELECT count(*) FROM loan")
 # Two stages may age the same date at once: the second waits here, and its DELETE sees what the first wrote.
-_ONE_WRITER = "SELECT pg_advisory_xact_lock(hashtext('loan_aging'), {days:d})::text"
+_ONE_WRITER = "SELECT pg_advisory_xact_lock(hashtext('loan_aging'), {days:d})::text AS locked"
+_ROWS = """
+    SELECT a.loan_id, a.days_past_due, a.delinquent_days, a.past_due_minor, a.outstanding_minor, a.oldest_unpaid_due_on, a.next_due_on,
+           a.bucket, a.stage, a.party_id, v.bucket_scheme
+    FROM loan_aging a JOIN loan_version v ON v.loan_id = a.loan_id AND v.loan_id {which} AND v.superseded_at IS NULL
+    WHERE a.business_date = {on} AND a.loan_id {which}
+"""
+_COUNT_KEPT = "SELECT count(*) AS kept FROM loan_aging WHERE business_date = {on} AND loan_id {which}"
 _DELETE = "DELETE FROM loan_aging WHERE business_date = {on} AND loan_id {which}"

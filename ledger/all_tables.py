@@ -11,6 +11,7 @@ from sqlmodel import SQLModel
 
 from ledger import (
     tables,
+    tables_ageing,
     tables_agencies,
     tables_agents,
     tables_core,
@@ -24,6 +25,7 @@ from ledger import (
 __all__ = [
     "METADATA",
     "tables",
+    "tables_ageing",
     "tables_agencies",
     "tables_agents",
     "tables_core",

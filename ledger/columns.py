@@ -66,6 +66,14 @@ def current(name: str, *columns: str) -> Index:
     return Index(name, *columns, unique=True, postgresql_where=text("superseded_at IS NULL"))
 
 
+def learned(table: str) -> tuple[Index, Index]:
+    """What finds the versions that were recorded, or superseded, since an instant: rows lie in the order of their recording."""
+    return (
+        Index(f"{table}_recorded", "recorded_at", postgresql_using="brin"),
+        Index(f"{table}_superseded", "superseded_at", postgresql_where=text("superseded_at IS NOT NULL")),
+    )
+
+
 class Fact(SQLModel):
     """The two times on every fact, and where it came from (DOMAIN.md)."""
 

@@ -39,7 +39,7 @@ from sqlmodel import Field, SQLModel
 
 from decisions.cases import CASE_KINDS, CASE_STATES, STATED_BY
 from decisions.words import CHANNELS, HOLD_KINDS, RESULTS
-from ledger.columns import Fact, big, current, identity, instant, json_document, one_of, recorded, texts
+from ledger.columns import Fact, big, current, identity, instant, json_document, learned, one_of, recorded, texts
 
 ATTEMPT_STATES = (
     "planned",
@@ -201,6 +201,7 @@ class LoanVersion(Fact, table=True):
         CheckConstraint("currency ~ '^[A-Z]{3}$'", name="loan_currency_iso4217"),
         CheckConstraint("disputed_minor >= 0", name="loan_disputed_not_negative"),
         current("loan_version_current", "loan_id"),
+        *learned("loan_version"),
     )
 
     id: int | None = identity()
@@ -236,6 +237,7 @@ class LoanParty(Fact, table=True):
         CheckConstraint("ends_on IS NULL OR ends_on >= starts_on", name="loan_party_interval"),
         current("loan_party_current", "loan_id", "party_id", "role"),
         Index("loan_party_of_party", "party_id", postgresql_where=text("superseded_at IS NULL")),
+        *learned("loan_party"),
     )
 
     id: int | None = identity()
@@ -256,6 +258,8 @@ class Instalment(Fact, table=True):
             name="instalment_not_negative",
         ),
         current("instalment_current", "loan_id", "number"),
+        *learned("instalment"),
+        Index("instalment_due", "due_on", postgresql_where=text("superseded_at IS NULL")),
     )
 
     id: int | None = identity()
@@ -285,6 +289,8 @@ class Payment(Fact, table=True):
             name="payment_reversal_names_what_and_why",
         ),
         current("payment_current", "loan_id", "external_id"),
+        *learned("payment"),
+        Index("payment_paid", "paid_on", postgresql_where=text("superseded_at IS NULL")),
     )
 
     id: int | None = identity()

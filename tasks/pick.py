@@ -1,7 +1,7 @@
 """Pick: which borrowers a stage looks at today.
 
 Ages the portfolio as of the business date, set-based and in chunks, never as Python objects: the same code serves ten
-loans and a million. Then cuts the stage's borrowers into shards.
+loans and a million, and looks only at those that something may have changed. Then cuts the stage's borrowers into shards.
 
 In:   a campaign run's id.
 Out:  numbers of the run's shards; rows of `loan_aging` and `campaign_shard`.
@@ -36,7 +36,13 @@ def pick(campaign_run_id: int) -> list[int]:
         decided = any(shard.decided_at is not None for shard in read_shards(tx, campaign_run_id))
     if not decided:
         aged = age_portfolio(run.business_date, progress=ageing)
-        logger.info("%d loans aged as of %s, %d late or nearly due", aged.loans, run.business_date.isoformat(), aged.kept)
+        logger.info(
+            "%d loans as of %s, %d of them aged anew, %d late or nearly due",
+            aged.loans,
+            run.business_date.isoformat(),
+            aged.anew,
+            aged.kept,
+        )
     with connection() as tx:
         shards = cut_shards(tx, campaign_run_id)
         borrowers = sum(shard.borrowers for shard in read_shards(tx, campaign_run_id))

@@ -38,7 +38,7 @@ SECONDS_MAX: Final = 240.0
 SHARDS_AT_ONCE: Final = 2
 LEDGER: Final = "bench_plan"
 # What a run writes.
-WRITTEN: Final = ("attempt", "decision", "campaign_shard", "campaign_run", "loan_aging")
+WRITTEN: Final = ("attempt", "decision", "campaign_shard", "campaign_run", "loan_aging", "ageing_run")
 TARGET: Final = 3.0
 TODAY: Final = date(2026, 3, 17)
 # Half past three in the afternoon in Taipei: open in most countries of the portfolio, later in the others.

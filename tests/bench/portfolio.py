@@ -70,7 +70,8 @@ class Wanted:
 
     Attributes:
         borrowers: How many.
-        as_of: The date as of which one loan of each borrower is 1 to 30 days late; further loans are not late.
+        as_of: The date as of which one loan of each late borrower is 1 to 30 days late; further loans are not late.
+        late_share: Of borrowers who are late; the next instalment of the others falls due within 30 days.
         instalments: Of each loan, a month apart; all before the oldest unpaid one are paid.
         paid: At most so many of them.
         contacts: Past contacts of each borrower, one every four days before `as_of`.
@@ -81,6 +82,7 @@ class Wanted:
 
     borrowers: int
     as_of: date
+    late_share: float = 1.0
     instalments: int = 3
     paid: int = 0
     contacts: int = 0
@@ -187,6 +189,9 @@ def _loans(parties: pl.DataFrame, before: int, wanted: Wanted, chance: np.random
     of_party = np.repeat(np.arange(parties.height), counts)
     is_first = np.concatenate([[True], of_party[1:] != of_party[:-1]])
     days_late = np.where(is_first, chance.integers(1, 31, of_party.size), -chance.integers(5, 26, of_party.size))
+    if wanted.late_share < 1:
+        on_time = np.repeat(chance.random(parties.height) >= wanted.late_share, counts)
+        days_late = np.where(on_time, -chance.integers(0, 30, of_party.size), days_late)
     return parties.select("party", "country", "currency")[of_party].with_columns(
         loan=pl.Series(np.arange(before, before + of_party.size)),
         instalment=pl.Series(chance.integers(2_000, 90_000, of_party.size)),
