@@ -8,7 +8,7 @@ time of its writing, and is seen when it is committed.
 In:   a local business date.
 Out:  what to begin from, and ids of loans to be aged anew.
 Pure: no.
-Source: docs/adr/0067.
+Source: docs/adr/0070.
 """
 
 from __future__ import annotations

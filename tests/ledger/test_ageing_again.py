@@ -31,7 +31,7 @@ def whole(on: date) -> list[tuple[Any, ...]]:
     """What ageing every loan anew says of a date."""
     with connection() as tx:
         loans = list(tx.execute(text("SELECT id FROM loan ORDER BY id")).scalars())
-        liable = dict(
+        liable: dict[int, int] = dict(
             tx.execute(
                 text("""
                     SELECT DISTINCT ON (loan_id) loan_id, party_id FROM loan_party

@@ -1,7 +1,7 @@
 """Fixtures: a real PostgreSQL with a migrated ledger.
 
 One server for the whole test run (or the one that TIDEOVER_TEST_DATABASE_URL names, as `.ci/run` does with Debian's
-own 15), one template database at the newest migration, and for each test a fresh copy of it.
+own 15), one template database at the newest migration, and for each test a copy of it that nothing is in.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from config.settings import settings
@@ -24,6 +27,35 @@ from ledger import embedded, schema, vault
 from ledger.engine import engine_of
 
 _numbers = count(1)
+# Copying a database costs more than emptying it, and deleted rows stay in their files.
+TESTS_A_COPY = 40
+# Whatever a test left open, a thread's or a program's, ends before the next one begins.
+_END_OTHERS = text(
+    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+# A catalogue's row that was written since is another row: a test that changes the schema leaves no ledger to the next.
+_SCHEMA = text("""
+    SELECT concat_ws('/',
+        (SELECT concat(count(*), '-', max(xmin::text::bigint)) FROM pg_class WHERE relnamespace = 'public'::regnamespace),
+        (SELECT concat(count(*), '-', max(a.xmin::text::bigint)) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+         WHERE c.relnamespace = 'public'::regnamespace),
+        (SELECT concat(count(*), '-', max(xmin::text::bigint)) FROM pg_constraint WHERE connamespace = 'public'::regnamespace),
+        (SELECT concat(count(*), '-', max(xmin::text::bigint)) FROM pg_trigger),
+        (SELECT concat(count(*), '-', max(xmin::text::bigint)) FROM pg_proc WHERE pronamespace = 'public'::regnamespace),
+        (SELECT concat(count(*), '-', max(xmin::text::bigint)) FROM pg_namespace))
+""")
+_EMPTY = text("""
+    DO $$
+    DECLARE one record; has_rows boolean;
+    BEGIN
+        FOR one IN SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'alembic_version'
+        LOOP
+            EXECUTE format('SELECT EXISTS (SELECT FROM %I)', one.relname) INTO has_rows;
+            IF has_rows THEN EXECUTE format('DELETE FROM %I', one.relname); END IF;
+        END LOOP;
+        PERFORM setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace;
+    END $$
+""")
 
 
 @pytest.fixture(scope="session")
@@ -64,20 +96,65 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def ledger_url(server_url: str, template_url: str, keys: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Address of a fresh ledger; the settings point to it."""
+    """Address of a ledger that is as good as fresh; the settings point to it."""
     del keys
-    name = f"tideover_test_{os.getpid()}_{next(_numbers)}"
-    admin = create_engine(make_url(server_url).set(drivername="postgresql+psycopg"), poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f'CREATE DATABASE {name} TEMPLATE "{make_url(template_url).database}"'))
-    address = make_url(server_url).set(database=name).render_as_string(hide_password=False)
+    address = _emptied() or _copied(server_url, template_url)
     monkeypatch.setenv("TIDEOVER_DATABASE_URL", address)
     _forget()
     yield address
     engine_of(address).dispose()
     _forget()
-    with admin.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@dataclass(slots=True)
+class _Kept:
+    """The ledger of the tests before: its address, its schema as it was copied, and how many tests it has served."""
+
+    address: str
+    schema: str
+    tests: int = 1
+
+
+_kept: list[_Kept] = []
+
+
+def _emptied() -> str | None:
+    """Address of the ledger of the tests before, emptied; None where there is none, or its schema was changed, or it was used enough."""
+    if not _kept or _kept[0].tests >= TESTS_A_COPY:
+        return None
+    kept = _kept[0]
+    try:
+        with _talking_to(kept.address) as connection:
+            connection.execute(_END_OTHERS)
+            if connection.execute(_SCHEMA).scalar_one() != kept.schema:
+                return None
+            connection.execute(text("SET session_replication_role = replica"))
+            connection.execute(_EMPTY)
+    except OperationalError:
+        return None
+    kept.tests += 1
+    return kept.address
+
+
+def _copied(server_url: str, template_url: str) -> str:
+    """Address of a new copy of the template; the one before it goes."""
+    name = f"tideover_test_{os.getpid()}_{next(_numbers)}"
+    with _talking_to(server_url) as connection:
+        if _kept:
+            connection.execute(text(f'DROP DATABASE IF EXISTS "{make_url(_kept.pop().address).database}" WITH (FORCE)'))
+        connection.execute(text(f'CREATE DATABASE {name} TEMPLATE "{make_url(template_url).database}"'))
+    address = make_url(server_url).set(database=name).render_as_string(hide_password=False)
+    with _talking_to(address) as connection:
+        _kept.append(_Kept(address, connection.execute(_SCHEMA).scalar_one()))
+    return address
+
+
+@contextmanager
+def _talking_to(address: str) -> Iterator[Connection]:
+    """A connection of its own, each statement a transaction."""
+    url = make_url(address).set(drivername="postgresql+psycopg")
+    with create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT").connect() as connection:
+        yield connection
 
 
 def _forget() -> None:
