@@ -1,7 +1,7 @@
 """Ageing begins from an earlier date's rows: what was aged when, and indexes that find what changed since.
 
 Revision: 5b7d20c9e1a4
-After:    a1c62e94d7b0
+After:    5c8e02d7f3a1
 Written:  2026-11-29 19:25:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "5b7d20c9e1a4"
-down_revision = "a1c62e94d7b0"
+down_revision = "5c8e02d7f3a1"
 branch_labels = None
 depends_on = None
 
