@@ -18,6 +18,7 @@ from ledger import (
     tables_erasure,
     tables_keys,
     tables_papers,
+    tables_payments,
     tables_plans,
     tables_staff,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "tables_erasure",
     "tables_keys",
     "tables_papers",
+    "tables_payments",
     "tables_plans",
     "tables_staff",
 ]

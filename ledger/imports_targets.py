@@ -166,13 +166,14 @@ TARGETS: Final[dict[str, Target]] = {
         stage="loan text, external_id text, amount bigint, state text, paid_on date, paid_at timestamptz, rail text, "
         "reverses text, reversal_reason text, effective_at timestamptz" + MONEY_STAGE,
         source=f"l.id AS loan_id, s.external_id, s.state, {minor('amount')} AS amount_minor, s.paid_on, s.paid_at, s.rail, "
-        "s.reverses AS reverses_external_id, s.reversal_reason, "
+        "s.reverses AS reverses_external_id, s.reversal_reason, true AS booked, "
         "coalesce(s.effective_at, s.paid_at, s.paid_on::timestamp AT TIME ZONE 'UTC') AS effective_at, "
         f"concat_ws(' / ', s.loan, s.external_id) AS key_text, lv.currency, {MONEY}, "
         f"CASE {_NO_LOAN} {_inexact('amount')} END AS problem FROM stage_payments s {_LOAN}",
         partition=("loan_id", "external_id"),
         key=("loan_id", "external_id"),
-        values=("state", "amount_minor", "paid_on", "paid_at", "rail", "reverses_external_id", "reversal_reason"),
+        # `booked`: what the wallet told of before is in the books now, whatever else is the same (docs/adr/0045).
+        values=("state", "amount_minor", "paid_on", "paid_at", "rail", "reverses_external_id", "reversal_reason", "booked"),
         key_field="external_id",
         written_minor="t.amount_minor",
     ),

@@ -66,11 +66,12 @@ class Instalment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paid:
-    """A payment: posted, pending, or taken back (negative)."""
+    """A payment: posted, pending, or taken back (negative); `booked`: the lender's books show it."""
 
     paid_on: date
     state: str
     amount_minor: int
+    booked: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,7 +269,7 @@ def _debt(
         next_due_on=next_due_on,
         next_due_minor=sum(one.open_minor for one in to_come if one.due_on == next_due_on),
         instalments=instalments,
-        payments=tuple(Paid(paid_on=row.paid_on, state=row.state, amount_minor=row.amount_minor) for row in paid),
+        payments=tuple(Paid(paid_on=row.paid_on, state=row.state, amount_minor=row.amount_minor, booked=row.booked) for row in paid),
     )
 
 
@@ -302,7 +303,7 @@ _INSTALMENTS = text("""
     WHERE loan_id = ANY(:loans) AND superseded_at IS NULL ORDER BY loan_id, number
 """)
 _PAYMENTS = text("""
-    SELECT loan_id, paid_on, state, amount_minor FROM (
+    SELECT loan_id, paid_on, state, amount_minor, booked FROM (
         SELECT y.*, row_number() OVER (PARTITION BY loan_id ORDER BY paid_on DESC, id DESC) AS place
         FROM payment y WHERE loan_id = ANY(:loans) AND superseded_at IS NULL AND state IN ('posted', 'pending', 'reversed')) newest
     WHERE place <= :at_most ORDER BY loan_id, place

@@ -301,6 +301,8 @@ class Payment(Fact, table=True):
     # The local date in the loan's zone, from which ageing counts, beside the instant.
     paid_on: date
     paid_at: datetime | None = instant(nullable=True)
+    # Whether the lender's books show it; what the wallet told of counts before they do (ledger/wallet_payments.py).
+    booked: bool = Field(default=True, nullable=False, sa_column_kwargs={"server_default": text("true")})
     rail: str | None = Field(default=None, sa_type=Text)
     reverses_external_id: str | None = Field(default=None, sa_type=Text)
     reversal_reason: str | None = Field(default=None, sa_type=Text)

@@ -147,6 +147,8 @@ def _account(words: PageWords, session: Session) -> dict[str, Any]:
         "next": list(what_happens(debts, standing, words, person.zone)),
         "planned": planned.keys(),
         "may_choose": may_choose,
+        # There is a wallet to pay by (portal/paying.py).
+        "pays": bool(settings().wallet_base_url),
         "all_ways": _named(_all_ways(), words),
     }
 

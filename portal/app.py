@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from config.log_lines import use_json
 from config.settings import settings
 from ledger import inbox
-from portal import account, acts, delivering, door, lender_webhooks, my_cases, my_data, papers, plans, unsubscribe, watch, webhooks
+from portal import account, acts, delivering, door, lender_webhooks, my_cases, my_data, papers, paying, plans, unsubscribe, watch, webhooks
 from portal.answering import Answering
 from portal.calling import Calling
 from portal.desk import rooms
@@ -76,6 +76,7 @@ app.router.routes[:0] = [
     *my_cases.routes,
     *papers.routes,
     *my_data.routes,
+    *paying.routes,
     *plans.routes,
     *door.routes,
     *rooms.routes,

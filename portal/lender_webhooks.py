@@ -24,7 +24,8 @@ from starlette.routing import Route
 from channels.core_system import reason_of
 from config.settings import settings
 from decisions.core_instructions import ANSWERS
-from ledger import clock, core_answers
+from decisions.wallet_payments import Told, UnreadableError, read_told
+from ledger import clock, core_answers, wallet_payments
 from ledger.engine import connection
 from portal.webhooks import Refused, answering, signed_event, token_of
 
@@ -59,4 +60,27 @@ def _kept(work: Any, *given: Any) -> None:
         raise Refused(status.HTTP_503_SERVICE_UNAVAILABLE, f"not kept: {type(error).__name__}") from None
 
 
-routes: Final = [Route("/webhooks/core", answering("core", core), methods=["POST"])]
+async def wallet(request: Request) -> Response:
+    """Money moved, or did not."""
+    event = await signed_event(request, settings().wallet_keys.get_secret_value(), "payment", "the wallet")
+    try:
+        told = read_told(event)
+    except UnreadableError as error:
+        # The name of a field, none of its value.
+        raise Refused(status.HTTP_400_BAD_REQUEST, str(error)) from None
+    await run_in_threadpool(_kept, _pay, told)
+    return Response(status_code=status.HTTP_204_NO_CONTENT)
+
+
+def _pay(told: Told) -> None:
+    with connection() as tx:
+        became = wallet_payments.hear(tx, told, at=clock.now(tx))
+    if became == "unknown_loan":
+        # The loan may be in the next import: the wallet tells it again.
+        raise Refused(status.HTTP_503_SERVICE_UNAVAILABLE, "a payment for a loan that is not known yet")
+
+
+routes: Final = [
+    Route("/webhooks/core", answering("core", core), methods=["POST"]),
+    Route("/webhooks/wallet", answering("wallet", wallet), methods=["POST"]),
+]

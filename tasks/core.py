@@ -7,6 +7,7 @@ Pure: no. Running it again, or twice at once, has no second effect.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -16,6 +17,7 @@ from prefect.cache_policies import NO_CACHE
 
 from channels.core_system import CoreSystem, NoCoreSystemError
 from gate.core import ask_all, deliver, tell_late, with_core_system
+from gate.wallet import ask_about_all
 from ledger import core_outbox
 from ledger.engine import connection
 
@@ -49,9 +51,10 @@ def reconcile_all() -> dict[str, int]:
     """
     became = _with_system(deliver) + _with_system(ask_all) + _with_system(deliver)
     became["late"] = tell_late()
+    asked = asyncio.run(ask_about_all())
     with connection() as tx:
         standing = core_outbox.counts(tx)
-    get_run_logger().info("%s; in all: %s", in_words(became), in_words(standing))
+    get_run_logger().info("%s; in all: %s; payments asked about: %s", in_words(became), in_words(standing), in_words(asked))
     create_table_artifact(
         key="core-instructions",
         description="Instructions to the core system by state; `tideover core list` names them. What is late or refused is a case.",

@@ -18,11 +18,13 @@ from decisions.lint_rules import LISTED
 from decisions.lint_words import found
 from decisions.no_dues import Reason
 from decisions.words import CHANNELS
+from ledger.tables_payments import ORDER_STATES
 from portal.account import DOES
 from portal.acts import MEANS, Setting, meant
 from portal.door import ASKED, ENTERED
 from portal.my_data import KINDS
 from portal.papers import PDFS
+from portal.paying import CHOICES
 from portal.typed import UnclearError
 from portal.web import TEMPLATES
 from tests.plugins.portfolio import TODAY
@@ -67,6 +69,7 @@ def test_every_text_is_used_and_every_text_that_is_used_exists() -> None:
     built |= {f"doc_{kind}" for kind in PDFS} | {f"data_{form}" for form in KINDS}
     built |= {f"no_dues_{reason}" for reason in get_args(Reason)}
     built |= {f"case_{kind}" for kind in ANSWERED_FIRST} | {f"result_{result}" for kind in ANSWERED_FIRST for result in RESULTS_OF[kind]}
+    built |= {f"pay_{what}" for what in (*ORDER_STATES, *CHOICES)} | {f"pay_title_{state}" for state in ORDER_STATES}
     assert built <= TEXTS
     assert {name for name in TEXTS - plain - built if f'"{name}"' not in code} == set()
 

@@ -13,7 +13,9 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -29,6 +31,7 @@ from config.replies import reply_policy_in_force
 from config.retention import retention_policy_in_force
 from config.rule_files import rule_packs
 from decisions.means import Declared
+from decisions.wallet_payments import read_told
 from gate.claim import Chunk, Door, take_chunk
 from gate.parked import settle_parked
 from gate.permit import Letter, Rulebook
@@ -38,6 +41,7 @@ from ledger import (
     attempts,
     clock,
     core_answers,
+    core_instructions,
     erasures,
     inbox,
     needs,
@@ -46,6 +50,7 @@ from ledger import (
     plan_offers,
     plans,
     promises,
+    wallet_payments,
     withdrawals,
 )
 from ledger import case_work as cases
@@ -324,6 +329,34 @@ def the_core_says(answer: str) -> Callable[[Case], object]:
     return write
 
 
+def the_wallet_tells(case: Case, **changes: Any) -> None:
+    """Money moved; through the webhook's own function."""
+    del case
+    paid = {
+        "id": "WP1", "key": None, "status": "paid", "creditor": "lender-US-first_party", "loan": "L1", "amount_minor": 10_500, "currency": "USD",
+        "paid_at": NOON.isoformat(), "error": None, "return": None,
+    }  # fmt: skip
+    with connection() as tx:
+        assert wallet_payments.hear(tx, read_told({**paid, **changes}), at=clock.now(tx)) in {"moved", "misfit"}
+
+
+def she_chooses_to_pay(case: Case) -> None:
+    with connection() as tx:
+        who, at = case.borrower, clock.now(tx)
+        wallet_payments.ask(tx, party_id=who.party_id, loan_id=who.loan_id, amount_minor=500, currency="USD", key="k", at=at)
+
+
+def something_is_agreed(case: Case) -> None:
+    with connection() as tx:
+        core_instructions.ask(
+            tx,
+            core_instructions.Wanted(
+                loan_id=case.borrower.loan_id, party_id=case.borrower.party_id, kind="stop_debit", terms={"starts_on": "2026-03-18"},
+                relief_minor=0, asked_by="anna", role="agent", key="k",
+            ),
+        )  # fmt: skip
+
+
 # What stops the send, written as the program writes it.
 STOPS: dict[str, Callable[[Case], object]] = {
     "a stop in a reply": says("STOP"),
@@ -345,6 +378,8 @@ STOPS: dict[str, Callable[[Case], object]] = {
     "an imported hold": imports("holds.csv", "party,kind\n{party},dispute\n"),
     "an imported stop": imports("opt_outs.csv", "party,channel\n{party},sms\n"),
     "an imported wish": imports("wishes.csv", "party,kind,channels\n{party},not_channel,sms\n"),
+    "a payment that the wallet tells of": the_wallet_tells,
+    "a payment of the wallet that fits nowhere": partial(the_wallet_tells, currency="EUR"),
     "an imported payment": imports("payments.csv", "loan,external_id,amount,state,paid_on\nL1,P1,105.00,posted,2026-03-17\n"),
 }
 # What also takes the lock, although it stops nobody at once.
@@ -361,6 +396,8 @@ OTHERS: dict[str, Callable[[Case], object]] = {
     "a plan that the core system refuses": the_core_says("refused"),
     "an import that is taken back": an_import_is_taken_back,
     "a case that is closed": a_case_is_closed,
+    "a payment that she chooses": she_chooses_to_pay,
+    "something that is agreed": something_is_agreed,
     "a need that ends calls": a_need_ends_calls,
     "a placement that is over": a_placement_is_released,
     "an erasure that is lifted": an_erasure_is_lifted,
@@ -496,6 +533,7 @@ WRITERS = {
     ("hold", "cases.py"): [
         "a dispute in a reply",
         "no money in a reply",
+        "a payment of the wallet that fits nowhere",
         "a dispute that a colleague writes down",
         "a case that is closed",
         "a settled dispute that she does not agree with",
@@ -517,6 +555,7 @@ WRITERS = {
     ("opt_out", "imports_targets.py"): ["an imported stop"],
     ("wish", "imports_targets.py"): ["an imported wish"],
     ("payment", "imports_targets.py"): ["an imported payment"],
+    ("payment", "wallet_payments.py"): ["a payment that the wallet tells of"],
     ("consent", "imports_targets.py"): ["an imported consent"],
     ("contact_point_version", "imports_targets.py"): [],
 }
