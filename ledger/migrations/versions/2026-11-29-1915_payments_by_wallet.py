@@ -1,7 +1,7 @@
 """Payments by the wallet: what was asked for, and whether the lender's books show what came in.
 
 Revision: 5b8f21d7e09c
-After:    5c8e02d7f3a1
+After:    5b7d20c9e1a4
 Written:  2026-11-29 19:15:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "5b8f21d7e09c"
-down_revision = "5c8e02d7f3a1"
+down_revision = "5b7d20c9e1a4"
 branch_labels = None
 depends_on = None
 
