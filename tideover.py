@@ -140,7 +140,8 @@ def up() -> None:
     except (ServiceError, EmbeddedDatabaseError) as error:
         typer.echo(error, err=True)
         raise typer.Exit(1) from None
-    typer.echo(f"Sandbox mode: nobody real can be reached. Open {services.addresses['prefect']} for the Prefect UI.")
+    typer.echo(f"Sandbox mode: nobody real can be reached. Open {services.addresses['prefect']} for the Prefect UI,")
+    typer.echo(f"{services.addresses['portal']}/desk for the staff's desks: the sandbox lets you choose who you are.")
     typer.echo(f"Logs are in {STATE_FOLDER / 'logs'}; `make down` stops it all.")
 
 
