@@ -26,10 +26,11 @@ Ends = Literal[
     "page_sessions",
     "page_codes",
     "staff_sessions",
+    "looks_of_staff",
+    "files",
     "wallet_flows",
     "lateness_day_by_day",
     "differences",
-    "logs",
 ]
 
 
