@@ -190,7 +190,7 @@ def refresh() -> list[CallTask]:
     with connection() as tx:
         at = clock.now(tx)
         call_queue.give_back_left(tx, at=at, seconds=policy.dial_within.total_seconds())
-        left = _capacity(tx, policy, at)
+        left = max(0, calls_possible(tx, at=at) - call_queue.counts_open(tx))
         left -= call_queue.enqueue_planned(tx, at=at, at_most=left)
         call_queue.enqueue_unreached(
             tx,
@@ -204,11 +204,10 @@ def refresh() -> list[CallTask]:
         return call_queue.note_missed(tx, at=at)
 
 
-def _capacity(tx: Connection, policy: CallPolicy, at: datetime) -> int:
-    """How many more people the team can call within a day, behind those who wait already."""
+def calls_possible(tx: Connection, *, at: datetime) -> int:
+    """How many calls the team's shifts can make within a day."""
     shifts = [shift for agent in agents.everybody(tx) for shift in agent.shifts]
-    calls = minutes_worked(shifts, since=at, until=at + CAPACITY_OF) * policy.calls_per_hour // 60
-    return max(0, calls - call_queue.counts_open(tx))
+    return minutes_worked(shifts, since=at, until=at + CAPACITY_OF) * call_policy_in_force().calls_per_hour // 60
 
 
 def first_for(tx: Connection, agent: Agent, *, at: datetime, besides: Sequence[int] = ()) -> list[CallTask]:
