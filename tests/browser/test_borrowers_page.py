@@ -16,13 +16,12 @@ from sqlalchemy import text
 
 from config.settings import settings
 from ledger.engine import connection
+from tests.plugins.for_everyone import fits_the_smallest_phone
 from tests.plugins.portfolio import Portfolio, noon
 from tests.plugins.sandbox_process import Sandbox
 from tests.plugins.sent import Known, Sent
 
 PHONE = ViewportSize(width=360, height=740)
-SMALLEST_WIDTH = 320
-THUMB_MIN = 44
 # Country → its page's words: ask for a code, its field, open, owe, promise, day, tell, noted.
 JOURNEYS = {
     "US": (
@@ -76,31 +75,20 @@ def test_a_person_opens_her_page_and_promises_on_a_small_phone_in_two_languages(
         for country, (language, ask, label, enter, owe, promise, day, tell, noted) in JOURNEYS.items():
             page.context.clear_cookies()
             page.goto(f"{url}/b/{links[country]}?lang={language}")
-            _fits(page)
+            fits_the_smallest_phone(page)
             picture(f"borrower-{language}-link")
             page.get_by_role("button", name=ask).click()
             sandbox.step((noon("US") + timedelta(minutes=len(sandbox.received("sms")) + 5)).isoformat())
             page.get_by_label(label).fill(re.findall(r"\d{6}", sandbox.received("sms")[-1]["body"])[0])
             page.get_by_role("button", name=enter).click()
             expect(page.get_by_role("heading", level=1)).to_have_text(owe)
-            _fits(page)
+            fits_the_smallest_phone(page)
             picture(f"borrower-{language}-open")
             page.get_by_role("link", name=promise).click()
             page.get_by_label(day).fill("2026-03-20")
             picture(f"borrower-{language}-promise")
             page.get_by_role("button", name=tell).click()
             expect(page.get_by_text(noted).first).to_be_visible()
-            _fits(page)
+            fits_the_smallest_phone(page)
             assert known.outcomes(people[country]) == [("promise", False)]
             assert [kind for kind, _ in known.holds(people[country])] == ["promise"]
-
-
-def _fits(page: Page) -> None:
-    """Nothing reaches beyond the smallest phone, and what is tapped is large enough."""
-    page.set_viewport_size(ViewportSize(width=SMALLEST_WIDTH, height=PHONE["height"]))
-    assert page.evaluate("document.documentElement.scrollWidth") <= SMALLEST_WIDTH
-    heights = page.evaluate(
-        "[...document.querySelectorAll('button, .button, input:not([type=hidden], [type=radio]), .choice')].map(one => one.offsetHeight)"
-    )
-    assert min(heights, default=THUMB_MIN) >= THUMB_MIN
-    page.set_viewport_size(PHONE)
