@@ -171,6 +171,16 @@ class Texts:
         shared = (text for text in found if text.approved and creditor_role in text.creditor_roles)
         return next((text for text in shared if not set(tags).isdisjoint(text.read_by)), None)
 
+    def says_as_much(self, locale: str, than: str | None, creditor_role: str | None) -> bool:
+        """Whether whoever reads one language misses no message that a reader of another one would get."""
+        said = {(message, channel) for (message, _), text in self.by_key.items() for channel in text.words}
+        missed = (
+            one
+            for one in said
+            if self.locale_for(than, *one, creditor_role) is not None and self.locale_for(locale, *one, creditor_role) is None
+        )
+        return next(missed, None) is None
+
     def channels_of(self, message: str) -> frozenset[str]:
         """Channels on which a message says something in some locale."""
         return frozenset(channel for (name, _), text in self.by_key.items() if name == message for channel in text.words)

@@ -73,13 +73,14 @@ _OWED = text("""
     WITH asked AS (
         SELECT CASE o.intent WHEN 'help' THEN 'reply' ELSE 'confirmation' END AS service,
                (o.at AT TIME ZONE coalesce(b.known_zone, b.zones[1], 'UTC'))::date AS business_date,
-               o.provider_event_id AS event_id, o.party_id, c.contact_point_id, o.channel, b.locale, r.role AS creditor_role,
-               o.at AS asked_at
+               o.provider_event_id AS event_id, o.party_id, c.contact_point_id, o.channel,
+               coalesce(w.locale, b.locale) AS locale, r.role AS creditor_role, o.at AS asked_at
         FROM outcome o
         JOIN provider_event e ON e.id = o.provider_event_id
         JOIN party p ON p.id = o.party_id
         JOIN creditor r ON r.id = p.creditor_id
         JOIN party_version b ON b.party_id = o.party_id AND b.superseded_at IS NULL
+        LEFT JOIN language_wish w ON w.party_id = o.party_id AND w.superseded_at IS NULL
         JOIN contact_event c ON c.party_id = o.party_id AND c.at = o.at AND c.direction = 'inbound' AND c.source = 'inbox'
          AND c.external_id = e.provider_id || ':' || o.party_id
         WHERE o.intent IN ('help', 'stop') AND o.at > least(CAST(:help_since AS timestamptz), CAST(:stop_since AS timestamptz))

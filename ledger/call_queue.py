@@ -444,10 +444,11 @@ _CLOSE = text("""
 _CALLEES = text("""
     SELECT t.id AS task_id, p.id AS party_id,
            (CAST(:at AS timestamptz) AT TIME ZONE coalesce(b.known_zone, b.zones[1], 'UTC'))::date AS business_date,
-           coalesce(b.known_zone, b.zones[1], 'UTC') AS zone, k.contact_point_id, b.locale, c.role AS creditor_role,
-           b.country, b.region, b.postal_code, b.known_zone
+           coalesce(b.known_zone, b.zones[1], 'UTC') AS zone, k.contact_point_id,
+           coalesce(w.locale, b.locale) AS locale, c.role AS creditor_role, b.country, b.region, b.postal_code, b.known_zone
     FROM call_task t JOIN party p ON p.id = t.party_id JOIN creditor c ON c.id = p.creditor_id
     LEFT JOIN party_version b ON b.party_id = p.id AND b.superseded_at IS NULL
+    LEFT JOIN language_wish w ON w.party_id = p.id AND w.superseded_at IS NULL
     LEFT JOIN LATERAL (
         SELECT k.id AS contact_point_id FROM contact_point k
         JOIN contact_point_version v ON v.contact_point_id = k.id AND v.superseded_at IS NULL

@@ -287,12 +287,13 @@ _LIABLE = """
 # Where a table has another key than the party's, its keys are read first and handed to it as a list: the planner would
 # otherwise read the whole table once a shard, or, with a subquery for a list, compare each of its rows with every key.
 _BORROWERS = """
-    SELECT p.id AS party_id, p.creditor_id, c.role AS creditor_role, v.country, v.region, v.postal_code, v.locale, v.known_zone,
-           coalesce(v.zones, '{{}}') AS zones, coalesce(v.facts, '{{}}') AS facts,
+    SELECT p.id AS party_id, p.creditor_id, c.role AS creditor_role, v.country, v.region, v.postal_code,
+           coalesce(w.locale, v.locale) AS locale, v.known_zone, coalesce(v.zones, '{{}}') AS zones, coalesce(v.facts, '{{}}') AS facts,
            f.covers_until + make_interval(secs => f.age_seconds_max) AS payments_fresh_until
     FROM party p
     JOIN creditor c ON c.id = p.creditor_id
     LEFT JOIN party_version v ON v.party_id = p.id AND v.party_id {who} AND {known[v]}
+    LEFT JOIN language_wish w ON w.party_id = p.id AND w.party_id {who} AND {known[w]}
     LEFT JOIN feed f ON f.creditor_id = p.creditor_id AND f.kind = 'payments' AND {known[f]}
     WHERE p.id {who}
     ORDER BY p.id

@@ -32,6 +32,7 @@ class Person:
         country: ISO 3166-1, or None.
         creditor: The lender, as she knows it.
         licence: The lender's.
+        creditor_role: The lender's before the law.
     """
 
     locale: str | None
@@ -39,6 +40,7 @@ class Person:
     country: str | None
     creditor: str
     licence: str | None
+    creditor_role: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,7 +282,8 @@ def _key(row: Any) -> tuple[Any, ...]:
 
 _ZONE = text("SELECT coalesce(known_zone, zones[1]) FROM party_version WHERE party_id = :party AND superseded_at IS NULL")
 _PERSON = text("""
-    SELECT v.locale, coalesce(v.known_zone, v.zones[1], 'UTC') AS zone, v.country, c.name AS creditor, c.licence
+    SELECT v.locale, coalesce(v.known_zone, v.zones[1], 'UTC') AS zone, v.country, c.name AS creditor, c.licence,
+           c.role AS creditor_role
     FROM party p JOIN creditor c ON c.id = p.creditor_id
     LEFT JOIN party_version v ON v.party_id = p.id AND v.superseded_at IS NULL
     WHERE p.id = :party

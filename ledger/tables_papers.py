@@ -13,10 +13,44 @@ from sqlalchemy import CheckConstraint, Index, Text
 from sqlmodel import Field, SQLModel
 
 from decisions.uploads import FILE_KINDS
-from ledger.columns import big, identity, instant, one_of, recorded
+from ledger.columns import Fact, big, current, identity, instant, one_of, recorded
 
 # What a person takes from her page: PDFs, and all that is kept of her, as data or to read.
 DOCUMENTS = ("statement", "receipt", "plan", "no_dues", "data_json", "data_page")
+
+# After which she may say whether it helped: a case that was closed, a plan that was kept, a loan that was paid back.
+HELPS = ("case", "plan", "paid")
+
+
+class LanguageWish(Fact, table=True):
+    """The language that a person chose for what is written to her; it goes before the one that the lender says."""
+
+    __tablename__: ClassVar[str] = "language_wish"
+    __table_args__ = (current("language_wish_current", "party_id"),)
+
+    id: int | None = identity()
+    party_id: int = big(foreign_key="party.id")
+    locale: str = Field(sa_type=Text)
+
+
+class Helped(SQLModel, table=True):
+    """What a person answered to "Did this help?"; once for each thing. Counted in reports; nothing is decided by it."""
+
+    __tablename__: ClassVar[str] = "helped"
+    __table_args__ = (
+        one_of("about", HELPS, "helped_about"),
+        Index("helped_once", "party_id", "about", "about_id", unique=True),
+        Index("helped_at", "at"),
+    )
+
+    id: int | None = identity()
+    party_id: int = big(foreign_key="party.id")
+    about: str = Field(sa_type=Text)
+    # Of the case, the plan or the loan.
+    about_id: int = big()
+    has_helped: bool
+    at: datetime = instant()
+    recorded_at: datetime = recorded()
 
 
 class PersonFile(SQLModel, table=True):

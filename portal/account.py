@@ -21,7 +21,7 @@ from config.settings import settings
 from config.strategy_files import strategy
 from decisions.strategy import STAGE_ORDER
 from gate.written_again import Explained, explained
-from ledger import clock, page_links, page_reads, page_sessions, plan_offers, plans
+from ledger import clock, helped, page_links, page_reads, page_sessions, plan_offers, plans
 from ledger.engine import connection
 from ledger.page_reads import Debt, Standing
 from ledger.page_sessions import Session
@@ -141,15 +141,17 @@ def _account(words: PageWords, session: Session) -> dict[str, Any]:
         policy = plan_policy_in_force()
         planned = plans.standings(tx, session.party_id, policy)
         may_choose = plan_offers.may_choose(tx, session.party_id, debts, policy, today=local_day(at, person.zone))
+        solved = helped.solved(tx, session.party_id, at=at)
     return {
         "person": person,
         "debts": debts,
+        "solved": solved,
         "next": list(what_happens(debts, standing, words, person.zone)),
         "planned": planned.keys(),
         "may_choose": may_choose,
         # There is a wallet to pay by (portal/paying.py).
         "pays": bool(settings().wallet_base_url),
-        "all_ways": _named(_all_ways(), words),
+        "all_ways": _named(all_ways(), words),
     }
 
 
@@ -164,7 +166,7 @@ def what_happens(debts: Sequence[Debt], standing: Standing, words: PageWords, zo
             amount = money(debt.next_due_minor, debt.currency, words)
             said.append(words.say("next_due", amount=amount, date=day(debt.next_due_on, words)))
     if standing.stopped:
-        said.append(words.say("next_stopped", ways=_named(_all_ways() if "all" in standing.stopped else standing.stopped, words)))
+        said.append(words.say("next_stopped", ways=_named(all_ways() if "all" in standing.stopped else standing.stopped, words)))
     left = [way for way in _ways(debts) if way not in standing.stopped]
     if left and "all" not in standing.stopped and not standing.holds:
         said.append(words.say("next_ways", ways=_named(left, words)))
@@ -204,7 +206,7 @@ def _ways(debts: Sequence[Debt]) -> list[str]:
     )
 
 
-def _all_ways() -> list[str]:
+def all_ways() -> list[str]:
     """Every way that a strategy in force may take, and the call that a person asks for."""
     return list(
         dict.fromkeys(

@@ -18,7 +18,23 @@ from sqlalchemy.exc import SQLAlchemyError
 from config.log_lines import use_json
 from config.settings import settings
 from ledger import inbox
-from portal import account, acts, delivering, door, lender_webhooks, my_cases, my_data, papers, paying, plans, unsubscribe, watch, webhooks
+from portal import (
+    account,
+    acts,
+    delivering,
+    door,
+    lender_webhooks,
+    my_cases,
+    my_data,
+    my_wishes,
+    papers,
+    paying,
+    plans,
+    reads,
+    unsubscribe,
+    watch,
+    webhooks,
+)
 from portal.answering import Answering
 from portal.calling import Calling
 from portal.desk import rooms
@@ -78,6 +94,8 @@ app.router.routes[:0] = [
     *my_data.routes,
     *paying.routes,
     *plans.routes,
+    *my_wishes.routes,
+    *reads.routes,
     *door.routes,
     *rooms.routes,
 ]

@@ -123,6 +123,7 @@ def show(asked: Asked, template: str, *, code: int = status.HTTP_200_OK, **value
         "base": BASE,
         "languages": languages,
         # A page that answers a form is not asked for again in another language.
+        "back": None,
         "here": asked.request.url.path if asked.request.method == "GET" else None,
         "money": lambda minor, currency: money(minor, currency, words),
         "day": lambda on: day(on, words),

@@ -20,13 +20,14 @@ from config.settings import settings
 from decisions.kpis import CURRENT, Share, contacts_per_cured, cure_rate, forward_roll, roll_states
 from decisions.prices import Cost, cost_of
 from decisions.roll_rates import roll_rates
-from ledger import campaigns, clock, figures
+from ledger import campaigns, clock, figures, helped
 from ledger.campaigns import Run
 from ledger.engine import arrow, connection
 from ledger.figures import WEEK, HoldOut, Moved
 from ledger.funnel import Funnel, read_funnel
 
 ONE_DAY: Final = timedelta(days=1)
+HELPED_WITHIN: Final = timedelta(days=28)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,7 @@ class StageDay:
         contacted: Borrowers to whom something went out.
         cost: Of what went out.
         hold_out: What the hold-out paid.
+        helped: What was solved → how many said that it helped, of how many who said so or not, in four weeks; of all stages.
     """
 
     run: Run
@@ -90,6 +92,7 @@ class StageDay:
     contacted: int
     cost: Cost
     hold_out: HoldOut
+    helped: dict[str, tuple[int, int]]
 
     @property
     def title(self) -> str:
@@ -127,6 +130,7 @@ def read_stage_day(campaign_run_id: int) -> StageDay:
             contacted=figures.contacted(tx, run.id),
             cost=cost_of(figures.usage(tx, run.id), prices()),
             hold_out=figures.hold_out(tx, stage=stage, until=day, scope=scope),
+            helped=helped.counts(tx, since=at - HELPED_WITHIN, until=at),
         )
 
 

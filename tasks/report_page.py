@@ -62,6 +62,7 @@ def _lines(found: StageDay) -> Iterator[str]:
     yield from section("Promises that fell due in the last seven days", _promises(found.promises), empty="None fell due.")
     yield from section("Complaints, and what stands for them", _complaints(found), empty="Nobody was contacted.")
     yield "Complaints on the borrower's page, and stops, disputes and wrong persons among the answers to these messages."
+    yield from section('"Did this help?", in four weeks, of all stages', _helped(found), empty="Nobody has answered.")
     yield from section("What it cost", _cost(found))
 
 
@@ -184,6 +185,11 @@ def _complaints(found: StageDay) -> list[dict[str, Any]]:
         for what in COMPLAINTS
         if found.contacted
     ]
+
+
+def _helped(found: StageDay) -> list[dict[str, Any]]:
+    names = {"case": "a case that was closed", "plan": "a plan that was kept", "paid": "a loan that was paid back"}
+    return [{"after": names[about], "it helped": yes, "of those who answered": of} for about, (yes, of) in found.helped.items()]
 
 
 def _cost(found: StageDay) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
 
+from config.free_help import HELP_KINDS
 from config.lint_files import word_lists
 from config.load import ConfigError
 from config.page_texts import WAY, PageWords, page_texts
@@ -68,6 +69,7 @@ def test_every_text_is_used_and_every_text_that_is_used_exists() -> None:
     built |= {f"{WAY}{channel}" for channel in CHANNELS}
     built |= {f"doc_{kind}" for kind in PDFS} | {f"data_{form}" for form in KINDS}
     built |= {f"no_dues_{reason}" for reason in get_args(Reason)}
+    built |= {f"wishes_{end}" for end in ("opens", "closes")} | {f"help_{kind}" for kind in HELP_KINDS}
     built |= {f"case_{kind}" for kind in ANSWERED_FIRST} | {f"result_{result}" for kind in ANSWERED_FIRST for result in RESULTS_OF[kind]}
     built |= {f"pay_{what}" for what in (*ORDER_STATES, *CHOICES)} | {f"pay_title_{state}" for state in ORDER_STATES}
     assert built <= TEXTS

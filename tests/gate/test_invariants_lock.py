@@ -51,6 +51,7 @@ from ledger import (
     plans,
     promises,
     wallet_payments,
+    wishes,
     withdrawals,
 )
 from ledger import case_work as cases
@@ -64,6 +65,7 @@ from ledger.outbox import EVERY_PARTY
 from ledger.pauses import Scope
 from tasks.agencies import add_agency
 from tasks.erasure import ask_erasure
+from ledger.wishes import Wanted
 from tasks.import_portfolio import import_files
 from tests.plugins.locks import held, waiting_for
 from tests.plugins.portfolio import TODAY, BorrowerIds, Portfolio, noon
@@ -248,6 +250,12 @@ def she_does_not_agree(case: Case) -> None:
         case_rows.disagree(tx, number, at=clock.now(tx), reference="page 1/a", words="still wrong", channel="sms", terms=terms)
 
 
+def she_wishes_no_messages(case: Case) -> None:
+    """On her page."""
+    with connection() as tx:
+        wishes.write(tx, case.borrower.party_id, Wanted(channels_off=frozenset({"sms"})), at=clock.now(tx))
+
+
 def a_case_is_closed(case: Case) -> None:
     with connection() as tx:
         number = tx.execute(text("SELECT id FROM borrower_case WHERE party_id = :id"), {"id": case.borrower.party_id}).scalar_one()
@@ -375,6 +383,7 @@ STOPS: dict[str, Callable[[Case], object]] = {
     "a loan that is placed with an agency": a_loan_is_placed,
     "plans that she looks at": she_looks_at_plans,
     "a person who asks to be erased": asks_to_be_erased,
+    "a wish on her page": she_wishes_no_messages,
     "an imported hold": imports("holds.csv", "party,kind\n{party},dispute\n"),
     "an imported stop": imports("opt_outs.csv", "party,channel\n{party},sms\n"),
     "an imported wish": imports("wishes.csv", "party,kind,channels\n{party},not_channel,sms\n"),
@@ -553,6 +562,7 @@ WRITERS = {
     ("contact_value", "imports.py"): [],
     ("hold", "imports_targets.py"): ["an imported hold"],
     ("opt_out", "imports_targets.py"): ["an imported stop"],
+    ("wish", "wishes.py"): ["a wish on her page"],
     ("wish", "imports_targets.py"): ["an imported wish"],
     ("payment", "imports_targets.py"): ["an imported payment"],
     ("payment", "wallet_payments.py"): ["a payment that the wallet tells of"],
