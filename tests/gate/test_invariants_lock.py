@@ -63,9 +63,9 @@ from ledger.imports_targets import TARGETS
 from ledger.inbox import Said, Vocabulary
 from ledger.outbox import EVERY_PARTY
 from ledger.pauses import Scope
+from ledger.wishes import Wanted
 from tasks.agencies import add_agency
 from tasks.erasure import ask_erasure
-from ledger.wishes import Wanted
 from tasks.import_portfolio import import_files
 from tests.plugins.locks import held, waiting_for
 from tests.plugins.portfolio import TODAY, BorrowerIds, Portfolio, noon
