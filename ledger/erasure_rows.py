@@ -29,6 +29,7 @@ REMOVED: Final[tuple[str, ...]] = (
     "person_need",
     "wallet_flow",
     "wish",
+    "language_wish",
     "agreement",
     "contact_value",
 )
@@ -82,6 +83,7 @@ KEPT: Final[Mapping[str, str]] = {
     "delinquency_snapshot": "figures of a loan",
     "document_given": "that a document was handed out",
     "erasure": "that she was erased",
+    "helped": "a yes or a no, for a count",
     "hold": "that nobody contacts her",
     "incident_person": "that an incident concerned somebody",
     "instalment": "money of a loan",
