@@ -1,7 +1,7 @@
 """The language that a person chose, and whether what was done helped her.
 
 Revision: e41b7a90d2c6
-After:    5c8e02d7f3a1
+After:    5b8f21d7e09c
 Written:  2026-11-29 19:20:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "e41b7a90d2c6"
-down_revision = "5c8e02d7f3a1"
+down_revision = "5b8f21d7e09c"
 branch_labels = None
 depends_on = None
 
