@@ -36,11 +36,15 @@ class PlanPolicy:
         terms: Of the rule.
         choosing_days: So long she is left in peace while she chooses.
         late_days: Business days that a payment of a plan may take to be posted.
+        broken_days: So long after a plan was found late, and nobody's case any more, it is broken.
+        reminder_days_before: A payment is kindly remembered; None = it is not.
     """
 
     terms: Terms
     choosing_days: int
     late_days: int
+    broken_days: int
+    reminder_days_before: int | None
 
 
 class WalletForm(Strict):
@@ -75,6 +79,8 @@ class PlanForm(Strict):
     income_fall_percent: Percent
     choosing_days: Count
     late_days: Count
+    broken_days: Count
+    reminder_days_before: Count | None
 
 
 class MoneyForm(Strict):
@@ -141,7 +147,13 @@ def plan_policy(path: Path = AFFORDABILITY_FILE) -> PlanPolicy:
         money={currency: _money(document, currency, one) for currency, one in form.money.items()},
         floors={country: _floor(document, country, one) for country, one in form.floors.items()},
     )
-    return PlanPolicy(terms=terms, choosing_days=form.plan.choosing_days, late_days=form.plan.late_days)
+    return PlanPolicy(
+        terms=terms,
+        choosing_days=form.plan.choosing_days,
+        late_days=form.plan.late_days,
+        broken_days=form.plan.broken_days,
+        reminder_days_before=form.plan.reminder_days_before,
+    )
 
 
 def affordability_terms(path: Path = AFFORDABILITY_FILE) -> Terms:

@@ -29,7 +29,9 @@ EXPIRE: Final = "expire"
 # What an attempt may lack, beside the reasons of decisions/choose.py and the rules' ids.
 NO_ENVELOPE: Final = "no_envelope"
 NOTHING_DUE: Final = "nothing_due"
-NOTHING_PROMISED: Final = "nothing_promised"  # the promise was kept or moved, or nothing of it is open any more
+NOTHING_PROMISED: Final = (
+    "nothing_promised"  # the promise was kept or moved, or nothing of it, or of the plan's next payment, is open any more
+)
 WORDS_REFUSED: Final = "words_refused"  # with the linter's rule behind a colon: `tideover message lint` says where and why
 NOT_ON_ALLOWLIST: Final = "not_on_allowlist"  # in allowlist mode only staff may be reached
 WINDOW_CLOSED: Final = "window_closed"  # the person did not write lately, and this channel lets nobody write before she does

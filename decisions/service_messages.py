@@ -27,6 +27,7 @@ from decisions.rules import judge
 
 CORRECTION: Final = "correction"
 PROMISE_REMINDER: Final = "promise_reminder"
+PLAN_REMINDER: Final = "plan_reminder"
 # Where the wrong word arrived, or the answer came from.
 REACHED: Final[Schema] = {"party_id": pl.Int64, "contact_point_id": pl.Int64}
 

@@ -108,7 +108,7 @@ Product = Literal["wallet_credit", "personal_loan", "consumer_loan", "microfinan
 
 # What answers, confirms, puts right or teaches: it asks for nothing, so nothing has to be due and no stage treats by it.
 SERVICE_PURPOSES: Final[frozenset[Purpose]] = frozenset(
-    {"reply", "confirmation", "correction", "callback", "one_time_code", "dispute_response", "education"}
+    {"reply", "confirmation", "correction", "callback", "one_time_code", "dispute_response", "plan_confirmation", "education"}
 )
 # What a person must still get who has stopped all else: a provider blocks the sender that she told to stop, so these have one of their own.
 OWN_SENDER_PURPOSES: Final[frozenset[Purpose]] = frozenset({"one_time_code", "receipt"})

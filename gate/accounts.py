@@ -14,15 +14,16 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from config.affordability import plan_policy_in_force
 from config.promises import promise_terms_in_force
 from decisions.candidates import owed
 from decisions.envelopes import Addressee
 from decisions.facts import Facts
 from decisions.messages import Texts, gaps
 from decisions.promises import StillPromised
-from decisions.service_messages import PROMISE_REMINDER
+from decisions.service_messages import PLAN_REMINDER, PROMISE_REMINDER
 from decisions.statements import BREAKDOWN, Statement
-from ledger import promises, statements
+from ledger import plan_keeping, promises, statements
 from ledger.outbox import Planned
 
 LETTER: Final = "letter"
@@ -37,12 +38,14 @@ class Accounts:
         statements: Loan → what is past due of it, line by line.
         addressees: Contact point → whom its envelope is for.
         promised: Party → what is still open of the promise that a reminder speaks of.
+        planned: Parties of whose plan the payment that a reminder speaks of is still open.
     """
 
     as_of: date | None = None
     statements: Mapping[int, Statement] = field(default_factory=dict, repr=False)
     addressees: Mapping[int, Addressee] = field(default_factory=dict, repr=False)
     promised: Mapping[int, StillPromised] = field(default_factory=dict, repr=False)
+    planned: frozenset[int] = field(default=frozenset(), repr=False)
 
 
 NOTHING: Final = Accounts()
@@ -64,7 +67,8 @@ def read_accounts(
     shown = {one.party_id for one in planned if _shows_an_account(one, texts)}
     posted = [one.contact_point_id for one in planned if one.channel == LETTER]
     reminded = [one.party_id for one in planned if one.message == PROMISE_REMINDER]
-    if not shown and not posted and not reminded:
+    in_plan = [one.party_id for one in planned if one.message == PLAN_REMINDER]
+    if not shown and not posted and not reminded and not in_plan:
         return NOTHING
     loans = {loan for party, spoken_of in owed(facts.loans).select("party_id", "loans").iter_rows() if party in shown for loan in spoken_of}
     return Accounts(
@@ -72,12 +76,18 @@ def read_accounts(
         statements=statements.read_statements(tx, loans, business_date=business_date, known_at=known_at),
         addressees=statements.read_addressees(tx, posted, known_at=known_at),
         promised=_promised(tx, reminded, business_date, known_at) if reminded else {},
+        planned=_planned(tx, in_plan, business_date, known_at) if in_plan else frozenset(),
     )
 
 
 def _promised(tx: Connection, party_ids: Sequence[int], on: date, known_at: datetime | None) -> dict[int, StillPromised]:
     days_before = promise_terms_in_force().reminder_days_before or 0
     return promises.still_open(tx, party_ids, on=on, until=on + timedelta(days=days_before), known_at=known_at)
+
+
+def _planned(tx: Connection, party_ids: Sequence[int], on: date, known_at: datetime | None) -> frozenset[int]:
+    days_before = plan_policy_in_force().reminder_days_before or 0
+    return plan_keeping.near(tx, party_ids, first=on, last=on + timedelta(days=days_before), known_at=known_at)
 
 
 def _shows_an_account(attempt: Planned, texts: Texts) -> bool:

@@ -28,7 +28,7 @@ from decisions.offered import offered
 from decisions.packs import Packs
 from decisions.rests import resting
 from decisions.rules import judge
-from decisions.service_messages import PROMISE_REMINDER
+from decisions.service_messages import PLAN_REMINDER, PROMISE_REMINDER
 from decisions.strategy import DIALLED, ONBOARDING, STAGE_ORDER, Strategy
 from decisions.voice import NOBODY, Voice, speak
 from decisions.words import GATEWAY_SENDER, SERVICE_PURPOSES
@@ -247,7 +247,11 @@ def _draft(
 ) -> _Draft:
     """The words for an attempt, and what is missing for sending it."""
     lacks = _lacks(attempt, asked, stage, accounts)
-    if attempt.purpose not in SERVICE_PURPOSES and asked is None:
+    # A loan in a plan is in no stage, and asked for by none.
+    if attempt.message == PLAN_REMINDER:
+        if attempt.party_id not in accounts.planned:
+            return _Draft(words=None, lacks=[gate_verdict.NOTHING_PROMISED, *lacks])
+    elif attempt.purpose not in SERVICE_PURPOSES and asked is None:
         return _Draft(words=None, lacks=[gate_verdict.NOTHING_DUE, *lacks])
     if attempt.message == PROMISE_REMINDER and attempt.party_id not in accounts.promised:
         return _Draft(words=None, lacks=[gate_verdict.NOTHING_PROMISED, *lacks])

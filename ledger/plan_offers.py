@@ -97,7 +97,7 @@ def situation(tx: Connection, party_id: int, loan_id: int, policy: PlanPolicy, *
         owed=Owed(currency=debt.currency, open_minor=open_minor, due_minor=beside + int(planned)),
         due_on=due_on,
         reference=debt.reference,
-        seen=_seen(tx, party_id, debt.currency, policy, today),
+        seen=seen_of(tx, party_id, debt.currency, policy, today),
         floor=policy.terms.floors.get(person.country or ""),
         today=today,
     )
@@ -202,7 +202,7 @@ def _due_soon(debt: Debt, today: date) -> int:
     return sum(one.open_minor for one in debt.instalments if today <= one.due_on <= today + timedelta(days=MONTH_DAYS))
 
 
-def _seen(tx: Connection, party_id: int, currency: str, policy: PlanPolicy, today: date) -> Seen | None:
+def seen_of(tx: Connection, party_id: int, currency: str, policy: PlanPolicy, today: date) -> Seen | None:
     """What her wallet shows of the last days, up to yesterday; None where its last day lies too far back."""
     terms = policy.terms
     keys = {"party": party_id, "currency": currency, "since": today - timedelta(days=terms.window_days), "until": today - timedelta(days=1)}

@@ -92,7 +92,7 @@ def choose(tx: Connection, party_id: int, offer_id: int, place: int, policy: Pla
         raise PlanRefused("what is open, or the day, is another one than when it was offered")
     choice = offered.record.offer.choices[place]
     plan_id = int(tx.execute(_PLAN, {"loan": offered.loan_id, "kind": choice.kind}).scalar_one())
-    _write(tx, plan_id, ACCEPTED, choice.payments, at=at, agreed_on=None)
+    write(tx, plan_id, ACCEPTED, choice.payments, at=at, agreed_on=None)
     tx.execute(_CHOICE, {"offer": offer_id, "place": place, "party": party_id, "plan": plan_id, "at": at})
     wanted = Wanted(
         loan_id=offered.loan_id,
@@ -115,11 +115,11 @@ def agreed(tx: Connection, told: Instruction, at: datetime) -> None:
         return
     person = tx.execute(_PERSON, {"party": told.party_id}).one()
     zones = (person.known_zone,) if person.known_zone else tuple(person.zones)
-    today = tx.execute(_LOCAL_DAY, {"at": at, "zone": zones[0] if zones else "UTC"}).scalar_one()
-    payments = _payments(found.instalments)
-    _write(tx, found.plan_id, ACTIVE, payments, at=at, agreed_on=today)
+    today = local_day(tx, at, person)
+    payments = payments_of(found.instalments)
+    write(tx, found.plan_id, ACTIVE, payments, at=at, agreed_on=today)
     last = business_day_after(payments[-1].due_on, country=person.country, business_days=plan_policy_in_force().late_days)
-    _end_peace(tx, told.party_id, told.loan_id, at=at)
+    end_peace(tx, told.party_id, told.loan_id, at=at)
     answers.hold(tx, told.party_id, "plan", starts_at=at, until=day_ends_at(last, zones=zones), loan_id=told.loan_id, source=SOURCE)
 
 
@@ -128,19 +128,19 @@ def refused(tx: Connection, told: Instruction, at: datetime) -> None:
     found = _of_instruction(tx, told)
     if found is None or found.status not in {ACCEPTED, ACTIVE}:
         return
-    _write(tx, found.plan_id, REFUSED, _payments(found.instalments), at=at, agreed_on=found.agreed_on)
+    write(tx, found.plan_id, REFUSED, payments_of(found.instalments), at=at, agreed_on=found.agreed_on)
     said = Statement(
         party_id=told.party_id, kind="hardship", at=at, channel="core", loan_id=told.loan_id, reference=f"plan {found.plan_id} refused"
     )
     cases.open_case(tx, said, case_terms_in_force())
-    _end_peace(tx, told.party_id, told.loan_id, at=at)
+    end_peace(tx, told.party_id, told.loan_id, at=at)
 
 
 def standings(tx: Connection, party_id: int, policy: PlanPolicy) -> dict[int, Standing]:
     """Loan → how its newest plan stands, of the loans that a person borrowed."""
     found = {}
     for row in tx.execute(_STANDINGS, {"party": party_id}):
-        payments = _payments(row.instalments)
+        payments = payments_of(row.instalments)
         found[row.loan_id] = Standing(
             id=row.plan_id,
             kind=row.kind,
@@ -151,6 +151,13 @@ def standings(tx: Connection, party_id: int, policy: PlanPolicy) -> dict[int, St
             is_late=row.instruction_state == "late",
         )
     return found
+
+
+def local_day(tx: Connection, at: datetime, person: Row[Any]) -> date:
+    """The day where a person is, of a row with `known_zone` and `zones`."""
+    zone = person.known_zone or (person.zones[0] if person.zones else "UTC")
+    day: date = tx.execute(_LOCAL_DAY, {"at": at, "zone": zone}).scalar_one()
+    return day
 
 
 def _terms(choice: Choice, plan_id: int, due_on: date) -> dict[str, Any]:
@@ -166,11 +173,13 @@ def _plain(payments: tuple[Payment, ...]) -> list[dict[str, Any]]:
     return [{"due_on": one.due_on.isoformat(), "amount_minor": one.amount_minor} for one in payments]
 
 
-def _payments(instalments: list[dict[str, Any]]) -> tuple[Payment, ...]:
+def payments_of(instalments: list[dict[str, Any]]) -> tuple[Payment, ...]:
+    """Payments as a version keeps them."""
     return tuple(Payment(date.fromisoformat(one["due_on"]), one["amount_minor"]) for one in instalments)
 
 
-def _write(tx: Connection, plan_id: int, status: str, payments: tuple[Payment, ...], *, at: datetime, agreed_on: date | None) -> None:
+def write(tx: Connection, plan_id: int, status: str, payments: tuple[Payment, ...], *, at: datetime, agreed_on: date | None) -> None:
+    """Write a version of a plan; it is in force from now on."""
     keys = {
         "plan": plan_id,
         "status": status,
@@ -190,7 +199,8 @@ def _of_instruction(tx: Connection, told: Instruction) -> Row[Any] | None:
     return tx.execute(_CURRENT, {"plan": told.terms["plan"], "loan": told.loan_id}).one_or_none()
 
 
-def _end_peace(tx: Connection, party_id: int, loan_id: int, *, at: datetime) -> None:
+def end_peace(tx: Connection, party_id: int, loan_id: int, *, at: datetime) -> None:
+    """Nobody is left in peace for a plan of this loan any more."""
     tx.execute(_END_HOLDS, {"party": party_id, "loan": loan_id, "at": at, "source": SOURCE})
 
 

@@ -362,7 +362,7 @@ def test_what_a_collector_must_say_in_one_country_is_said_by_collectors_and_ther
 
 
 # Drafts in every language.
-READ_BY_NOBODY_YET = frozenset({"case_acknowledged", "case_answered"})
+READ_BY_NOBODY_YET = frozenset({"plan_agreed", "plan_reminder", "case_acknowledged", "case_answered"})
 
 
 def test_a_language_that_nobody_has_read_yet_is_a_draft() -> None:

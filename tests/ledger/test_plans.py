@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -14,12 +14,14 @@ from config.affordability import plan_policy
 from config.cases import case_terms_in_force
 from decisions.aging import IN_PLAN
 from decisions.means import Declared
-from ledger import cases, core_answers, plan_offers, plans
+from ledger import cases, core_answers, plan_keeping, plan_offers, plans
 from ledger.aging_facts import age_loans
 from ledger.cases import Statement
 from ledger.engine import connection
+from ledger.locks import lock_borrowers
 from ledger.plan_offers import Offered
 from ledger.plans import PlanRefused, Standing
+from tests.plugins.locks import waiting_for
 from tests.plugins.portfolio import TODAY, BorrowerIds, Portfolio, noon
 
 NOON = noon("MX")
@@ -299,3 +301,113 @@ def test_what_falls_due_soon_may_be_put_off_before_it_is_late(portfolio: Portfol
     with connection() as tx:
         terms = tx.execute(text("SELECT terms FROM core_instruction WHERE kind = 'extension'")).scalar_one()
     assert (terms["due_on"], terms["new_due_on"]) == ((TODAY + timedelta(days=3)).isoformat(), only.due_on.isoformat())
+
+
+# --- keeping one --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def agreed(with_wallet: Her) -> tuple[Her, int]:
+    """A plan of six payments of 20.00 (the last of 5.00), the first on March 30, agreed today; the feed reaches far ahead."""
+    offered = with_wallet.offer(replace(NOTHING, at_most_minor=2_000))
+    assert offered is not None
+    place = next(number for number, one in enumerate(offered.record.offer.choices) if one.payments[0].amount_minor == 2_000)
+    plan_id = with_wallet.choose(offered, place)
+    with_wallet.answers(plan_id, "accepted")
+    with connection() as tx:
+        tx.execute(text("UPDATE feed SET covers_until = '2027-01-01'"))
+        # Only what a test is about changes her income.
+        tx.execute(text("DELETE FROM wallet_flow"))
+    return with_wallet, plan_id
+
+
+def judged(plan_id: int, on: date) -> str | None:
+    with connection() as tx:
+        return plan_keeping.judge(tx, plan_id, POLICY, on=on, at=noon("MX", on))
+
+
+def days_of(her: Her) -> list[date]:
+    found = her.standing()
+    assert found is not None
+    return [one.due_on for one in found.payments]
+
+
+def test_one_payment_of_six_may_be_paid_later_and_then_a_person_comes_first(agreed: tuple[Her, int]) -> None:
+    her, plan_id = agreed
+    days = days_of(her)
+    assert len(days) == 6
+    assert judged(plan_id, days[0] + timedelta(days=10)) is None
+    assert judged(plan_id, days[1] + timedelta(days=1)) is None, "two business days are for settlement"
+    assert judged(plan_id, days[1] + timedelta(days=10)) == "late"
+    assert judged(plan_id, days[1] + timedelta(days=10)) is None
+    assert her.cases() == ["hardship"]
+    with connection() as tx:
+        # She asked for nothing, and is not thanked for it.
+        assert tx.execute(text("SELECT state FROM borrower_case")).scalar_one() == "acknowledged"
+        assert age_loans(tx, [her.ids.loan_id], business_date=days[1] + timedelta(days=10))["stage"].to_list() == [IN_PLAN]
+    # It is not broken while a person owes her a talk, however long it takes.
+    assert judged(plan_id, days[5] + timedelta(days=90)) is None
+    with connection() as tx:
+        number = tx.execute(text("SELECT id FROM borrower_case")).scalar_one()
+        cases.answer(tx, number, by="ben", at=NOON, reference="letter 7")
+        cases.close(tx, number, by="ben", result="relief_refused", at=NOON)
+    assert judged(plan_id, days[1] + timedelta(days=30)) is None
+    assert judged(plan_id, days[5] + timedelta(days=90)) == "broken"
+    assert [hold for hold in her.holds() if hold[1]] == [("plan", True, False)], "the peace of the day itself stands in its past"
+
+
+def test_what_comes_later_catches_up_and_all_of_it_ends_the_plan(agreed: tuple[Her, int]) -> None:
+    her, plan_id = agreed
+    days = days_of(her)
+    her.portfolio.payment(her.ids.loan_id, 2_000, paid_on=days[0])
+    assert judged(plan_id, days[1] + timedelta(days=10)) is None
+    assert judged(plan_id, days[2] + timedelta(days=10)) == "late"
+    her.portfolio.payment(her.ids.loan_id, 4_000, paid_on=days[2] + timedelta(days=10))
+    assert judged(plan_id, days[2] + timedelta(days=11)) == "active"
+    her.portfolio.payment(her.ids.loan_id, 4_500, paid_on=days[2] + timedelta(days=12))
+    assert judged(plan_id, days[2] + timedelta(days=12)) == "completed"
+    assert judged(plan_id, days[5] + timedelta(days=99)) is None
+
+
+def test_nothing_is_called_late_that_the_feed_does_not_reach(agreed: tuple[Her, int]) -> None:
+    her, plan_id = agreed
+    with connection() as tx:
+        tx.execute(text("UPDATE feed SET covers_until = :at"), {"at": NOON})
+    assert judged(plan_id, days_of(her)[3] + timedelta(days=10)) == plan_keeping.WAITING
+    assert her.cases() == []
+
+
+def test_who_earns_much_less_than_when_she_chose_is_looked_at_once_by_a_person(agreed: tuple[Her, int]) -> None:
+    her, plan_id = agreed
+    for income_minor, became in ((620_000, None), (590_000, plan_keeping.FALLEN), (590_000, None)):
+        with connection() as tx:
+            tx.execute(text("DELETE FROM wallet_flow"))
+        her.portfolio.wallet(her.ids.party_id, currency="MXN", income_minor=income_minor, essential_minor=WEEK_MINOR, balance_minor=1)
+        assert judged(plan_id, TODAY) == became
+    assert her.cases() == ["hardship"]
+
+
+def test_that_it_is_agreed_is_told_once_and_a_payment_that_is_near_is_remembered_unless_it_is_there(agreed: tuple[Her, int]) -> None:
+    her, _ = agreed
+    first = days_of(her)[0]
+    with connection() as tx:
+        assert plan_keeping.to_tell(tx, agreed_since=NOON - timedelta(days=7))["party_id"].to_list() == [her.ids.party_id]
+        assert plan_keeping.to_tell(tx, agreed_since=NOON + timedelta(hours=1)).is_empty()
+        assert plan_keeping.to_remind(tx, first)["party_id"].to_list() == [her.ids.party_id]
+        assert plan_keeping.to_remind(tx, first + timedelta(days=1)).is_empty()
+    her.portfolio.payment(her.ids.loan_id, 2_000, paid_on=TODAY)
+    with connection() as tx:
+        assert plan_keeping.to_remind(tx, first).is_empty()
+
+
+def test_who_judges_a_plan_waits_for_whoever_holds_her(agreed: tuple[Her, int]) -> None:
+    """As the gate does while it judges a message to her (the gate itself asks for nothing of a loan in a plan)."""
+    her, plan_id = agreed
+    last = days_of(her)[-1]
+    with ThreadPoolExecutor(1) as thread:
+        with connection() as tx:
+            lock_borrowers(tx, [her.ids.party_id])
+            judging = thread.submit(judged, plan_id, last + timedelta(days=90))
+            _, query = waiting_for(tx.execute(text("SELECT pg_backend_pid()")).scalar_one(), judging)
+            assert query.startswith("SELECT id FROM party WHERE id = ANY")
+        assert judging.result(20) == "late"
