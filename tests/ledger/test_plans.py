@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -407,7 +407,7 @@ def test_who_judges_a_plan_waits_for_whoever_holds_her(agreed: tuple[Her, int]) 
     with ThreadPoolExecutor(1) as thread:
         with connection() as tx:
             lock_borrowers(tx, [her.ids.party_id])
-            judging = thread.submit(judged, plan_id, last + timedelta(days=90))
+            judging: Future[object] = thread.submit(judged, plan_id, last + timedelta(days=90))
             _, query = waiting_for(tx.execute(text("SELECT pg_backend_pid()")).scalar_one(), judging)
             assert query.startswith("SELECT id FROM party WHERE id = ANY")
         assert judging.result(20) == "late"
