@@ -289,6 +289,7 @@ class Payment(Fact, table=True):
             name="payment_reversal_names_what_and_why",
         ),
         current("payment_current", "loan_id", "external_id"),
+        Index("payment_not_booked", "effective_at", postgresql_where=text("NOT booked AND superseded_at IS NULL")),
         *learned("payment"),
         Index("payment_paid", "paid_on", postgresql_where=text("superseded_at IS NULL")),
     )

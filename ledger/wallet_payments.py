@@ -98,6 +98,11 @@ def to_ask(tx: Connection, *, before: datetime) -> list[Order]:
     return [Order(**row) for row in tx.execute(_OPEN, {"before": before}).mappings()]
 
 
+def unbooked(tx: Connection, *, before: datetime) -> int:
+    """How many payments the wallet told of before an instant that the lender's books do not show yet."""
+    return int(tx.execute(_UNBOOKED, {"before": before}).scalar_one())
+
+
 def hear(tx: Connection, told: Told, *, at: datetime) -> Became:
     """Apply what the wallet tells of a payment.
 
@@ -251,6 +256,7 @@ _GO_BACK = text("""
     VALUES (:loan, :id, 'reversed', :amount, :on, :at, 'wallet', :reverses, :reason, false, :at, :source)
     ON CONFLICT (loan_id, external_id) WHERE superseded_at IS NULL DO NOTHING
 """)
+_UNBOOKED = text("SELECT count(*) FROM payment WHERE superseded_at IS NULL AND NOT booked AND effective_at < :before")
 _CASE_KNOWN = text("""
     SELECT 1 FROM case_event e JOIN borrower_case c ON c.id = e.case_id
     WHERE c.party_id = :party AND c.kind = 'payment' AND e.reference = :reference LIMIT 1

@@ -25,7 +25,18 @@ from decisions.choose import NO_TEXT
 from decisions.messages import SPOKEN
 from decisions.voice import VOICE_PROMPTS
 from gate.text_approvals import text_standings
-from ledger import audit_results, call_queue, campaigns, canaries, case_lists, core_outbox, incidents, overview, run_standings
+from ledger import (
+    audit_results,
+    call_queue,
+    campaigns,
+    canaries,
+    case_lists,
+    core_outbox,
+    incidents,
+    overview,
+    run_standings,
+    wallet_payments,
+)
 from ledger.law import law_in_force
 from ledger.overview import FeedAge
 from ledger.pack_approvals import standings
@@ -35,6 +46,8 @@ from tasks.pause import standing_pauses
 # So long before something ends it is said; a text needs a writer and an approval, a clearance needs a provider.
 SOON: Final = timedelta(days=14)
 CLEARANCE_SOON: Final = timedelta(days=30)
+# So long a payment of the wallet may take into the lender's books.
+BOOKED_WITHIN: Final = timedelta(days=3)
 ONE_DAY: Final = timedelta(days=1)
 DANGER: Final = "danger"
 # Of the words for a run of which few go first: those that end only when people decide.
@@ -78,6 +91,7 @@ def find(tx: Connection, *, day: date, at: datetime) -> Iterator[Item]:
     yield from _incidents(tx)
     yield from _fates(tx)
     yield from _core(tx)
+    yield from _unbooked(tx, at)
     yield from _promises(tx, day)
     yield from _pauses()
     yield from _untranslated(tx, day)
@@ -122,6 +136,16 @@ def _core(tx: Connection) -> Iterator[Item]:
     if standing.get("needs_approval"):
         what = f"{counted(standing['needs_approval'], 'instruction', 'instructions')} above a limit: another person has to stand for it"
         yield Item(urgency=Urgency.TODAY, what=what, do="`tideover core list --state needs_approval`, `tideover core approve`")
+
+
+def _unbooked(tx: Connection, at: datetime) -> Iterator[Item]:
+    """Money that she paid and that the books do not show: it counts here, and there it is asked for."""
+    found = wallet_payments.unbooked(tx, before=at - BOOKED_WITHIN)
+    if found:
+        what = f"{counted(found, 'payment', 'payments')} by wallet not in the books after {BOOKED_WITHIN.days} days"
+        yield Item(
+            urgency=Urgency.TODAY, what=what, do="import the books' payments; they name a payment by the wallet's id (docs/wallet.md)"
+        )
 
 
 def _unfinished(tx: Connection, day: date) -> Iterator[Item]:

@@ -117,6 +117,25 @@ def test_the_worst_comes_first_and_each_thing_has_its_command(portfolio: Portfol
         for kind, days in (("dispute", 60), ("data_request", 20), ("complaint", 0)):
             said = Statement(party_id=who.party_id, kind=kind, at=DAWN - timedelta(days=days), channel="person")
             cases.open_case(tx, said, case_terms())
+    for key, state in (("late", "late"), ("asks", "needs_approval")):
+        do(
+            """INSERT INTO core_instruction (key, token, loan_id, party_id, kind, relief_minor, currency, asked_by, asked_as, asked_at, state)
+               VALUES (:key, gen_random_uuid(), :loan, :party, 'waiver', 1, 'USD', 'anna', 'agent', :at, :state)""",
+            key=key,
+            loan=who.loan_id,
+            party=who.party_id,
+            at=DAWN,
+            state=state,
+        )
+    for name, hours in (("WP1", 84), ("WP2", 60)):
+        do(
+            """INSERT INTO payment (loan_id, external_id, state, amount_minor, paid_on, booked, effective_at, source)
+               VALUES (:loan, :name, 'posted', 1, :on, false, :at, 'wallet')""",
+            loan=who.loan_id,
+            name=name,
+            on=YESTERDAY,
+            at=DAWN - timedelta(hours=hours),
+        )
     do("UPDATE borrower_case SET law_answer_by = :day, law_rule = 'ZZ-1' WHERE kind = 'dispute'", day=YESTERDAY)
     items = told()["items"]
     order = [Urgency[item["urgency"].upper()] for item in items]
@@ -131,6 +150,9 @@ def test_the_worst_comes_first_and_each_thing_has_its_command(portfolio: Portfol
     assert urgency_of("late: feed payments of lender-US-first_party") == "before_todays_runs"
     assert urgency_of("early of 2026-03-16 is unfinished") == "before_todays_runs"
     assert urgency_of("1 attempt is parked") == "today"
+    assert urgency_of("1 instruction to the core system not accepted in time") == "before_todays_runs"
+    assert urgency_of("1 instruction above a limit") == "today"
+    assert urgency_of("1 payment by wallet not in the books after 3 days") == "today"
     page = run("morning").stdout
     assert "`prefect deployment run early/daily --param as_of=2026-03-16`" in page
     assert page.index("## Now") < page.index("## Before today's runs") < page.index("## Today") < page.index("## To know")

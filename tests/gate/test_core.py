@@ -114,7 +114,9 @@ def test_what_is_agreed_is_applied_by_the_core_system_within_seconds_and_once(
     (there,) = taken(core)
     assert (there["effects"], there["given"]["key"]) == (1, str(one.token))
     assert there["given"]["terms"] == {"starts_on": "2026-03-18"}
-    assert [row.kind for row in history_of(one)] == ["asked", "queued", "delivered", "accepted", "applied"]
+    # Its webhook may be quicker than its answer.
+    assert [row.kind for row in history_of(one) if row.kind != "delivered"] == ["asked", "queued", "accepted", "applied"]
+    assert now(one.id).delivered_at is not None
     # The lender's own ids, and nothing of the person.
     assert "Nobody" not in json.dumps(there)
     assert there["given"]["loan"].startswith("loan-")
