@@ -1,7 +1,7 @@
 """Payments that the wallet told of and the books do not show: looked for every morning.
 
 Revision: 9a3e57c0d1b6
-After:    5b8f21d7e09c
+After:    e41b7a90d2c6
 Written:  2026-11-29 19:40:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "9a3e57c0d1b6"
-down_revision = "5b8f21d7e09c"
+down_revision = "e41b7a90d2c6"
 branch_labels = None
 depends_on = None
 
