@@ -29,6 +29,7 @@ from local.evidence_commands import evidence
 from local.export_commands import export
 from local.gateway_commands import gateway
 from local.incident_commands import incident
+from local.inspect_commands import inspect
 from local.keys_commands import keys
 from local.law_commands import rules
 from local.ledger_commands import backup, migrate, restore
@@ -58,6 +59,7 @@ app.add_typer(staff, name="staff")
 app.add_typer(backfill, name="backfill")
 app.add_typer(agencies, name="agencies")
 app.add_typer(gateway, name="gateway")
+app.add_typer(inspect, name="inspect")
 app.add_typer(core, name="core")
 app.command()(evidence)
 app.command()(audit)

@@ -310,6 +310,22 @@ def mismatches(connection: Connection, campaign_run_id: int) -> list[Mismatch]:
     return found
 
 
+def state_of_batch(connection: Connection, business_date: date, batch_id: int) -> str:
+    """Whether one batch is as it was written: `proved`, `proved, not linked yet`, or what is wrong with it. Writes nothing."""
+    row = connection.execute(_ONE, {"on": business_date, "id": batch_id}).mappings().one_or_none()
+    if row is None:
+        return "its batch is gone"
+    batch = Batch(**row)
+    if (wrong := _broken(connection, batch)) is not None:
+        return wrong
+    if batch.number is None:
+        return "proved, not linked yet"
+    before = connection.execute(_LINK_OF, {"run": batch.campaign_run_id, "number": batch.number - 1}).scalar()
+    if batch.link != batch.linked_to(before or NO_LINK, batch.number):
+        return f"link {batch.number} does not follow from link {batch.number - 1}"
+    return "proved"
+
+
 def _broken(connection: Connection, batch: Batch) -> str | None:
     """What is wrong with a batch's rows, or None."""
     lines = lines_of(connection, batch)
@@ -344,6 +360,8 @@ _BATCH = text("""
              claim_id uuid)
 """)
 _COLUMNS = "business_date, id, campaign_run_id, kind, shard, first_id, last_id, root, leaves, number, link"
+_ONE = text(f"SELECT {_COLUMNS} FROM evidence_batch WHERE business_date = :on AND id = :id")  # noqa: S608  # the columns above
+_LINK_OF = text("SELECT link FROM evidence_batch WHERE campaign_run_id = :run AND number = :number")
 _LINKED = text(f"SELECT {_COLUMNS} FROM evidence_batch WHERE campaign_run_id = :run AND number IS NOT NULL ORDER BY number")  # noqa: S608  # the columns above
 _UNLINKED = text(f"SELECT {_COLUMNS} FROM evidence_batch WHERE campaign_run_id = :run AND number IS NULL ORDER BY id")  # noqa: S608  # as above
 # Whoever writes a row that names the run is not kept waiting; only another who links.

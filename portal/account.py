@@ -21,7 +21,7 @@ from config.settings import settings
 from config.strategy_files import strategy
 from decisions.strategy import STAGE_ORDER
 from gate.written_again import Explained, explained
-from ledger import clock, helped, page_links, page_reads, page_sessions, plan_offers, plans
+from ledger import clock, helped, page_links, page_reads, page_sessions, placements, plan_offers, plans
 from ledger.engine import connection
 from ledger.page_reads import Debt, Standing
 from ledger.page_sessions import Session
@@ -142,9 +142,13 @@ def _account(words: PageWords, session: Session) -> dict[str, Any]:
         planned = plans.standings(tx, session.party_id, policy)
         may_choose = plan_offers.may_choose(tx, session.party_id, debts, policy, today=local_day(at, person.zone))
         solved = helped.solved(tx, session.party_id, at=at)
+        placed = placements.who_has(tx, [debt.loan_id for debt in debts])
     return {
         "person": person,
         "debts": debts,
+        "placed": {
+            loan: {"name": one.name, "contact": one.contact, "since": local_day(one.starts_at, person.zone)} for loan, one in placed.items()
+        },
         "solved": solved,
         "next": list(what_happens(debts, standing, words, person.zone)),
         "planned": planned.keys(),

@@ -7,6 +7,7 @@ Pure: no; reads.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -26,6 +27,9 @@ from decisions.messages import SPOKEN
 from decisions.voice import VOICE_PROMPTS
 from gate.text_approvals import text_standings
 from ledger import (
+    agencies,
+    agency_feeds,
+    agency_lines,
     audit_results,
     call_queue,
     campaigns,
@@ -93,6 +97,7 @@ def find(tx: Connection, *, day: date, at: datetime) -> Iterator[Item]:
     yield from _core(tx)
     yield from _unbooked(tx, at)
     yield from _promises(tx, day)
+    yield from _agencies(tx, day)
     yield from _pauses()
     yield from _untranslated(tx, day)
     for look in (_cases(tx, day), _law(tx), _texts(day), _packs(at), _clearances(day)):
@@ -376,6 +381,28 @@ def _packs(at: datetime) -> Iterator[Item]:
             urgency=Urgency.BEFORE_TODAYS_RUNS if live else Urgency.KNOW,
             what=f"{len(without)} rule packs are not approved, so live mode contacts nobody under them: {', '.join(without)}",
             do="`tideover approve list`, `tideover approve pack US --by …`",
+        )
+
+
+def _agencies(tx: Connection, day: date) -> Iterator[Item]:
+    for one in agency_feeds.late(tx, on=day):
+        yield Item(
+            urgency=Urgency.TODAY,
+            what=f"the agency {one.agency} has not acknowledged feed {one.number} of {one.business_date.isoformat()}",
+            do=f"ask it; `tideover agencies feed {one.agency} --again {one.number}` writes it once more",
+        )
+    for code, licence in agencies.expiring(tx, by=day + CLEARANCE_SOON):
+        yield Item(
+            urgency=Urgency.SOON,
+            what=f"the licence of the agency {code} for {licence.jurisdiction} ends on {licence.until_on.isoformat()}",
+            do=f"`tideover agencies add {code} … --licence …`, or take its loans back",
+        )
+    found = Counter(one["agency"] for one in agency_lines.findings(tx, since=day - ONE_DAY * 7))
+    for code, number in sorted(found.items()):
+        yield Item(
+            urgency=Urgency.TODAY,
+            what=f"contacts of the agency {code} within a week were against a rule: {counted(number, 'finding', 'findings')}",
+            do=f"`tideover agencies findings {code}`",
         )
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from starlette.routing import Route
 
-from portal.desk import agent, approvals, cases, codes, evidence, findings, home, packs, people, sign_in, team, what_if
+from portal.desk import agencies, agent, approvals, cases, codes, evidence, findings, home, inspect, packs, people, sign_in, team, what_if
 
 ROOMS: Final = (
     home.ROOM,
@@ -25,6 +25,8 @@ ROOMS: Final = (
     findings.ROOM,
     agent.ROOM,
     team.ROOM,
+    agencies.ROOM,
+    inspect.ROOM,
 )
 # The last one of all is the page for addresses that are none.
 routes: Final[list[Route]] = [*sign_in.routes, *(route for room in ROOMS for route in room.routes), *home.rest]
