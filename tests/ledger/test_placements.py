@@ -139,8 +139,8 @@ def test_whoever_writes_a_hold_recalls() -> None:
     """A new statement that writes holds calls `recall_held` behind it, or is named here with its reason."""
     writers = {path.name: path.read_text() for path in LEDGER.glob("*.py") if re.search(r"INSERT INTO hold\b", path.read_text())}
     silent = {name for name, code in writers.items() if "recall_held(" not in code}
-    # Promises hold for a promise alone, which an agency is only told; an erasure holds through answers.py, and only lifts by itself.
-    assert (silent, "recall_held(" in (LEDGER / "imports.py").read_text()) == ({"promises.py", "erasures.py"}, True)
+    # Promises hold for a promise alone, which an agency is only told; erasures and plans hold through answers.py, and only lift by themselves.
+    assert (silent, "recall_held(" in (LEDGER / "imports.py").read_text()) == ({"promises.py", "erasures.py", "plans.py"}, True)
 
 
 def test_a_hold_recalls_in_the_transaction_that_writes_it(portfolio: Portfolio) -> None:
