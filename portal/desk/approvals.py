@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, Final
 from uuid import uuid4
 
+from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
@@ -24,9 +25,10 @@ from decisions.messages import NoTextError
 from decisions.rule_diff import pack_changes
 from decisions.rule_words import name_of
 from gate.text_approvals import TextStanding, approve_text, text_standings
-from ledger import approvals, campaigns, funnel, previews, run_standings
+from ledger import approvals, campaigns, core_answers, core_instructions, funnel, previews, run_standings
 from ledger.approval_codes import Holder
 from ledger.approvals import ApprovalRefused, same_person
+from ledger.core_instructions import InstructionRefused
 from ledger.engine import connection
 from ledger.pack_approvals import approve_pack, standings, summary
 from ledger.pack_versions import version_of
@@ -38,6 +40,9 @@ from portal.desk.working import REFUSALS, actor, in_ledger, refused
 
 SEE: Final = "approvals.see"
 GIVE: Final = "approvals.give"
+RELIEF: Final = "relief.approve"
+# Roles of config/authority.yaml that stand for relief, the one with less authority first.
+SIGN: Final = ("supervisor", "compliance")
 NUMBER_MAX: Final = 2**62
 DECISIONS: Final = ("approve", "approve_up_to", "reject")
 
@@ -135,6 +140,38 @@ async def answer_a_run(asked: Asked) -> Response:
     return await _run(asked, said=said)
 
 
+async def relief(asked: Asked) -> Response:
+    """Relief above one person's authority, which waits for another one."""
+    return await _relief(asked)
+
+
+async def answer_relief(asked: Asked) -> Response:
+    """Stand for it, or say no: then a case is opened, since somebody has to tell the borrower."""
+    number, by = int(asked.request.path_params["number"]), actor(asked)
+    role = next((one for one in SIGN if one in asked.staff.roles), "none")
+    decision = asked.fields.get("decision")
+
+    def step(tx: Connection) -> str:
+        if number > NUMBER_MAX or decision not in {"approve", "reject"}:
+            raise InstructionRefused("say whether you approve or reject what waits")
+        if decision == "reject":
+            core_answers.reject_and_open(tx, number, by=by, role=role, at=asked.at)
+            return asked.words.say("co_relief_refused")
+        state = core_instructions.approve(tx, number, by=by, role=role)
+        return asked.words.say("co_relief_queued" if state == "queued" else "co_relief_one_more")
+
+    try:
+        said = await in_ledger(step)
+    except REFUSALS as error:
+        return refused(asked, error)
+    return await _relief(asked, said=said)
+
+
+async def _relief(asked: Asked, *, said: str | None = None) -> Response:
+    waits = await in_ledger(lambda tx: core_instructions.listed(tx, states=("needs_approval",)))
+    return show(asked, "desk/approval_relief", waits=waits, mine=_is_mine(asked), said=said)
+
+
 async def _answered(asked: Asked, step: Callable[[bool, str | None], list[str]], again: Callable[[list[str]], Any]) -> Response:
     """A step about a pack or a text; a refusal has its reason."""
     reject, reason = asked.fields.get("decision") == "reject", asked.fields.get("reason", "").strip() or None
@@ -228,6 +265,8 @@ ROOM: Final = Room(
     right=SEE,
     routes=(
         Route(f"{BASE}/approvals", desk_page(waiting, right=SEE), methods=["GET"]),
+        Route(f"{BASE}/approvals/relief", desk_page(relief, right=RELIEF), methods=["GET"]),
+        Route(f"{BASE}/approvals/relief/{{number:int}}", desk_page(answer_relief, right=RELIEF), methods=["POST"]),
         Route(_PACK, desk_page(pack, right=SEE), methods=["GET"]),
         Route(_PACK, desk_page(answer_pack, right=GIVE), methods=["POST"]),
         Route(_TEXT, desk_page(text, right=SEE), methods=["GET"]),

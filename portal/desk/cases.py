@@ -10,6 +10,7 @@ Source: docs/compliance-desk.md, docs/adr/0038, 0059.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import date
 from typing import Any, Final
@@ -25,6 +26,7 @@ from decisions.case_letters import BLANK, letters_for, problems_in
 from decisions.cases import CASE_KINDS, NEEDS_CORRECTION, RESULTS_OF, STATED_BY
 from decisions.messages import closest
 from decisions.uploads import ENDING_OF
+from gate.person_export import everything_in_words
 from ledger import case_lists, case_work, page_reads, person_files
 from ledger.case_lists import Case
 from ledger.cases import CaseRefused
@@ -107,6 +109,24 @@ async def file(asked: Asked) -> Response:
     except (NoSuchFile, CaseRefused) as error:
         raise NotFound from error
     return handed_out(content, name=f"case-{number}-file-{kept.id}.{ENDING_OF[kept.kind]}")
+
+
+async def data(asked: Asked) -> Response:
+    """All that is kept of whoever asked for it, to be given to her."""
+    number = _number(asked)
+
+    def read(tx: Connection) -> bytes:
+        found = case_lists.read(tx, number)
+        if found.kind != "data_request":
+            raise NotFound
+        note_view(tx, asked.staff.id, found.party_id, "all data")
+        return json.dumps(everything_in_words(tx, found.party_id), ensure_ascii=False, indent=1).encode()
+
+    try:
+        content = await in_ledger(read)
+    except CaseRefused as error:
+        raise NotFound from error
+    return handed_out(content, name=f"case-{number}-data.json")
 
 
 async def take(asked: Asked) -> Response:
@@ -237,6 +257,7 @@ ROOM: Final = Room(
         Route(f"{BASE}/cases/new", desk_page(open_new, right="cases.work"), methods=["POST"]),
         Route(_ONE, desk_page(case, right="cases.see"), methods=["GET"]),
         Route(f"{_ONE}/files/{{file:int}}", desk_page(file, right="cases.see"), methods=["GET"]),
+        Route(f"{_ONE}/data", desk_page(data, right="cases.work"), methods=["POST"]),
         *(
             Route(f"{_ONE}/{name}", desk_page(step, right="cases.work"), methods=["POST"])
             for name, step in (

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import yaml
@@ -38,6 +38,8 @@ RIGHT: Final = "what_if.try"
 PLACE: Final = "what-if"
 # More than one screen holds is a file's work.
 CASES_MAX: Final = 50
+# A form does not ask since when: long enough ago that it is there, and not so long that it is too old.
+CONSENT_DAYS: Final = 30
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "creditor_role": tuple(ROLES),
     "channel": tuple(CHANNELS),
@@ -135,6 +137,12 @@ def case_from(typed: Mapping[str, str]) -> dict[str, Any]:
         return [word for word in typed.get(name, "").replace(",", " ").split() if word]
 
     loan: dict[str, Any] = {"id": "L1", "past_due": said("past_due"), "days_past_due": said("days_past_due"), "product": said("product")}
+    try:
+        earlier = (date.fromisoformat(typed.get("at", "").strip()[:10]) - timedelta(days=CONSENT_DAYS)).isoformat()
+    except (ValueError, OverflowError):
+        earlier = ""  # what is wrong with the instant is said of the instant
+    # Whose leave a law asks for: the lender's own, or that of whoever collects for others.
+    holder = "creditor" if typed.get("creditor_role", "first_party") == "first_party" else "collector"
     history = [[*line.split(), "", ""] for line in typed.get("history", "").splitlines() if line.strip()]
     case = {
         "id": "form",
@@ -149,6 +157,7 @@ def case_from(typed: Mapping[str, str]) -> dict[str, Any]:
         "loans": [loan],
         "contact_points": [{"id": "P1"}],
         "holds": [{"kind": typed["hold"], "loan": "L1"}] if said("hold") else [],
+        "consents": [{"channel": channel, "given_to": holder, "at": earlier} for channel in words("consents")],
         "optouts": [{"channel": channel, "at": typed.get("at", "")} for channel in words("optouts")],
         "history": [
             {"at": at, "channel": channel, "direction": "outbound", "loans": ["L1"], "result": result}

@@ -21,6 +21,7 @@ from config.load import ConfigError
 from config.settings import settings
 from ledger.approvals import ApprovalRefused, signed_in
 from ledger.cases import CaseRefused
+from ledger.core_instructions import InstructionRefused
 from ledger.decisions_log import UnknownBorrowerError
 from ledger.dossier import UnknownAttemptError
 from ledger.engine import connection
@@ -38,6 +39,7 @@ REFUSALS: Final = (
     BundleRefused,
     CaseRefused,
     ConfigError,
+    InstructionRefused,
     NoFactsError,
     NoSuchRun,
     UnknownAttemptError,

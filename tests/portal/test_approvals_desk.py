@@ -13,11 +13,13 @@ from sqlalchemy import text
 
 from config.policies import policies
 from config.rule_files import rule_packs
+from config.settings import settings
 from gate.lane import run_lane
 from gate.text_approvals import text_standings
-from ledger import approvals, run_approvals
-from ledger.approvals import same_person, signed_in
+from ledger import approvals, case_lists, core_instructions, run_approvals
+from ledger.approvals import ApprovalRefused, same_person, signed_in, typed
 from ledger.campaigns import open_run
+from ledger.core_instructions import Wanted
 from ledger.engine import connection
 from ledger.pack_approvals import approve_pack
 from tasks.choose import choose
@@ -155,3 +157,54 @@ def test_a_run_waits_for_another_person_in_a_role_that_its_strategy_names(
     assert len(channel.sent) == 2
     assert sorted(outbox.states()) == ["accepted", "accepted", "withheld"]
     assert ben.get("/desk/approvals/run/999999999").status_code == ben.get(f"/desk/approvals/run/{2**70}").status_code == 404
+
+
+def test_relief_above_an_authority_waits_for_somebody_else_and_a_no_opens_a_case(
+    desk: Desk, anna: Client, ben: Client, portfolio: Portfolio
+) -> None:
+    borrower = portfolio.borrower()
+    with connection() as tx:
+        who = tx.execute(text("SELECT id FROM staff WHERE name = 'Anna Atall'")).scalar_one()
+
+        def wanted(key: str) -> int:
+            return core_instructions.ask(
+                tx,
+                Wanted(
+                    loan_id=borrower.loan_id,
+                    party_id=borrower.party_id,
+                    kind="waiver",
+                    terms={"component": "fee", "amount_minor": 20_000},
+                    relief_minor=20_000,
+                    asked_by=signed_in("Anna Atall", who),
+                    key=key,
+                    role="compliance",
+                ),
+            )
+
+        first, second = wanted("first"), wanted("second")
+        assert core_instructions.state_of(tx, first) == "needs_approval"
+    page = anna.get("/desk/approvals/relief")
+    assert "$200.00" in said(page)
+    assert "You asked for this yourself" in said(page)
+    guard = re.findall(r'name="guard" value="(\w+)"', page.text)[-1]
+    own = anna.post(f"/desk/approvals/relief/{first}", data={"guard": guard, "decision": "approve"})
+    assert "four eyes" in said(own)
+    hers = ben.get("/desk/approvals/relief")
+    assert "goes to the core system" in said(desk.post(ben, hers, f"/desk/approvals/relief/{first}", decision="approve"))
+    assert "a case was opened" in said(desk.post(ben, hers, f"/desk/approvals/relief/{second}", decision="reject"))
+    with connection() as tx:
+        assert [core_instructions.state_of(tx, one) for one in (first, second)] == ["queued", "refused"]
+        assert [one.kind for one in case_lists.listed(tx, party_id=borrower.party_id)] == ["core_instruction"]
+    for role in ("ops", "auditor", "agent"):
+        assert desk.sign_in(role).post(f"/desk/approvals/relief/{second}").status_code == 403
+
+
+def test_a_terminal_names_nobody_who_signed_in_and_says_no_yes_where_people_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert typed("Anna Atall", reject=False) == "Anna Atall"
+    with pytest.raises(ApprovalRefused, match="signing in"):
+        typed("Anna Atall  (STAFF 3)", reject=True)
+    monkeypatch.setenv("TIDEOVER_TERMINAL_CODES", "false")
+    settings.cache_clear()
+    with pytest.raises(ApprovalRefused, match="/desk/approvals"):
+        typed("Anna Atall", reject=False)
+    assert typed("Anna Atall", reject=True) == "Anna Atall", "a no only stops"

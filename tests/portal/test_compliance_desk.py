@@ -133,6 +133,18 @@ def test_a_death_is_kept_with_its_proof_and_who_speaks_for_the_estate(desk: Desk
         assert "Eve" not in str(tx.execute(text("SELECT reference, said_by FROM case_event")).all())
 
 
+def test_who_asks_for_her_data_is_given_it_and_no_other_case_gives_any(desk: Desk, officer: Client, borrower: BorrowerIds) -> None:
+    number, dispute = opened(desk, officer, borrower, kind="data_request"), opened(desk, officer, borrower)
+    page = officer.get(f"/desk/cases/{number}")
+    given = desk.post(officer, page, f"/desk/cases/{number}/data")
+    assert given.headers["content-disposition"] == f'attachment; filename="case-{number}-data.json"'
+    assert "Nobody Atall" in str(given.json())
+    assert "all data" in [what for what, _ in looks(borrower.party_id)]
+    guard = re.findall(r'name="guard" value="(\w+)"', page.text)[-1]
+    assert officer.post(f"/desk/cases/{dispute}/data", data={"guard": guard}).status_code == 404
+    assert desk.sign_in("supervisor").post(f"/desk/cases/{number}/data").status_code == 403
+
+
 def test_a_person_is_found_by_a_value_that_no_address_holds_and_the_reason_is_noted(
     desk: Desk, officer: Client, borrower: BorrowerIds
 ) -> None:
@@ -159,11 +171,18 @@ def test_a_what_if_is_answered_in_words_with_citations_and_the_next_time(desk: D
     page = officer.get("/desk/what-if")
     late = desk.post(
         officer, page, "/desk/what-if", by="form", jurisdictions="US-NY", creditor_role="third_party", known_zone="America/New_York",
-        at="2026-03-21T22:30:00-04:00", channel="call", purpose="collection", party="borrower",
+        at="2026-03-21T22:30:00-04:00", channel="call", purpose="collection", party="borrower", consents="call",
     )  # fmt: skip
     assert "not allowed" in said(late)
     assert "US-REGF-HOURS" in said(late)
     assert "Next allowed at 2026-03-22" in said(late)
+    fields = {"by": "form", "jurisdictions": "US-NY", "creditor_role": "first_party", "known_zone": "America/New_York", "channel": "sms"}
+    fields |= {"at": "2026-03-18T12:00:00-04:00", "purpose": "reminder", "automated": "yes"}
+    verdicts = [
+        re.findall(r'class="verdict (\w+)"', desk.post(officer, page, "/desk/what-if", **fields, consents=agreed).text)
+        for agreed in ("", "sms")
+    ]
+    assert verdicts == [["blocked"], ["allowed"]]
     lines = unescape(re.findall(r'<textarea id="lines"[^>]*>(.*?)</textarea>', late.text, re.DOTALL)[0])
     again = desk.post(officer, page, "/desk/what-if", by="lines", lines=lines)
     assert re.findall(r"<dt>(US[\w-]+)", again.text) == re.findall(r"<dt>(US[\w-]+)", late.text) != []
@@ -201,6 +220,9 @@ def test_evidence_is_found_shown_exported_and_checked(desk: Desk, officer: Clien
     assert f"/contacts/{proved_attempt}" in person.text
     assert "US-REGF-HOURS" in said(shown)
     assert "$105.00" in said(shown)
+    with connection() as tx:
+        token = str(tx.execute(text("SELECT token FROM attempt WHERE id = :id"), {"id": proved_attempt}).scalar_one())
+    assert token not in shown.text, "nobody opens a borrower's page from here"
     assert officer.get(f"/desk/people/{party_id}/contacts/{proved_attempt - 1}").status_code == 404, "another person's"
     exported = desk.post(officer, shown, "/desk/evidence/export")
     assert exported.headers["content-disposition"] == f'attachment; filename="evidence-{proved_attempt}-to-{proved_attempt}.zip"'
