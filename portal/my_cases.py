@@ -83,8 +83,8 @@ class Matter:
 
     @property
     def gives_peace(self) -> bool:
-        """Whether she is left in peace about it meanwhile."""
-        return self.case.state != "closed" and self.case.kind in GIVES_PEACE
+        """Whether she reads that she is left in peace while a person looks at it."""
+        return self.is_waiting and self.case.kind in GIVES_PEACE
 
 
 async def matters(asked: Asked, session: Session) -> Response:
