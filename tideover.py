@@ -39,6 +39,7 @@ from local.message_commands import message
 from local.parked_commands import parked
 from local.pause_commands import pause, pauses, resume
 from local.person_commands import person
+from local.plan_commands import plans
 from local.reply_commands import reply
 from local.staff_commands import staff
 from local.status_commands import morning, status, waiting
@@ -55,6 +56,7 @@ app.add_typer(canary, name="canary")
 app.add_typer(agents, name="agents")
 app.add_typer(calls, name="calls")
 app.add_typer(cases, name="cases")
+app.add_typer(plans, name="plans")
 app.add_typer(staff, name="staff")
 app.add_typer(backfill, name="backfill")
 app.add_typer(agencies, name="agencies")

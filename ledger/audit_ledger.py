@@ -287,6 +287,17 @@ CHECKS: Final = (
         """,
     ),
     Check(
+        name="another_offer_in_the_same_circumstances",
+        invariant="I8",
+        sql="""
+        SELECT b.party_id, NULL::bigint AS attempt_id, NULL::text AS provider_id, 'plan offers ' || a.id || ' and ' || b.id AS detail
+        FROM plan_offer a
+        JOIN plan_offer b ON b.rule_hash = a.rule_hash AND b.circumstances_digest = a.circumstances_digest AND b.id > a.id
+         AND b.offer_digest <> a.offer_digest
+        WHERE b.at >= CAST(:first AS date) AND b.at < CAST(:last AS date) + 2
+        """,
+    ),
+    Check(
         name="a_decision_that_knew_the_future",
         invariant="I8",
         sql=f"""

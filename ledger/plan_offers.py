@@ -67,6 +67,7 @@ class Offered:
         loan_id: Of which loan.
         at: When.
         figures_from: Whose figures count.
+        rule_hash: Of the rule's version.
         record: What was kept.
         is_taken: Whether a choice of it was taken.
     """
@@ -75,6 +76,7 @@ class Offered:
     loan_id: int
     at: datetime
     figures_from: str
+    rule_hash: str
     record: Record
     is_taken: bool
 
@@ -172,14 +174,17 @@ def all_of(tx: Connection, party_id: int) -> list[Offered]:
     return [_offered(row) for row in tx.execute(_ALL, {"party": party_id})]
 
 
-def unequal(tx: Connection, *, since: date, until: date) -> list[tuple[int, int]]:
-    """Offers of these days that differ although circumstances and rule were the same: pairs of their numbers; never any."""
-    return [(row.one, row.other) for row in tx.execute(_UNEQUAL, {"since": since, "until": until})]
-
-
 def _offered(row: Row[tuple[object, ...]]) -> Offered:
     record = offer_records.read(vault.decrypt(row.record_encrypted, row.key_id))
-    return Offered(id=row.id, loan_id=row.loan_id, at=row.at, figures_from=row.figures_from, record=record, is_taken=row.is_taken)
+    return Offered(
+        id=row.id,
+        loan_id=row.loan_id,
+        at=row.at,
+        figures_from=row.figures_from,
+        rule_hash=row.rule_hash,
+        record=record,
+        is_taken=row.is_taken,
+    )
 
 
 def _means(known: Situation, declared: Declared, policy: PlanPolicy) -> Means | None:
@@ -262,15 +267,9 @@ _INSERT = text("""
     VALUES (:party, :loan, :at, :road, :from, :rule, :circumstances, :offer, :record, :key) RETURNING id
 """)
 _OFFER_COLUMNS: Final = """
-    SELECT o.id, o.loan_id, o.at, o.figures_from, o.record_encrypted, o.key_id,
+    SELECT o.id, o.loan_id, o.at, o.figures_from, o.rule_hash, o.record_encrypted, o.key_id,
            EXISTS (SELECT FROM plan_choice c WHERE c.offer_id = o.id) AS is_taken
     FROM plan_offer o WHERE o.party_id = :party
 """
 _READ = text(f"{_OFFER_COLUMNS} AND o.id = :id")
 _ALL = text(f"{_OFFER_COLUMNS} ORDER BY o.id")
-_UNEQUAL = text("""
-    SELECT a.id AS one, b.id AS other FROM plan_offer a
-    JOIN plan_offer b ON b.rule_hash = a.rule_hash AND b.circumstances_digest = a.circumstances_digest AND b.id > a.id
-     AND b.offer_digest <> a.offer_digest
-    WHERE a.at >= :since AND a.at < CAST(:until AS date) + 1 ORDER BY a.id, b.id
-""")

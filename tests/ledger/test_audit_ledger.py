@@ -146,6 +146,11 @@ PLANTS: dict[str, list[str]] = {
         "UPDATE contact_event SET business_date = business_date + 1 WHERE id = (SELECT min(id) FROM contact_event WHERE source = 'gate')"
     ],
     "a_policy_that_nobody_kept": ["UPDATE policy_version SET body = body || ' ' WHERE name = 'us'"],
+    "another_offer_in_the_same_circumstances": [
+        f"""INSERT INTO plan_offer (party_id, loan_id, at, road, figures_from, rule_hash, circumstances_digest, offer_digest, record_encrypted, key_id)
+            SELECT p.id, l.id, '{AT.isoformat()}', 'plan', 'wallet', 'h', 'same', x::bytea, 'r', 'k'
+            FROM (SELECT id FROM party LIMIT 1) p, (SELECT id FROM loan LIMIT 1) l, unnest(ARRAY['one', 'other']) x"""
+    ],
     "a_decision_that_knew_the_future": ["UPDATE decision SET facts_known_at = now() + interval '1 hour'"],
     "a_run_without_its_seed": ["UPDATE campaign_run SET seed = ''"],
     "a_simulated_clock_in_live_mode": [],
