@@ -59,6 +59,8 @@ EMPTIED: Final[Mapping[str, Mapping[str, str]]] = {
         "facts": NO_TEXTS,
         "digest": "''",
     },
+    # Where she would have confirmed it; that money moved stands in `payment`.
+    "payment_order": {"confirm_url": "NULL"},
     # What it closes, no key opens any more.
     "plan_offer": {"record_encrypted": "''", "circumstances_digest": "''", "offer_digest": "''"},
     "provider_event": {"token": "NULL"},

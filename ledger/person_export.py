@@ -68,6 +68,7 @@ HEADINGS: Final[Mapping[str, str]] = {
     "party_version": "about_you",
     "person_file": "files_you_sent",
     "payment": "payments",
+    "payment_order": "payments_you_began",
     "person_need": "what_is_done_differently_for_you",
     "plan_choice": "plans_you_chose",
     "plan_offer": "plans_offered_to_you",

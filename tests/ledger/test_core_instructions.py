@@ -92,9 +92,10 @@ def test_a_key_that_is_used_for_something_else_writes_nothing(borrower: Borrower
         assert tx.execute(text("SELECT count(*) FROM core_instruction")).scalar() == 1
 
 
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
+def test_what_is_not_whole_is_refused(borrower: BorrowerIds) -> None:
+    given = waiver(borrower)
+    values = {name: getattr(given, name) for name in Wanted.__dataclass_fields__}
+    changes: list[tuple[Mapping[str, Any], str]] = [
         ({"role": "auditor"}, "may not ask"),
         ({"role": ""}, "may not ask"),
         ({"relief_minor": 1}, "relief is its amount"),
@@ -102,13 +103,10 @@ def test_a_key_that_is_used_for_something_else_writes_nothing(borrower: Borrower
         ({"key": ""}, "a key"),
         ({"kind": "gift"}, "no kind"),
         ({"party_id": 10**9}, "none of theirs"),
-    ],
-)
-def test_what_is_not_whole_is_refused(borrower: BorrowerIds, change: Mapping[str, Any], says: str) -> None:
-    given = waiver(borrower)
-    values = {name: getattr(given, name) for name in Wanted.__dataclass_fields__}
-    with pytest.raises(InstructionRefused, match=says):
-        asked(Wanted(**{**values, **change}))
+    ]
+    for change, says in changes:
+        with pytest.raises(InstructionRefused, match=says):
+            asked(Wanted(**{**values, **change}))
 
 
 def test_a_loan_of_somebody_else_is_refused(portfolio: Portfolio, borrower: BorrowerIds) -> None:
@@ -132,21 +130,18 @@ def test_above_a_limit_it_waits_whole_and_another_person_lets_it_go(borrower: Bo
     assert (now.relief_minor, now.accept_by) == (5_000, NOON + core_terms().accepted["waiver"])
 
 
-@pytest.mark.parametrize(
-    ("by", "role", "says"),
-    [
+def test_nobody_lets_go_what_is_not_theirs(borrower: BorrowerIds) -> None:
+    one = asked(waiver(borrower, 5_000))
+    for by, role, says in (
         ("ann", "supervisor", "four eyes"),
         ("  ANN ", "supervisor", "four eyes"),
         ("bob", "agent", "may not sign"),
         ("bob", "auditor", "may not sign"),
         ("page", "automatic", "may not sign"),
         ("", "supervisor", "say who"),
-    ],
-)
-def test_nobody_lets_go_what_is_not_theirs(borrower: BorrowerIds, by: str, role: str, says: str) -> None:
-    one = asked(waiver(borrower, 5_000))
-    with pytest.raises(InstructionRefused, match=says), connection() as tx:
-        approve(tx, one.id, by=by, role=role)
+    ):
+        with pytest.raises(InstructionRefused, match=says), connection() as tx:
+            approve(tx, one.id, by=by, role=role)
     assert state(one) == "needs_approval"
 
 
@@ -214,25 +209,27 @@ def effects(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-@pytest.mark.parametrize(
-    ("answers", "became", "ends", "effect", "cases"),
-    [
-        (["received", "accepted", "applied"], ["moved"] * 3, "applied", ["accepted waiver"], []),
-        (["applied"], ["moved"], "applied", ["accepted waiver"], []),
-        (["accepted", "accepted", "received"], ["moved", "heard_before", "heard_before"], "accepted", ["accepted waiver"], []),
-        (["applied", "accepted", "applied"], ["moved", "heard_before", "heard_before"], "applied", ["accepted waiver"], []),
-        (["refused", "refused"], ["moved", "heard_before"], "refused", ["refused waiver"], ["core_instruction"]),
-        (["accepted", "refused"], ["moved", "moved"], "refused", ["accepted waiver", "refused waiver"], ["core_instruction"]),
-        (["refused", "accepted"], ["moved", "contradicted"], "refused", ["refused waiver"], ["core_instruction"]),
-        (["applied", "refused"], ["moved", "contradicted"], "applied", ["accepted waiver"], ["core_instruction"]),
-    ],
-)
-def test_an_answer_takes_effect_once_in_whatever_order(
-    borrower: BorrowerIds, effects: list[str], answers: list[str], became: list[str], ends: str, effect: list[str], cases: list[str]
-) -> None:
-    one = asked(waiver(borrower))
-    assert answer(one, *answers) == became
-    assert (state(one), effects, case_kinds()) == (ends, effect, cases)
+# Answers in their order → what became of each, the state at the end, effects, cases.
+ANSWERED: list[tuple[list[str], list[str], str, list[str], list[str]]] = [
+    (["received", "accepted", "applied"], ["moved"] * 3, "applied", ["accepted waiver"], []),
+    (["applied"], ["moved"], "applied", ["accepted waiver"], []),
+    (["accepted", "accepted", "received"], ["moved", "heard_before", "heard_before"], "accepted", ["accepted waiver"], []),
+    (["applied", "accepted", "applied"], ["moved", "heard_before", "heard_before"], "applied", ["accepted waiver"], []),
+    (["refused", "refused"], ["moved", "heard_before"], "refused", ["refused waiver"], ["core_instruction"]),
+    (["accepted", "refused"], ["moved", "moved"], "refused", ["accepted waiver", "refused waiver"], ["core_instruction"]),
+    (["refused", "accepted"], ["moved", "contradicted"], "refused", ["refused waiver"], ["core_instruction"]),
+    (["applied", "refused"], ["moved", "contradicted"], "applied", ["accepted waiver"], ["core_instruction"]),
+]
+
+
+def test_an_answer_takes_effect_once_in_whatever_order(portfolio: Portfolio, effects: list[str]) -> None:
+    portfolio.clock(NOON)
+    for answers, became, ends, effect, cases in ANSWERED:
+        effects.clear()
+        before = case_kinds()
+        one = asked(waiver(portfolio.borrower()))
+        assert answer(one, *answers) == became, answers
+        assert (state(one), effects, case_kinds()[len(before) :]) == (ends, effect, cases), answers
 
 
 def test_an_effect_that_fails_leaves_the_answer_unheard(borrower: BorrowerIds, monkeypatch: pytest.MonkeyPatch) -> None:
