@@ -150,7 +150,7 @@ def covers(own: Sequence[str], attached: Sequence[str]) -> bool:
 
 
 def minutes_worked(shifts: Iterable[Shift], *, since: datetime, until: datetime) -> int:
-    """Whole minutes of these shifts in [since, until); hours that two of them share count twice."""
+    """Minutes of these shifts in [since, until); hours that two of them share count twice."""
     total = 0.0
     for shift in shifts:
         zone = ZoneInfo(shift.zone)
@@ -160,7 +160,7 @@ def minutes_worked(shifts: Iterable[Shift], *, since: datetime, until: datetime)
                 begins, ends = (datetime.combine(day, clock, zone).astimezone(UTC) for clock in (shift.opens, shift.closes))
                 total += max(0.0, (min(ends, until) - max(begins, since)).total_seconds())
             day += timedelta(days=1)
-    return int(total // 60)
+    return round(total / 60)
 
 
 def _lacks(certificates: Sequence[Certificate], wanted: Wanted, today: date) -> str | None:

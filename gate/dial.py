@@ -40,7 +40,6 @@ from config.strategy_files import strategy
 from decisions.agents import Agent, may_not_call, minutes_worked
 from decisions.business_days import day_ends_at
 from decisions.choose import DECISIONS
-from decisions.gate_verdict import LATER
 from decisions.personal import looks_personal
 from decisions.recording import NOT_RECORDED, Recording, recording_of
 from gate.claim import Door, take_chunk
@@ -371,6 +370,10 @@ def _plan(tx: Connection, task: CallTask, callee: Callee, policy: CallPolicy, at
     if callee.contact_point_id is None or locale is None:
         return NO_NUMBER if callee.contact_point_id is None else NO_TEXT
     known_at, until = outbox.wall_clock(tx), max(task.closes_at, at + WAITS_FOR_WINDOW)
+    waits = call_queue.planned_of_day(tx, task.party_id, stage=stage, business_date=day, at=at)
+    if waits is not None:
+        # The gate said "later" to it before: it is asked again about the same attempt.
+        return waits[0], (day, waits[1])
     row = {
         "party_id": task.party_id,
         "action": "contact",
@@ -399,9 +402,9 @@ def _plan(tx: Connection, task: CallTask, callee: Callee, policy: CallPolicy, at
         at=at,
         facts_known_at=known_at,
     )
-    found = call_queue.planned_of_day(tx, task.party_id, stage=stage, business_date=day)
+    found = call_queue.planned_of_day(tx, task.party_id, stage=stage, business_date=day, at=at)
     if found is None and call_queue.plan_another_try(tx, task.party_id, stage=stage, business_date=day, after=at, until=until):
-        found = call_queue.planned_of_day(tx, task.party_id, stage=stage, business_date=day)
+        found = call_queue.planned_of_day(tx, task.party_id, stage=stage, business_date=day, at=at)
     return CALLED_TODAY if found is None else (found[0], (day, found[1]))
 
 
@@ -414,8 +417,8 @@ def _through_the_gate(run_id: int, party_id: int) -> tuple[Letter | None, tuple[
     chunk = take_chunk(door, at_most={CALL: 1}, after={CALL: -1})
     if not chunk.letters:
         with connection() as tx:
-            reasons, later = call_queue.held_back(tx, run_id, party_id)
-        return None, reasons, later if chunk.actions[LATER] else None
+            # Also while contact is paused: what is owed stays owed.
+            return None, *call_queue.held_back(tx, run_id, party_id)
     (letter,) = chunk.letters
     leave = marked(letter)
     if leave is None:

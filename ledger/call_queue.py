@@ -223,9 +223,9 @@ def callees(tx: Connection, tasks: Sequence[CallTask], *, at: datetime) -> dict[
     return {row.task_id: _callee(row) for row in tx.execute(_CALLEES, keys)}
 
 
-def planned_of_day(tx: Connection, party_id: int, *, stage: str, business_date: date) -> tuple[int, int] | None:
-    """(campaign run, attempt) that is planned for a person in that kind of run on that date; None = none is."""
-    row = tx.execute(_PLANNED_OF_DAY, {"party": party_id, "stage": stage, "day": business_date}).one_or_none()
+def planned_of_day(tx: Connection, party_id: int, *, stage: str, business_date: date, at: datetime) -> tuple[int, int] | None:
+    """(campaign run, attempt) that is planned for a person in that kind of run on that date, and not over; None = none is."""
+    row = tx.execute(_PLANNED_OF_DAY, {"party": party_id, "stage": stage, "day": business_date, "at": at}).one_or_none()
     return None if row is None else (row.campaign_run_id, row.id)
 
 
@@ -460,6 +460,7 @@ _CALLEES = text("""
 _PLANNED_OF_DAY = text("""
     SELECT campaign_run_id, id FROM attempt
     WHERE business_date = :day AND party_id = :party AND stage = :stage AND channel = 'call' AND state = 'planned'
+      AND expires_at > :at
 """)
 _PLAN_ANOTHER = text("""
     INSERT INTO attempt (business_date, decision_id, campaign_run_id, party_id, contact_point_id, stage, step, try_number, channel, purpose,

@@ -29,6 +29,7 @@ from config.call_scripts import spoken
 from config.settings import settings
 from decisions.agents import OFF_SHIFT, Agent, is_on_shift, may_not_call
 from gate.dial import DialRefused, NotNow, NotYou, Told, record_outcome, take_call, take_card
+from gate.written_again import explained
 from ledger import agent_calls, agent_reads, agents, call_cards, call_queue, call_words, clock, needs, page_reads, vault
 from ledger.call_queue import Callee, CallTask, CallWindow
 from ledger.engine import connection
@@ -335,6 +336,8 @@ def _dialling(tx: Connection, agent: Agent, task: CallTask, callee: Callee) -> d
     creditor = call_queue.creditor_name(tx, task.party_id)
     return {
         "number": vault.decrypt(number[0], number[1]),
+        # What the gate judged, written again; not shown where it cannot be.
+        "first": explained(tx, task.attempt_id).body if task.attempt_id is not None else None,
         "required": spoken(call.required, callee.locale, agent=agent.name, creditor=creditor),
         "locale": callee.locale,
         "recording": call.recording,

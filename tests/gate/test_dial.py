@@ -15,10 +15,11 @@ from config.policies import policies
 from gate.dial import Dial, DialRefused, NotNow, Told, refresh, take_call
 from gate.dial import record_outcome as write_outcome
 from gate.late import close_late
-from ledger import call_queue, evidence, vault
+from ledger import call_queue, evidence, pauses, vault
 from ledger.call_queue import CallWindow
 from ledger.campaigns import open_run
 from ledger.engine import connection
+from ledger.pauses import Scope
 from tasks.choose import choose
 from tasks.pick import pick
 from tests.plugins.portfolio import TODAY, BorrowerIds, Portfolio, made_up_number, noon
@@ -203,6 +204,32 @@ def test_at_night_it_waits_for_the_morning(borrower: BorrowerIds, portfolio: Por
     assert states() == [("waiting", None)]
     portfolio.clock(refused.at)
     assert dial().number == NUMBER
+
+
+def test_refused_in_the_small_hours_it_is_dialled_on_the_same_day(borrower: BorrowerIds, portfolio: Portfolio, outbox: Outbox) -> None:
+    """The attempt that the gate put off is the one that is dialled: there is no second one of that day."""
+    night, morning = NOON + 14 * HOUR, NOON + 20 * HOUR
+    portfolio.clock(night)
+    task = ask(borrower, CallWindow(night, NOON + 26 * HOUR))
+    for _ in range(2):
+        refused = take_call(task, by="anna")
+        assert isinstance(refused, NotNow)
+        assert refused.at == morning
+    portfolio.clock(morning)
+    assert dial(task).number == NUMBER
+    assert outbox.states() == ["submitting"]
+
+
+def test_a_call_that_is_owed_stays_owed_while_contact_is_paused(borrower: BorrowerIds) -> None:
+    task = ask(borrower)
+    with connection() as tx:
+        pauses.write_pause(tx, Scope(), because="test", by="anna", at=NOON)
+    refused = take_call(task, by="anna")
+    assert isinstance(refused, NotNow)
+    assert (refused.reasons, states()) == (("paused",), [("waiting", None)])
+    with connection() as tx:
+        tx.execute(text("DELETE FROM pause"))
+    assert dial(task).number == NUMBER
 
 
 def test_two_colleagues_never_dial_the_same_person(borrower: BorrowerIds, outbox: Outbox) -> None:
