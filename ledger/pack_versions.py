@@ -87,6 +87,19 @@ def versions_of(before: str, after: str, jurisdiction: str | None = None) -> tup
     return old, version_of(after, jurisdiction=jurisdiction or old.jurisdiction)
 
 
+def kept_version(jurisdiction: str, version: str) -> Version:
+    """A version by its hash, or the file's; never a file that somebody names, as on a terminal: what stands in an address reads none.
+
+    Raises:
+        UnknownReferenceError: It is no hash, or as `version_of`.
+        UnknownVersionError: As `version_of`.
+        ConfigError: As `version_of`.
+    """
+    if version != CURRENT and not HASH.fullmatch(version):
+        raise UnknownReferenceError(f"name a version by its hash, or as `{CURRENT}`")
+    return version_of(f"{jurisdiction}@{version}")
+
+
 def _text_of(reference: str, named: str, version: str) -> Version:
     if version == CURRENT:
         return _current(reference, named)

@@ -31,7 +31,7 @@ from ledger.approvals import ApprovalRefused, same_person
 from ledger.core_instructions import InstructionRefused
 from ledger.engine import connection
 from ledger.pack_approvals import approve_pack, standings, summary
-from ledger.pack_versions import version_of
+from ledger.pack_versions import kept_version
 from ledger.run_answers import answer_run, flaw
 from ledger.run_approvals import Answer
 from ledger.run_standings import NoSuchRun, Standing
@@ -75,7 +75,9 @@ async def answer_pack(asked: Asked) -> Response:
     jurisdiction, version = asked.request.path_params["pack"], asked.request.path_params["version"]
     return await _answered(
         asked,
-        lambda reject, reason: approve_pack(jurisdiction, by=actor(asked), version=version, reject=reject, reason=reason),
+        lambda reject, reason: approve_pack(
+            jurisdiction, by=actor(asked), version=kept_version(jurisdiction, version).pack.version, reject=reject, reason=reason
+        ),
         lambda said: _pack(asked, said=said),
     )
 
@@ -191,11 +193,11 @@ async def _pack(asked: Asked, *, said: list[str] | None = None) -> Response:
     jurisdiction, version = asked.request.path_params["pack"], asked.request.path_params["version"]
 
     def read() -> dict[str, Any]:
-        chosen = version_of(f"{jurisdiction}@{version}")
+        chosen = kept_version(jurisdiction, version)
         with connection(read_only=True) as tx:
             steps = approvals.read_steps(tx, chosen.pack.version)
             before = approvals.last_approved(tx, jurisdiction.lower(), but=chosen.pack.version)
-        compared = None if before is None else pack_changes(version_of(f"{jurisdiction}@{before}").pack, chosen.pack)
+        compared = None if before is None else pack_changes(kept_version(jurisdiction, before).pack, chosen.pack)
         return {
             "chosen": chosen,
             "steps": steps,

@@ -21,7 +21,7 @@ from decisions.rule_diff import Change, pack_changes
 from decisions.rule_words import CONFIDENCE, name_of, plainly
 from ledger.engine import connection
 from ledger.pack_approvals import standings, summary
-from ledger.pack_versions import CURRENT, HASH, UnknownReferenceError, Version, versions_of
+from ledger.pack_versions import CURRENT, Version, kept_version
 from ledger.policies import KeptPack, in_force_on
 from ledger.policies import versions_of as kept_versions_of
 from ledger.rule_impact import Impact, rule_impact
@@ -133,10 +133,7 @@ def _compared(jurisdiction: str, before: str, after: str) -> Compared:
 
 def _versions(jurisdiction: str, before: str, after: str) -> tuple[Version, Version]:
     """Two versions by their hashes; never a file, whose path somebody typed."""
-    for one in (before, after):
-        if one != CURRENT and not HASH.fullmatch(one):
-            raise UnknownReferenceError("name a version by its hash, or as `current`")
-    return versions_of(f"{jurisdiction}@{before}", f"{jurisdiction}@{after}")
+    return kept_version(jurisdiction, before), kept_version(jurisdiction, after)
 
 
 def _told(old: Version, new: Version) -> Compared:

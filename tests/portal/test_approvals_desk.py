@@ -90,6 +90,14 @@ def test_a_pack_is_asked_for_and_approved_by_two_who_signed_in(desk: Desk, anna:
     assert "rejected:" in said(taken_back)
 
 
+def test_an_address_names_no_file(anna: Client) -> None:
+    guard = re.findall(r'name="guard" value="(\w+)"', anna.get(PLACE).text)[-1]
+    for version in ("LICENSE", "README.md", "%2e%2e", "zz"):
+        place = f"/desk/approvals/pack/{PACK.jurisdiction}/{version}"
+        for answer in (anna.get(place), anna.post(place, data={"guard": guard, "decision": "approve"})):
+            assert (answer.status_code, "by its hash" in said(answer)) in {(409, True), (404, False)}
+
+
 def test_who_asked_on_the_terminal_does_not_approve_at_the_desk(desk: Desk, anna: Client) -> None:
     approve_pack(PACK.jurisdiction, by="anna atall")
     page = anna.get(PLACE)

@@ -9,15 +9,21 @@ import io
 import re
 import zipfile
 from datetime import timedelta
+from hashlib import sha256
 from html import unescape
 
 import pytest
 from httpx import Client, Response
 from sqlalchemy import text
 
+from config.policies import rule_policy
+from config.rule_files import pack_bodies
 from gate.lane import run_lane
-from ledger import case_lists, staff_views
+from ledger import audit_results, case_lists, incidents, staff_views
+from ledger.audit import Audited, Violation
+from ledger.campaigns import write_policies
 from ledger.engine import connection
+from ledger.incidents import Selection
 from tests.plugins.portfolio import TODAY, BorrowerIds, Portfolio, noon
 from tests.plugins.sending import Outbox, RecordingChannel
 from tests.plugins.staff_desk import Desk
@@ -197,8 +203,11 @@ def test_a_what_if_is_answered_in_words_with_citations_and_the_next_time(desk: D
     assert auditor.post("/desk/what-if/person", data={"borrower": f"#{borrower.party_id}"}).status_code == 403
 
 
-def test_packs_say_what_is_in_force_and_compare_versions_by_hash_alone(desk: Desk, officer: Client, borrower: BorrowerIds) -> None:
-    del borrower
+def test_packs_say_what_is_in_force_and_compare_versions_by_hash_alone(
+    desk: Desk, officer: Client, outbox: Outbox, borrower: BorrowerIds
+) -> None:
+    outbox.plan(run := outbox.run(), borrower)
+    run_lane(run, shard=None, channels={"sms": RecordingChannel})
     listed = officer.get("/desk/packs?on=2026-03-17")
     assert "US-NY" in said(listed)
     us = officer.get("/desk/packs/US?on=2026-03-17")
@@ -208,8 +217,15 @@ def test_packs_say_what_is_in_force_and_compare_versions_by_hash_alone(desk: Des
     for version in ("LICENSE", "../../etc/passwd", "config/rules/us.yaml", "zz", "abcdef", ""):
         assert officer.get("/desk/packs/US/changes", params={"from": version, "to": "current"}).status_code == 409
     assert officer.get("/desk/packs/XX").status_code == 404
-    impact = desk.post(officer, us, "/desk/packs/US/impact") if "/impact" in us.text else None
-    assert impact is None or impact.status_code == 200
+    older = pack_bodies()["US"].replace('closes: "21:00"', 'closes: "22:00"', 1)
+    with connection() as tx:
+        write_policies(tx, [rule_policy("US", older)])
+    version = sha256(older.encode()).hexdigest()
+    again = officer.get("/desk/packs/US")
+    assert version[:12] in again.text
+    changed = officer.get(f"/desk/packs/US/changes?from={version}&to=current")
+    assert (changed.status_code, "1 change: 1 tightens" in said(changed)) == (200, True)
+    assert "1 contacts, 1 under this pack" in said(desk.post(officer, again, "/desk/packs/US/impact", days="3"))
 
 
 def test_evidence_is_found_shown_exported_and_checked(desk: Desk, officer: Client, proved_attempt: int) -> None:
@@ -261,6 +277,19 @@ def test_findings_show_near_misses_people_left_alone_and_nobody(
     assert "HOUSE-HOLD" in said(page).upper()
     assert officer.get("/desk/findings?from=x&to=2026-99-99").status_code == 200
     assert officer.get("/desk/findings/incidents/1").status_code == 404
+    found = Audited(
+        first=TODAY, last=TODAY, violations=(Violation(check="during_hold", invariant="I4", detail="a hold"),), unknown=0, parked=0, attempts=7, listed={}, not_proved=(), warnings=("a feed is stale",),
+    )  # fmt: skip
+    with connection() as tx:
+        audit_results.keep(tx, found, at=NOON)
+        number = incidents.open_incident(tx, kind="wrong_text", title="a wrong date", by="anna", selection=Selection(run=run), at=NOON)
+        incidents.note(tx, number, said="the text was withdrawn", by="anna", at=NOON)
+    page = officer.get(f"/desk/findings?from={TODAY}&to={TODAY}")
+    assert "1 violations" in said(page)
+    assert "a feed is stale" in said(page)
+    one = officer.get(f"/desk/findings/incidents/{number}")
+    assert "the text was withdrawn" in said(one)
+    assert f"run {run}" in said(one)
 
 
 ADDRESSES = (
