@@ -28,7 +28,7 @@ class Books:
         principal_minor: What was lent.
         instalments_principal_minor: What of it the instalments that we know ask for; None = we know none.
         servicing_status: As the lender says it.
-        is_fresh: Whether the feed of payments reaches up to now.
+        is_fresh: Whether the feed of payments reaches up to now, and every payment that we count is in the lender's books.
     """
 
     outstanding_minor: int

@@ -156,10 +156,11 @@ _PLANS = text("""
       AND n.status IN ('active', 'late', 'completed')
     ORDER BY agreed_on DESC, p.id DESC
 """)
-# What is paid after a feed's end is not known yet.
+# What is paid after a feed's end is not known yet; and what the wallet alone tells of may be taken back before the books have it.
 _BOOKS = text("""
     SELECT v.principal_minor, v.servicing_status,
-           coalesce(f.covers_until + make_interval(secs => f.age_seconds_max) >= :at, false) AS is_fresh
+           coalesce(f.covers_until + make_interval(secs => f.age_seconds_max) >= :at, false) AND NOT EXISTS (
+               SELECT FROM payment y WHERE y.loan_id = l.id AND y.superseded_at IS NULL AND NOT y.booked) AS is_fresh
     FROM loan l JOIN loan_version v ON v.loan_id = l.id AND v.superseded_at IS NULL
     LEFT JOIN feed f ON f.creditor_id = l.creditor_id AND f.kind = 'payments' AND f.superseded_at IS NULL
     WHERE l.id = :loan

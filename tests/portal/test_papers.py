@@ -139,6 +139,10 @@ def test_a_letter_that_nothing_is_open_is_denied_by_one_cent(hers: BorrowerIds, 
     assert "On Mar 17, 2026 nothing is open for loan W-77 with Lantern Wallet US." in letter
     assert [tuple(row)[:2] for row in outbox.rows(TAKEN)] == [("no_dues", hers.loan_id)]
     with connection() as tx:
+        tx.execute(text("UPDATE payment SET booked = false WHERE amount_minor = 1"))
+    assert "not of today" in words(take(visit, "no_dues", about=str(hers.loan_id))), "the wallet says so, the books do not yet"
+    with connection() as tx:
+        tx.execute(text("UPDATE payment SET booked = true"))
         tx.execute(text("UPDATE feed SET covers_until = :since"), {"since": SINCE})
     assert "our list of payments is not of today" in words(take(visit, "no_dues", about=str(hers.loan_id)))
     other = portfolio.borrower()
