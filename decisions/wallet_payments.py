@@ -20,6 +20,9 @@ STATUSES: Final[tuple[str, ...]] = get_args(PaymentStatus)
 # Why money went back: the words of an imported reversal.
 REASONS: Final = ("returned", "chargeback", "misposted", "refund", "fraud")
 AMOUNT_MINOR_MAX: Final = 10**13
+TEXT_MAX: Final = 200
+# Nothing was paid by this wallet before.
+YEAR_MIN: Final = 2000
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -124,7 +127,8 @@ def _key(value: object) -> UUID | None:
 
 def _text(value: Mapping[str, Any], name: str) -> str:
     found = value.get(name)
-    if not isinstance(found, str) or not found:
+    # No sign that a database refuses: what cannot be kept is refused here, by name.
+    if not isinstance(found, str) or not 0 < len(found) <= TEXT_MAX or not found.isprintable():
         raise UnreadableError(name)
     return found
 
@@ -146,8 +150,8 @@ def _amount(value: Mapping[str, Any]) -> int:
 def _instant(value: Mapping[str, Any], name: str) -> datetime:
     try:
         at = datetime.fromisoformat(_text(value, name))
-    except ValueError:
+        if at.tzinfo is None or at.year < YEAR_MIN:
+            raise UnreadableError(name)
+        return at.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise UnreadableError(name) from None
-    if at.tzinfo is None:
-        raise UnreadableError(name)
-    return at.astimezone(UTC)

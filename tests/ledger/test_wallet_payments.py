@@ -218,6 +218,8 @@ def test_what_the_wallet_says_is_read_strictly() -> None:
     wrong: list[dict[str, Any]] = [
         {"status": "PAID"}, {"id": ""}, {"id": "with space"}, {"key": "x"}, {"loan": None}, {"creditor": 1}, {"amount_minor": 0},
         {"amount_minor": -5}, {"amount_minor": 5.0}, {"amount_minor": True}, {"amount_minor": 10**14}, {"currency": "usd"},
+        {"loan": "a\x00b"}, {"creditor": "\ud800"}, {"loan": "l" * 201}, {"paid_at": "0001-01-01T00:00:00+14:00"},
+        {"paid_at": "9999-12-31T23:59:59-14:00"}, {"key": ["x"]}, {"status": ["paid"]}, {"currency": {}},
         {"paid_at": None}, {"paid_at": "2026-03-17T12:00:00"}, {"status": "returned"}, {"return": {"id": "R"}},
         {"status": "returned", "return": {"id": "R", "amount_minor": 5, "reason": "because", "at": WHOLE["paid_at"]}},
     ]  # fmt: skip

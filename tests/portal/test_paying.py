@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
@@ -17,6 +18,7 @@ from httpx import Client, Response
 from channels.registry import openers
 from config.settings import settings
 from gate.lane import run_lane
+from gate.wallet import ASKED_ABOUT_AFTER, ask_about_all
 from ledger import clock
 from ledger.engine import connection
 from sandbox.signature import gateway_signature
@@ -184,6 +186,23 @@ def test_whatever_the_wallet_does_she_reads_what_is_known(house: House, send: Ca
     account = words(house.get("/b/account"))
     assert "Due and not paid yet $105.00" in account
     assert "(went back)" in account
+
+
+def test_what_the_wallet_told_no_end_of_is_asked_about_where_nobody_looks(house: House, send: Callable[..., Sent]) -> None:
+    borrower = house.portfolio.borrower()
+    send(borrower)
+    house.open(borrower)
+    house.choose(borrower, "part", amount="10")
+    house.sandbox.faults({"fault": "callback_lost", "channel": "wallet"})
+    house.sandbox.control("POST", "wallet", {"do": "confirm", "id": house.payments()[0]["id"]})
+    house.sandbox.faults({"fault": "drop_before_accept", "channel": "wallet", "count": 2})
+    house.choose(borrower, "part", amount="20")
+    assert asyncio.run(ask_about_all()) == {}, "its webhook is quicker"
+    house.portfolio.clock(NOON + ASKED_ABOUT_AFTER)
+    assert asyncio.run(ask_about_all()) == {"paid": 1, "never taken": 1}
+    assert asyncio.run(ask_about_all()) == {}
+    assert house.paid() == [(borrower.loan_id, 1_000, False)]
+    assert [row[0] for row in house.outbox.rows("SELECT state FROM payment_order ORDER BY id")] == ["paid", "failed"]
 
 
 def test_a_payment_in_the_wallet_itself_counts_and_a_forged_one_does_not(house: House) -> None:
