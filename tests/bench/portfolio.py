@@ -335,16 +335,23 @@ def _as_ledger(chunk: Chunk, creditor_id: int, points_before: int, effective_at:
     digest = pl.lit(b"bench")
     party_id, loan_id = pl.col("party") + 1, pl.col("loan") + 1
     points = chunk.points.with_columns(contact_point_id=pl.int_range(pl.len()) + points_before + 1, party_id=party_id)
-    sealed = [vault.encrypt(value) for value in points["value"]]
+    keys = {party: vault.keyed("bench", str(party)) for party in chunk.parties["party"]}
+    key_ids = {party: f"{vault.PERSON}{party + 1}-{vault.new_label()}" for party in keys}
+    wrapped = [vault.seal(keys[party], bound_to=key_ids[party]) for party in keys]
+    sealed = [vault.encrypt_with_raw(keys[party], value) for party, value in points.select("party", "value").iter_rows()]
     blind = pl.Series([vault.blind_index(value) for value in points["value"]], dtype=pl.Binary)
-    names = [vault.encrypt(f"Nobody Atall {party}") for party in chunk.parties["party"]]
+    names = [vault.encrypt_with_raw(key, f"Nobody Atall {party}") for party, key in keys.items()]
     no_words = pl.lit([], pl.List(pl.String))
     zones = pl.concat_list("zone")
     return {
         "party": chunk.parties.select(id=party_id, creditor_id=pl.lit(creditor_id), external_id=pl.format("B{}", "party")),
         "party_version": chunk.parties.select(
             "locale", "country", "region", party_id=party_id, zones=zones, facts=no_words, digest=digest, **fact,
-            name_encrypted=pl.Series([name for name, _ in names], dtype=pl.Binary), key_id=pl.Series([key for _, key in names]),
+            name_encrypted=pl.Series(names, dtype=pl.Binary), key_id=pl.Series(list(key_ids.values())),
+        ),
+        "party_key": chunk.parties.select(
+            party_id=party_id, id=pl.Series(list(key_ids.values())), wrapped_by=pl.Series([by for _, by in wrapped]),
+            wrapped=pl.Series([one for one, _ in wrapped], dtype=pl.Binary),
         ),
         "loan": chunk.loans.select(id=loan_id, creditor_id=pl.lit(creditor_id), external_id=pl.format("L{}", "loan")),
         "loan_version": chunk.loans.select(
@@ -361,8 +368,8 @@ def _as_ledger(chunk: Chunk, creditor_id: int, points_before: int, effective_at:
         ),
         "contact_point": points.select("kind", "party_id", id="contact_point_id", external_id=pl.format("{}-{}", "kind", "party")),
         "contact_point_version": points.select(
-            "contact_point_id", "country", value_encrypted=pl.Series([value for value, _ in sealed], dtype=pl.Binary),
-            key_id=pl.Series([key for _, key in sealed]), blind_index=blind,
+            "contact_point_id", "country", value_encrypted=pl.Series(sealed, dtype=pl.Binary),
+            key_id=pl.Series([key_ids[party] for party in points["party"]]), blind_index=blind,
             zones=zones, owner=pl.lit("borrower"), employer_owned=pl.lit(False), status=pl.lit("active"), digest=digest, **fact,
         ),
         "contact_value": points.select(blind_index=blind, ownership=pl.lit("claimed"), **fact),

@@ -146,8 +146,18 @@ def _measure(portal: int, bare: int, sent: Sequence[Sent], callbacks: int, stead
 
 def _send(messages: int) -> list[Sent]:
     """Plan by the product's own pick and choose, and leave the attempts as the gate leaves what a provider took."""
-    new_ledger("bench_webhooks")
-    fill_ledger(Wanted(borrowers=int(messages * SPARE), as_of=TODAY, paid=2, countries=("TW",), with_push=False))
+    prepare("bench_webhooks", int(messages * SPARE))
+    with connection() as tx:
+        rows = tx.execute(text("SELECT token, provider_id FROM attempt WHERE state = 'accepted' ORDER BY id LIMIT :n"), {"n": messages})
+        found = [Sent(row.token, row.provider_id) for row in rows]
+    assert len(found) == messages, "enough borrowers are written to"
+    return found
+
+
+def prepare(name: str, borrowers: int) -> None:
+    """Make a ledger of so many borrowers of Taiwan, all of whom were sent a text message."""
+    new_ledger(name)
+    fill_ledger(Wanted(borrowers=borrowers, as_of=TODAY, paid=2, countries=("TW",), with_push=False))
     with connection() as tx:
         clock.step(tx, NOON)
         run_id = open_run(tx, stage="early", business_date=TODAY, preview=False, borrowers_max=None, policies=policies("early"), at=NOON)
@@ -157,10 +167,6 @@ def _send(messages: int) -> list[Sent]:
     with connection() as tx:
         for statement in _TAKEN:
             tx.execute(text(statement), {"run": run_id, "at": NOON})
-        rows = tx.execute(text("SELECT token, provider_id FROM attempt WHERE state = 'accepted' ORDER BY id LIMIT :n"), {"n": messages})
-        found = [Sent(row.token, row.provider_id) for row in rows]
-    assert len(found) == messages, "enough borrowers are written to"
-    return found
 
 
 def _call(sent: Sent, status: str) -> bytes:
