@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
@@ -200,6 +201,16 @@ def strategy(name: str, stage: str, folder: Path = STRATEGIES) -> Strategy:
     document = parse(path)
     read = _strategy(document, name, stage, version=sha256(path.read_bytes()).hexdigest())
     return replace(read, prices=prices()) if read.weighs_cost else read
+
+
+@lru_cache(maxsize=64)
+def strategy_in_force(name: str, stage: str) -> Strategy:
+    """A shipped strategy, read once a process: for pages, which say by which ways may be written.
+
+    Raises:
+        ConfigError: As `strategy`.
+    """
+    return strategy(name, stage)
 
 
 def strategy_of(name: str, stage: str, body: str, where: Path) -> Strategy:

@@ -46,6 +46,7 @@ PRE_DUE: Final = "pre_due"
 IN_PLAN: Final = "in_plan"
 
 NO_PAUSES: Final = pl.DataFrame(schema={"loan_id": pl.Int64, "from_on": pl.Date, "to_on": pl.Date})
+NO_PLAN_IS_LATE: Final = pl.DataFrame(schema={"loan_id": pl.Int64, "plan_days_past_due": pl.Int32})
 NO_PLANS: Final = pl.DataFrame(schema={"loan_id": pl.Int64, "agreed_on": pl.Date, "due_on": pl.Date, "amount_minor": pl.Int64})
 
 
@@ -148,21 +149,56 @@ def age(
     facts = _loan_facts(loans, policy, as_of)
     paid = _paid(facts, payments)
     open_rows = _with_lateness(_unpaid(facts, instalments, paid), pauses)
+    return _aged(facts, instalments, payments, plans, paid, open_rows, policy)
+
+
+def age_in_full(
+    loans: pl.DataFrame,
+    instalments: pl.DataFrame,
+    payments: pl.DataFrame,
+    pauses: pl.DataFrame = NO_PAUSES,
+    plans: pl.DataFrame = NO_PLANS,
+    *,
+    policy: AgingPolicy,
+    as_of: date | None = None,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """`age` and `unpaid_instalments` of the same loans, in one pass: for a page, which shows both."""
+    facts = _loan_facts(loans, policy, as_of)
+    paid = _paid(facts, payments)
+    open_rows = _with_lateness(_unpaid(facts, instalments, paid, keep=_component_columns()), pauses)
+    return _aged(facts, instalments, payments, plans, paid, open_rows, policy), _listed(facts, open_rows, policy)
+
+
+def _aged(
+    facts: pl.DataFrame,
+    instalments: pl.DataFrame,
+    payments: pl.DataFrame,
+    plans: pl.DataFrame,
+    paid: pl.DataFrame,
+    open_rows: pl.DataFrame,
+    policy: AgingPolicy,
+) -> pl.DataFrame:
+    """What is open of each loan, by loan."""
     past_due = pl.col("days_past_due") > 0
-    owed = open_rows.group_by("loan_id").agg(
-        outstanding_minor=pl.col("unpaid_minor").sum(),
-        past_due_minor=pl.col("unpaid_minor").filter(past_due).sum(),
-        oldest_unpaid_due_on=pl.col("due_on").filter(past_due).min(),
-        next_due_on=pl.col("due_on").filter(~past_due).min(),
-        days_past_due=pl.col("days_past_due").max(),
-        # The oldest due date has the most days past due, and every later date at most as many paused ones.
-        paused_days=pl.col("paused_days").max(),
+    owed = (
+        open_rows.lazy()
+        .group_by("loan_id")
+        .agg(
+            outstanding_minor=pl.col("unpaid_minor").sum(),
+            past_due_minor=pl.col("unpaid_minor").filter(past_due).sum(),
+            oldest_unpaid_due_on=pl.col("due_on").filter(past_due).min(),
+            next_due_on=pl.col("due_on").filter(~past_due).min(),
+            days_past_due=pl.col("days_past_due").max(),
+            # The oldest due date has the most days past due, and every later date at most as many paused ones.
+            paused_days=pl.col("paused_days").max(),
+        )
     )
-    total = instalments.group_by("loan_id").agg(total_minor=pl.sum_horizontal(_component_columns()).sum())
+    total = instalments.lazy().group_by("loan_id").agg(total_minor=pl.sum_horizontal(_component_columns()).sum())
     aged = (
-        facts.join(owed, on="loan_id", how="left", maintain_order="left")
+        facts.lazy()
+        .join(owed, on="loan_id", how="left", maintain_order="left")
         .join(total, on="loan_id", how="left", maintain_order="left")
-        .join(paid, on="loan_id", how="left", maintain_order="left")
+        .join(paid.lazy(), on="loan_id", how="left", maintain_order="left")
         .with_columns(
             pl.col("outstanding_minor", "past_due_minor", "days_past_due", "paused_days", "total_minor", "paid_minor").fill_null(0)
         )
@@ -171,13 +207,13 @@ def age(
             credit_minor=(pl.col("paid_minor") - pl.col("total_minor")).clip(lower_bound=0),
         )
         .with_columns(bucket=_bucket(policy), stage=_stage(policy))
-        .join(_plan_lateness(facts, payments, plans), on="loan_id", how="left", maintain_order="left")
+        .join(_plan_lateness(facts, payments, plans).lazy(), on="loan_id", how="left", maintain_order="left")
         .with_columns(treatment=pl.when(pl.col("plan_days_past_due").is_not_null()).then(pl.lit(IN_PLAN)).otherwise("stage"))
     )
     return aged.select(
         "loan_id", "as_of", "days_past_due", "delinquent_days", "past_due_minor", "outstanding_minor", "credit_minor",
         "oldest_unpaid_due_on", "next_due_on", "bucket", "stage", "plan_days_past_due", "treatment",
-    )  # fmt: skip
+    ).collect()  # fmt: skip
 
 
 def grown_older(aged: pl.DataFrame, *, days: int, as_of: date, policy: AgingPolicy) -> pl.DataFrame:
@@ -238,6 +274,11 @@ def unpaid_instalments(
     """
     facts = _loan_facts(loans, policy, as_of)
     unpaid = _with_lateness(_unpaid(facts, instalments, _paid(facts, payments), keep=_component_columns()), pauses)
+    return _listed(facts, unpaid, policy)
+
+
+def _listed(facts: pl.DataFrame, unpaid: pl.DataFrame, policy: AgingPolicy) -> pl.DataFrame:
+    """What is open of each instalment, by component."""
     return (
         _by_component(unpaid.join(facts.select("loan_id", "bucket_scheme", "allocation_order"), on="loan_id", maintain_order="left"))
         .with_columns(delinquent_days=(pl.col("days_past_due") - pl.col("paused_days")).clip(lower_bound=0))
@@ -317,6 +358,8 @@ def _unpaid(facts: pl.DataFrame, instalments: pl.DataFrame, paid: pl.DataFrame, 
 
 def _with_lateness(unpaid: pl.DataFrame, pauses: pl.DataFrame) -> pl.DataFrame:
     """Add days_past_due and paused_days (Int32), both 0 for what is not past due."""
+    if pauses.is_empty():
+        return unpaid.with_columns(days_past_due=_days_after("due_on"), paused_days=pl.lit(0, pl.Int32))
     late = unpaid.with_row_index("row").with_columns(days_past_due=_days_after("due_on"))
     counted = _merged(pauses.join(unpaid, on="loan_id", how="semi"))
     first, end = pl.max_horizontal("from_on", "due_on"), pl.min_horizontal("to_on", "as_of")
@@ -385,7 +428,7 @@ def _by_component(unpaid: pl.DataFrame) -> pl.DataFrame:
     """Split what is unpaid over the components: what comes last in the loan's order is what is still open."""
     orders = unpaid["allocation_order"].unique()
     open_minor = pl.col("unpaid_minor")
-    parts = unpaid.with_columns(pl.lit(None, pl.Int64).alias(f"unpaid_{part}_minor") for part in COMPONENTS)
+    parts = unpaid.lazy().with_columns(pl.lit(None, pl.Int64).alias(f"unpaid_{part}_minor") for part in COMPONENTS)
     for order in orders:  # a handful in a portfolio
         here = pl.col("allocation_order") == pl.lit(list(order), pl.List(pl.String))
         after = pl.lit(0)
@@ -395,14 +438,16 @@ def _by_component(unpaid: pl.DataFrame) -> pl.DataFrame:
                 pl.when(here).then((open_minor - after).clip(0, amount)).otherwise(f"unpaid_{part}_minor").alias(f"unpaid_{part}_minor")
             )
             after = after + amount
-    parts = parts.with_columns(pl.col(f"unpaid_{part}_minor").fill_null(0) for part in COMPONENTS)
-    if (parts["unpaid_minor"] != parts.select(pl.sum_horizontal(f"unpaid_{part}_minor" for part in COMPONENTS)).to_series()).any():
+    split = parts.with_columns(pl.col(f"unpaid_{part}_minor").fill_null(0) for part in COMPONENTS).collect()
+    if (split["unpaid_minor"] != split.select(pl.sum_horizontal(f"unpaid_{part}_minor" for part in COMPONENTS)).to_series()).any():
         raise ValueError("allocation_order leaves out a component that is owed")
-    return parts
+    return split
 
 
 def _plan_lateness(facts: pl.DataFrame, payments: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
     """loan_id, plan_days_past_due: days since the oldest unpaid plan instalment was due, for loans that are in a plan."""
+    if plans.is_empty():
+        return NO_PLAN_IS_LATE
     in_force = plans.join(facts.filter("ages").select("loan_id", "as_of"), on="loan_id").filter(pl.col("agreed_on") <= pl.col("as_of"))
     agreed = in_force.select("loan_id", "agreed_on").unique()
     towards = (

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, text
 
 from config.aging import aging_hash, aging_policy
 from decisions.aging import AgingPolicy, age, grown_older, unpaid_instalments
+from decisions.aging import age_in_full as in_full
 from decisions.facts import Schema
 from ledger import ageing_again
 from ledger.engine import arrow, connection
@@ -80,7 +81,17 @@ def age_loans(
         One row a kept loan, columns `AGED`; `stage` is the stage of treatment (`in_plan` while a plan is active), null
         within grace.
     """
-    aged = _age(source, loans, business_date=business_date, known_at=known_at, policy=policy or _policy())
+    return _kept(_age(source, loans, business_date=business_date, known_at=known_at, policy=policy or _policy()))
+
+
+def age_in_full(source: Source, loans: Ids, *, business_date: date) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """`age_loans` and `unpaid_instalments_of` the same loans, read and aged once."""
+    aged, unpaid = in_full(*_frames(source, loans, Known(None), _READ), policy=_policy(), as_of=business_date)
+    return _kept(aged), unpaid
+
+
+def _kept(aged: pl.DataFrame) -> pl.DataFrame:
+    """Those that are late or nearly due."""
     return aged.filter((pl.col("days_past_due") > 0) | pl.col("stage").is_not_null()).with_columns(stage="treatment").select(AGED)
 
 

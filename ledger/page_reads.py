@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
-from ledger.aging_facts import age_loans, unpaid_instalments_of
+from ledger.aging_facts import age_in_full, unpaid_instalments_of
 
 CONTACTS_MAX: Final = 200
 PAYMENTS_MAX: Final = 60
@@ -196,13 +196,22 @@ def debts(tx: Connection, party_id: int, *, on: date, payments_max: int = PAYMEN
     loans = [row.loan_id for row in found]
     if not loans:
         return []
-    aged = {row["loan_id"]: row for row in age_loans(tx, loans, business_date=on).iter_rows(named=True)}
+    rows, instalments = age_in_full(tx, loans, business_date=on)
+    aged = {row["loan_id"]: row for row in rows.iter_rows(named=True)}
     unpaid: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
-    for row in unpaid_instalments_of(tx, loans, business_date=on).iter_rows(named=True):
+    for row in instalments.iter_rows(named=True):
         unpaid[row["loan_id"]].append(row)
     agreed = _by_loan(tx.execute(_INSTALMENTS, {"loans": loans}).all())
     paid = _by_loan(tx.execute(_PAYMENTS, {"loans": loans, "at_most": payments_max}).all())
     return [_debt(row, aged.get(row.loan_id), unpaid[row.loan_id], agreed[row.loan_id], paid[row.loan_id], on) for row in found]
+
+
+def past_due(tx: Connection, party_id: int, *, on: date) -> tuple[frozenset[str], int]:
+    """The currencies of all the loans for which a person stands, and what is due and not paid of them, in minor units."""
+    found = tx.execute(_LOANS, {"party": party_id, "on": on}).all()
+    unpaid = unpaid_instalments_of(tx, [row.loan_id for row in found], business_date=on)
+    late = unpaid.filter(unpaid["days_past_due"] > 0)["unpaid_minor"].sum()
+    return frozenset(row.currency for row in found), int(late)
 
 
 def standing(tx: Connection, party_id: int, *, at: datetime) -> Standing:

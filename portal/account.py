@@ -18,7 +18,7 @@ from config.affordability import plan_policy_in_force
 from config.page_texts import PageWords
 from config.portal_files import page_policy_in_force
 from config.settings import settings
-from config.strategy_files import strategy
+from config.strategy_files import strategy_in_force
 from decisions.strategy import STAGE_ORDER
 from gate.written_again import Explained, explained
 from ledger import clock, helped, page_links, page_reads, page_sessions, placements, plan_offers, plans
@@ -205,7 +205,11 @@ def _ways(debts: Sequence[Debt]) -> list[str]:
     staged = {debt.stage for debt in debts} & set(STAGE_ORDER)
     return list(
         dict.fromkeys(
-            way for stage in STAGE_ORDER if stage in staged for step in strategy(settings().strategy, stage).steps for way in step.channels
+            way
+            for stage in STAGE_ORDER
+            if stage in staged
+            for step in strategy_in_force(settings().strategy, stage).steps
+            for way in step.channels
         )
     )
 
@@ -214,7 +218,10 @@ def all_ways() -> list[str]:
     """Every way that a strategy in force may take, and the call that a person asks for."""
     return list(
         dict.fromkeys(
-            [*(way for stage in STAGE_ORDER for step in strategy(settings().strategy, stage).steps for way in step.channels), "call"]
+            [
+                *(way for stage in STAGE_ORDER for step in strategy_in_force(settings().strategy, stage).steps for way in step.channels),
+                "call",
+            ]
         )
     )
 

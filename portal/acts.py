@@ -202,13 +202,8 @@ def _example(setting: Setting, words: PageWords) -> str:
 def _setting(session: Session) -> Setting:
     with connection(read_only=True) as tx:
         today = local_day(clock.now(tx), page_reads.zone_of(tx, session.party_id))
-        debts = page_reads.debts(tx, session.party_id, on=today)
-    currencies = {debt.currency for debt in debts}
-    return Setting(
-        today=today,
-        currency=currencies.pop() if len(currencies) == 1 else None,
-        open_minor=sum(debt.past_due_minor for debt in debts),
-    )
+        currencies, open_minor = page_reads.past_due(tx, session.party_id, on=today)
+    return Setting(today=today, currency=next(iter(currencies)) if len(currencies) == 1 else None, open_minor=open_minor)
 
 
 def _address(session: Session) -> str | None:
