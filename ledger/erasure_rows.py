@@ -60,7 +60,7 @@ EMPTIED: Final[Mapping[str, Mapping[str, str]]] = {
         "digest": "''",
     },
     # Where she would have confirmed it; that money moved stands in `payment`.
-    "payment_order": {"confirm_url": "NULL"},
+    "payment_order": {"token": "gen_random_uuid()", "confirm_url": "NULL"},
     # What it closes, no key opens any more.
     "plan_offer": {"record_encrypted": "''", "circumstances_digest": "''", "offer_digest": "''"},
     "provider_event": {"token": "NULL"},

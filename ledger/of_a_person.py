@@ -35,6 +35,7 @@ OF_NOBODY: Final[Mapping[str, str]] = {
     "agent": "of colleagues",
     "agent_certificate": "of colleagues",
     "agent_shift": "of colleagues",
+    "ageing_run": "of a date",
     "agency": "a firm",
     "agency_feed": "a file for a firm; what is in it of her is `agency_feed_item`",
     "agency_licence": "of a firm",

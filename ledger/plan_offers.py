@@ -139,7 +139,7 @@ def make(tx: Connection, party_id: int, loan_id: int, declared: Declared, policy
     record = offer_records.written(
         found.circumstances, declared, said, essential_is_floor=found.essential_is_floor, due_minor=known.owed.due_minor
     )
-    encrypted, key_id = vault.encrypt(record)
+    encrypted, key_id = vault.encrypt_for(tx, party_id, record)
     rule = affordability_policy()
     tx.execute(_KEEP_RULE, {"hash": rule.hash, "kind": rule.kind, "name": rule.name, "body": rule.body})
     keys = {

@@ -20,7 +20,21 @@ from config.settings import HOUSE
 from tests.bench.ground import ground, machine
 from tests.bench.harness import Result
 
-NAMES: Final = ("import", "rules", "render", "ageing", "plan", "send", "webhooks", "pages", "answers", "payments", "reconcile", "lint", "prefect")
+NAMES: Final = (
+    "import",
+    "rules",
+    "render",
+    "ageing",
+    "plan",
+    "send",
+    "webhooks",
+    "pages",
+    "answers",
+    "payments",
+    "reconcile",
+    "lint",
+    "prefect",
+)
 MODULES: Final = {"import": "portfolio_import"}
 QUICK: Final = 10
 STOP_SECONDS_MAX: Final = 30
