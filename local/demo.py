@@ -56,6 +56,8 @@ ACCOUNTS = 3000
 DAYS = 5
 SEED = 2026
 RESIDENTS_A_CALL = 1000
+# What a month brings to a wallet, about, in Taiwan dollars.
+A_MONTH = 42_000
 DEPLOYMENT_SECONDS_MAX = 120
 # No demo plays longer.
 REACH = timedelta(days=60)
@@ -198,6 +200,18 @@ def move_in(town: Town, accounts: int, folder: Path, say: Say) -> None:
                 writer.writerow([party, "push", person["push_token"], "push"])
     _import([points], say)
     points.unlink()  # numbers, even of people who do not exist, live in the ledger alone
+
+    flows = folder / "wallet_flows.csv"
+    with flows.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["party", "day", "kind", "amount"])
+        # Whoever owes nothing needs no plan.
+        owners, until = [party for party, loans in debts.items() if loans], (FIRST_DAY - timedelta(days=1)).isoformat()
+        for start in range(0, len(owners), RESIDENTS_A_CALL):
+            asked = {"owners": owners[start : start + RESIDENTS_A_CALL], "until": until, "a_month": A_MONTH, "seed": SEED}
+            writer.writerows(town.post("/sandbox/wallets", asked)["rows"])
+    _import([flows], say)
+    flows.unlink()
 
     residents = [
         {"phone": person["phone"], "push_token": person["push_token"], "locale": person["locale"], "zone": person["zone"], "loans": loans}

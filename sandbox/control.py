@@ -13,7 +13,7 @@ import io
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from sandbox.signed import GatewayError
 from sandbox.social import Button
 from sandbox.town import Paid, Phone
 from sandbox.twilio import is_loopback_url
+from sandbox.wallets import wallet
 from sandbox.world import Received, World
 
 ROWS_MAX = 100_000
@@ -82,6 +83,7 @@ def routes(world: World) -> list[BaseRoute]:
         "/settle": (control.settle, "POST"),
         "/reset": (control.reset, "POST"),
         "/invent": (control.invent, "POST"),
+        "/wallets": (control.wallets, "POST"),
         "/service-account": (control.service_account, "GET"),
         "/print-shop": (control.print_shop, "POST"),
         **lender_app.control_routes(world),
@@ -274,6 +276,19 @@ class _Control:
             raise ControlError("count is a whole number")
         people = invent_people(given.get("seed", self._world.options.seed), str(given.get("country")), count)
         return JSONResponse({"people": [asdict(person) for person in people]})
+
+    async def wallets(self, request: Request) -> Response:
+        """What moved in the wallets of these owners in the last days: [owner, day, kind, amount]."""
+        given = await _object(request)
+        owners, a_month = given.get("owners"), given.get("a_month")
+        if not isinstance(owners, list) or not all(isinstance(owner, str) for owner in owners):
+            raise ControlError("owners is a list of texts")
+        if not isinstance(a_month, int) or isinstance(a_month, bool) or a_month < 1:
+            raise ControlError("a_month is a whole number above zero")
+        until, seed = date.fromisoformat(str(given.get("until"))), given.get("seed", self._world.options.seed)
+        found = {owner: wallet(seed, owner, until=until, a_month=a_month) for owner in owners}
+        rows = [[owner, day.isoformat(), kind, amount] for owner, days in found.items() for day, kind, amount in days]
+        return JSONResponse({"rows": rows})
 
     async def service_account(self, request: Request) -> Response:
         del request
