@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from local.refusals import REFUSED, refusals
+
 if TYPE_CHECKING:
     from decisions.placements import Licence
     from ledger.agencies import Agency
     from ledger.placements import Placement
 
-REFUSED: Final = 2
 SOME_REJECTED: Final = 1
 LICENCE_PARTS: Final = 4
 
@@ -37,25 +38,16 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be 
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """What is refused, and a ledger that is away, are said in words."""
-    from sqlalchemy.exc import SQLAlchemyError
-
+    """What is refused, and a ledger or an outbox that is away, are said in words."""
     from config.load import ConfigError
     from ledger.agencies import AgencyRefused
-    from ledger.embedded import EmbeddedDatabaseError
     from ledger.vault import MissingKeyError
 
     try:
-        yield
-    except (AgencyRefused, ConfigError, MissingKeyError) as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(REFUSED) from None
+        with refusals(AgencyRefused, ConfigError, MissingKeyError):
+            yield
     except OSError as error:
         typer.echo(f"the outbox cannot be written to ({type(error).__name__}): nothing counts as told", err=True)
-        raise typer.Exit(REFUSED) from None
-    except (SQLAlchemyError, EmbeddedDatabaseError) as error:
-        # What the database says may hold its address; what kind of trouble it is does not.
-        typer.echo(f"the ledger cannot be reached ({type(error).__name__}): nothing is written; pause, or try again", err=True)
         raise typer.Exit(REFUSED) from None
 
 

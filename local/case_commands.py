@@ -10,19 +10,20 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
 
+from local.refusals import REFUSED, refusals
+
 if TYPE_CHECKING:
     from ledger.case_lists import Case
 
-REFUSED: Final = 2
 
 cases = typer.Typer(no_args_is_help=True, help="What people are owed an answer to: disputes, complaints, hardship …, until when.")
 
@@ -32,27 +33,15 @@ Words = Annotated[str | None, typer.Option(help="What was said or written; - rea
 AsJson = Annotated[bool, typer.Option("--json", help="JSON in place of words.")]
 
 
-@contextmanager
-def _refusals() -> Iterator[None]:
+def _refusals() -> AbstractContextManager[None]:
     """What is refused, and a ledger that is away, are said in words."""
-    from sqlalchemy.exc import SQLAlchemyError
-
     from config.load import ConfigError
     from ledger.cases import CaseRefused
     from ledger.decisions_log import UnknownBorrowerError
-    from ledger.embedded import EmbeddedDatabaseError
     from ledger.person_files import NoSuchFile
     from ledger.vault import MissingKeyError
 
-    try:
-        yield
-    except (CaseRefused, UnknownBorrowerError, NoSuchFile, ConfigError, MissingKeyError) as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(REFUSED) from None
-    except (SQLAlchemyError, EmbeddedDatabaseError) as error:
-        # What the database says may hold its address; what kind of trouble it is does not.
-        typer.echo(f"the ledger cannot be reached ({type(error).__name__}): nothing is written; pause, or try again", err=True)
-        raise typer.Exit(REFUSED) from None
+    return refusals(CaseRefused, UnknownBorrowerError, NoSuchFile, ConfigError, MissingKeyError)
 
 
 @cases.command(name="open")

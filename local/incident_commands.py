@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from local.refusals import REFUSED, refusals
+
 if TYPE_CHECKING:
     from ledger.incidents import Incident
     from tasks.incident import Correction
 
-REFUSED: Final = 2
 PAGE: Final = 1_000
 INSTANTS: Final = ["%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S%z"]
 
@@ -31,26 +32,14 @@ By = Annotated[str, typer.Option(help="Who says so.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON in place of words.")]
 
 
-@contextmanager
-def _refusals() -> Iterator[None]:
+def _refusals() -> AbstractContextManager[None]:
     """What is refused, and a ledger that is away, are said in words."""
-    from sqlalchemy.exc import SQLAlchemyError
-
     from config.load import ConfigError
     from ledger.approvals import ApprovalRefused
     from ledger.campaigns import RunRefused
-    from ledger.embedded import EmbeddedDatabaseError
     from ledger.incidents import IncidentRefused
 
-    try:
-        yield
-    except (IncidentRefused, ApprovalRefused, RunRefused, ConfigError) as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(REFUSED) from None
-    except (SQLAlchemyError, EmbeddedDatabaseError) as error:
-        # What the database says may hold its address; what kind of trouble it is does not.
-        typer.echo(f"the ledger cannot be reached ({type(error).__name__}): see TIDEOVER_DATABASE_URL and `tideover migrate`", err=True)
-        raise typer.Exit(REFUSED) from None
+    return refusals(IncidentRefused, ApprovalRefused, RunRefused, ConfigError, then="see TIDEOVER_DATABASE_URL and `tideover migrate`")
 
 
 @incident.command(name="open")

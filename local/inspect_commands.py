@@ -8,38 +8,25 @@ Pure: no. Rooms are imported inside commands, so that the others start without t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
-REFUSED: Final = 2
+from local.refusals import refusals
 
 inspect = typer.Typer(no_args_is_help=True, help="A reproducible sample of contacts, and what each of them rests on. Writes nothing.")
 
 Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])]
 
 
-@contextmanager
-def _refusals() -> Iterator[None]:
+def _refusals() -> AbstractContextManager[None]:
     """What is refused, and a ledger that is away, are said in words."""
-    from sqlalchemy.exc import SQLAlchemyError
-
     from config.load import ConfigError
-    from ledger.embedded import EmbeddedDatabaseError
     from ledger.inspections import InspectionRefused
 
-    try:
-        yield
-    except (InspectionRefused, ConfigError) as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(REFUSED) from None
-    except (SQLAlchemyError, EmbeddedDatabaseError) as error:
-        # What the database says may hold its address; what kind of trouble it is does not.
-        typer.echo(f"the ledger cannot be read ({type(error).__name__})", err=True)
-        raise typer.Exit(REFUSED) from None
+    return refusals(InspectionRefused, ConfigError, then="see TIDEOVER_DATABASE_URL and `tideover migrate`")
 
 
 @inspect.command()
