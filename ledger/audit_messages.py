@@ -351,8 +351,19 @@ CHECKS: Final = (
         name="during_hold",
         invariant="I4",
         sql=f"""
-        SELECT DISTINCT {_ROW}, h.kind AS detail FROM message m
-        JOIN hold h ON h.party_id = m.party_id AND (h.loan_id IS NULL OR m.loans = ARRAY[h.loan_id])
+        WITH held AS (
+            SELECT m.n, h.id FROM message m JOIN hold h ON h.party_id = m.party_id AND (h.loan_id IS NULL OR m.loans = ARRAY[h.loan_id])
+            UNION
+            -- Somebody else's, which reaches all who stand for the loan; one that names no loan, for the loans that they share.
+            SELECT m.n, h.id FROM message m JOIN hold h ON h.loan_id = m.loans[1] AND h.all_liable
+            WHERE cardinality(m.loans) = 1 AND h.party_id <> m.party_id
+            UNION
+            SELECT m.n, h.id FROM message m
+            JOIN loan_party o ON o.loan_id = m.loans[1] AND o.party_id <> m.party_id AND {_known("o")}
+            JOIN hold h ON h.party_id = o.party_id AND h.loan_id IS NULL AND h.all_liable
+            WHERE cardinality(m.loans) = 1
+        )
+        SELECT DISTINCT {_ROW}, h.kind AS detail FROM held JOIN message m ON m.n = held.n JOIN hold h ON h.id = held.id
         LEFT JOIN hold_days d ON d.kind = h.kind
         WHERE m.purpose = 'collection' AND (h.channel IS NULL OR h.channel = m.channel) AND (h.purpose IS NULL OR h.purpose = m.purpose)
           AND h.starts_at <= m.at AND (h.until IS NULL OR h.until > m.at) AND {_known("h")}

@@ -245,6 +245,25 @@ def test_a_message_during_a_hold_is_found(borrower: BorrowerIds, portfolio: Port
     assert "during_hold" in _checks(_heard())
 
 
+@pytest.mark.parametrize(("names_the_loan", "all_liable"), [(True, True), (False, True), (True, False), (False, False)])
+def test_a_message_during_a_hold_of_somebody_else_is_found_where_it_reaches_all_who_stand_for_the_loan(
+    borrower: BorrowerIds, portfolio: Portfolio, names_the_loan: bool, all_liable: bool
+) -> None:
+    other = portfolio.borrower(country="TW")
+    portfolio.liable(borrower.loan_id, other.party_id, role="guarantor")
+    portfolio.hold(other.party_id, "dispute", loan_id=borrower.loan_id if names_the_loan else None, all_liable=all_liable)
+    _attempt(borrower)
+    with connection() as tx:
+        tx.execute(
+            text(
+                "INSERT INTO contact_event (business_date, party_id, at, channel, direction, loans, counterparty, result, counts, source, attempt_business_date, attempt_id)"
+                " SELECT business_date, party_id, :at, 'sms', 'outbound', ARRAY[CAST(:loan AS bigint)], 'borrower', 'sent', true, 'gate', business_date, id FROM attempt"
+            ),
+            {"at": noon("TW"), "loan": borrower.loan_id},
+        )
+    assert ("during_hold" in _checks(_heard())) == all_liable
+
+
 def test_a_message_to_a_number_that_is_somebody_elses_is_found(borrower: BorrowerIds, portfolio: Portfolio) -> None:
     portfolio.ownership(NUMBER, "wrong")
     _attempt(borrower)
