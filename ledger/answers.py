@@ -22,6 +22,8 @@ from ledger import outbox, placements
 
 # Only what a reply or the provider stopped can a reply start again: not a stop by letter, or one that was imported.
 OURS = "reply"
+# The source of what a colleague wrote down; what a machine or a file brought has a source without a blank in it.
+BY_HAND = "^[^:]+: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +135,17 @@ def hold(
     return is_new
 
 
+def written_by(connection: Connection, party_id: int, kind: str, *, at: datetime) -> list[str]:
+    """Who wrote down the holds of a kind that stand, and that a colleague wrote (`NAME: how it is known`); their sources."""
+    return list(connection.execute(_BY_COLLEAGUES, {"party": party_id, "kind": kind, "at": at, "by_hand": BY_HAND}).scalars())
+
+
+def release(connection: Connection, party_id: int, kind: str, *, at: datetime, source: str) -> int:
+    """End the holds of a kind that colleagues wrote down; how many. A case's, an import's or a promise's end as they are made to."""
+    asked = {"party": party_id, "kind": kind, "at": at, "source": source, "by_hand": BY_HAND}
+    return connection.execute(_RELEASE, asked).rowcount
+
+
 def promise(
     connection: Connection,
     party_id: int,
@@ -213,6 +226,24 @@ _HOLD = text("""
           AND (h.loan_id IS NULL OR h.loan_id = :loan)
           AND h.channel IS NULL AND h.purpose IS NULL
           AND h.starts_at <= :starts_at AND (h.until IS NULL OR h.until >= CAST(:until AS timestamptz)))
+""")
+_BY_COLLEAGUES = text("""
+    SELECT source FROM hold
+    WHERE party_id = :party AND kind = :kind AND superseded_at IS NULL AND import_batch_id IS NULL AND source ~ :by_hand
+      AND (until IS NULL OR until > :at)
+    ORDER BY id
+""")
+# The hold itself stays as it was known; from now on its version with an end is in force.
+_RELEASE = text("""
+    WITH old AS (
+        UPDATE hold SET superseded_at = clock_timestamp()
+        WHERE party_id = :party AND kind = :kind AND superseded_at IS NULL AND import_batch_id IS NULL AND source ~ :by_hand
+          AND (until IS NULL OR until > :at)
+        RETURNING *
+    )
+    INSERT INTO hold (effective_at, source, party_id, loan_id, all_liable, kind, channel, purpose, starts_at, until)
+    SELECT :at, :source, party_id, loan_id, all_liable, kind, channel, purpose, starts_at, greatest(CAST(:at AS timestamptz), starts_at)
+    FROM old
 """)
 # Said of one loan and of none in particular, it is the same promise.
 _PROMISE = text("""

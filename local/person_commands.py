@@ -7,15 +7,14 @@ Pure: no. Rooms are imported inside commands, so that the others start without t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-REFUSED: Final = 2
+from local.refusals import refusals
 
 person = typer.Typer(
     no_args_is_help=True,
@@ -27,28 +26,16 @@ By = Annotated[str, typer.Option(help="Who says so.")]
 Because = Annotated[str, typer.Option(help="How it is known, such as `letter of 2026-11-20`; no number, no address.")]
 
 
-@contextmanager
-def _refusals() -> Iterator[None]:
+def _refusals() -> AbstractContextManager[None]:
     """What is refused, and a ledger that is away, are said in words."""
-    from sqlalchemy.exc import SQLAlchemyError
-
     from config.load import ConfigError
     from ledger.cases import CaseRefused
     from ledger.decisions_log import UnknownBorrowerError
-    from ledger.embedded import EmbeddedDatabaseError
     from ledger.erasures import ErasureRefused
     from ledger.vault import MissingKeyError
     from tasks.person import PersonRefused
 
-    try:
-        yield
-    except (PersonRefused, UnknownBorrowerError, MissingKeyError, ErasureRefused, CaseRefused, ConfigError) as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(REFUSED) from None
-    except (SQLAlchemyError, EmbeddedDatabaseError) as error:
-        # What the database says may hold its address; what kind of trouble it is does not.
-        typer.echo(f"the ledger cannot be reached ({type(error).__name__}): nothing is written; pause, or try again", err=True)
-        raise typer.Exit(REFUSED) from None
+    return refusals(PersonRefused, UnknownBorrowerError, MissingKeyError, ErasureRefused, CaseRefused, ConfigError)
 
 
 @person.command()
@@ -69,6 +56,22 @@ def hold(
     with _refusals():
         new = hold_person(borrower, kind=kind, by=by, because=because, until=until)
     typer.echo(f"held ({kind})" if new else f"held already ({kind})")
+
+
+@person.command()
+def release(
+    borrower: Borrower,
+    *,
+    kind: Annotated[str, typer.Option(help="Of the hold, as `person hold` was told.")],
+    by: Annotated[str, typer.Option(help="Who says so; another colleague than the one who wrote the hold down.")],
+    because: Because,
+) -> None:
+    """End a hold that a colleague wrote down with `person hold`; what a case, a promise or a file holds stays."""
+    from tasks.person import release_person
+
+    with _refusals():
+        ended = release_person(borrower, kind=kind, by=by, because=because)
+    typer.echo(f"released ({kind}): {ended}")
 
 
 @person.command()

@@ -1,6 +1,7 @@
 """What somebody says by letter, by phone or in person, written down by whoever hears it: a hold, a stop, "not my number".
 
-A reply does the same by itself (ledger/replies.py); this is for what comes another way. It only ever protects. And who has seen
+A reply does the same by itself (ledger/replies.py); this is for what comes another way. It protects; only `release_person` ends a hold,
+by another colleague than the one who wrote it down. And who has seen
 to an answer that waited for a person says so here. What is kept of somebody is written into a file for them.
 
 In:   our id of a borrower, of an attempt or of answers, who says so and why.
@@ -24,7 +25,7 @@ from gate.person_export import everything_in_words
 from ledger import answers, clock, contact_values
 from ledger.decisions_log import find_party
 from ledger.engine import connection
-from ledger.locks import lock_borrowers
+from ledger.locks import lock_borrowers, lock_with_liable
 
 OWNER_ONLY: Final = 0o600
 
@@ -50,6 +51,35 @@ def hold_person(borrower: str, *, kind: str, by: str, because: str, until: datet
         if until is not None and until <= at:
             raise PersonRefused(f"a hold until {until.isoformat()} would be over: it is {at.isoformat()} now")
         return answers.hold(tx, party_id, kind, starts_at=at, until=until, source=source)
+
+
+def release_person(borrower: str, *, kind: str, by: str, because: str) -> int:
+    """End the holds of a kind that a colleague wrote down; what brought her peace otherwise stays.
+
+    Ending what protects somebody wants a second pair of eyes: whoever wrote a hold down does not end it.
+
+    Returns:
+        How many ended.
+
+    Raises:
+        PersonRefused: No such kind, nothing to end, the same colleague, personal words.
+        UnknownBorrowerError: Nobody has that id.
+    """
+    if kind not in HOLD_KINDS:
+        raise PersonRefused(f"no kind of hold {kind!r}; there are {', '.join(HOLD_KINDS)}")
+    source = _source(by, because)
+    with connection() as tx:
+        party_id = find_party(tx, borrower)
+        lock_with_liable(tx, [party_id])
+        at = clock.now(tx)
+        known = answers.written_by(tx, party_id, kind, at=at)
+        if not known:
+            raise PersonRefused(
+                f"no hold ({kind}) stands that a colleague wrote down; a case's ends with `tideover cases close`, a file's with the file"
+            )
+        if by.strip().casefold() in {one.partition(": ")[0].casefold() for one in known}:
+            raise PersonRefused(f"{by.strip()} wrote it down: somebody else ends it")
+        return answers.release(tx, party_id, kind, at=at, source=source)
 
 
 def stop_person(borrower: str, *, channel: str, by: str, because: str) -> None:

@@ -110,3 +110,29 @@ def test_handled_ends_telling_and_keeps_who_and_what(portfolio: Portfolio, outbo
         answer = run("handled", *refused, *said)
         assert (answer.exit_code, "waited for a person" in answer.stderr) == (2, True)
     assert run("handled", str(danger_id), "--by", "anna", "--done", "call +12125550142").exit_code == 2
+
+
+def test_a_hold_that_a_colleague_wrote_is_ended_by_another_one(planned: tuple[int, BorrowerIds], known: Known, outbox: Outbox) -> None:
+    borrower = planned[1]
+    release = ("release", "#1", "--kind", "bereavement", "--because", "it was another family")
+    assert run("hold", "#1", "--kind", "bereavement", *SAID).exit_code == 0
+    refused = run(*release, "--by", "Anna")
+    assert (refused.exit_code, "somebody else ends it" in refused.stderr) == (2, True)
+    assert "released (bereavement): 1" in run(*release, "--by", "ben").stdout
+    assert [until is None for _, until in known.holds(borrower)] in ([], [False])
+    again = run(*release, "--by", "ben")
+    assert (again.exit_code, "cases close" in again.stderr) == (2, True)
+    channel = RecordingChannel()
+    run_lane(planned[0], shard=None, channels={"sms": lambda: channel})
+    assert len(channel.sent) == 1
+    # Its history says who held and who ended it.
+    assert [row.source for row in outbox.rows("SELECT source FROM hold ORDER BY id")] == [
+        "anna: letter of 2026-03-10",
+        "ben: it was another family",
+    ]
+
+
+def test_what_a_case_or_a_file_holds_no_colleague_releases(planned: tuple[int, BorrowerIds], portfolio: Portfolio) -> None:
+    portfolio.hold(planned[1].party_id, "illness")
+    assert run("release", "#1", "--kind", "illness", "--by", "ben", "--because", "a call").exit_code == 2
+    assert run("release", "#1", "--kind", "grief", "--by", "ben", "--because", "a call").exit_code == 2

@@ -67,6 +67,7 @@ from ledger.wishes import Wanted
 from tasks.agencies import add_agency
 from tasks.erasure import ask_erasure
 from tasks.import_portfolio import import_files
+from tasks.person import release_person
 from tests.plugins.locks import held, waiting_for
 from tests.plugins.portfolio import TODAY, BorrowerIds, Portfolio, noon
 from tests.plugins.sending import Outbox
@@ -299,6 +300,20 @@ def a_placement_is_released(case: Case) -> None:
         placements.release(tx, placement, at=clock.now(tx))
 
 
+def a_hold_is_released(case: Case) -> None:
+    release_person(external_id(case), kind="illness", by="ben", because="letter 14")
+
+
+def a_hold_to_come(case: Case) -> None:
+    """It stands, and is none yet."""
+    with connection() as tx:
+        tx.execute(
+            text("""INSERT INTO hold (effective_at, source, party_id, all_liable, kind, starts_at)
+                    VALUES (:at, 'anna: letter 13', :party, false, 'illness', :at)"""),
+            {"at": NOON + timedelta(days=3), "party": case.borrower.party_id},
+        )
+
+
 def end_of_a_placement(case: Case) -> None:
     """Recalled already; its hold has to end yet, and was never one on this contact."""
     a_loan_is_placed(case)
@@ -409,6 +424,7 @@ OTHERS: dict[str, Callable[[Case], object]] = {
     "something that is agreed": something_is_agreed,
     "a need that ends calls": a_need_ends_calls,
     "a placement that is over": a_placement_is_released,
+    "a hold that another colleague ends": a_hold_is_released,
     "an erasure that is lifted": an_erasure_is_lifted,
     "a person who is erased": a_person_is_erased,
     "a person who settles what is parked": lambda case: settle_parked(
@@ -477,6 +493,8 @@ def test_I4_whoever_writes_a_fact_of_a_borrower_waits_while_the_gate_holds_her(c
         a_dispute_was_settled(case)
     if "over" in what:
         end_of_a_placement(case)
+    if "colleague ends" in what:
+        a_hold_to_come(case)
     with ThreadPoolExecutor(2) as threads:
         with held("evidence_batch") as holder:
             gate = threads.submit(chunk, case.door)
@@ -529,6 +547,7 @@ def test_I5_a_message_to_her_from_another_campaign_waits_and_then_finds_the_firs
 FACTS = ("hold", "opt_out", "payment", "promise", "wish", "consent", "contact_value", "contact_point_version")
 WRITERS = {
     ("hold", "answers.py"): [
+        "a hold that another colleague ends",
         "danger in a reply",
         "paid in a reply",
         "a promise in a reply",
