@@ -40,6 +40,15 @@ def day(portfolio: Portfolio, outbox: Outbox) -> int:
         tx.execute(
             text("""UPDATE attempt SET state = 'withheld', permit = '{"blocked_by": ["US-REGF-7IN7"]}' WHERE id = :id"""), {"id": stopped}
         )
+        # What people answered to "Did this help?": a moment before, and before the four weeks that count.
+        asked = {"parties": [reached.party_id, withheld.party_id], "old": cured.party_id, "at": noon("US")}
+        tx.execute(
+            text("""INSERT INTO helped (party_id, about, about_id, has_helped, at)
+                    SELECT id, 'case', 1, id = (CAST(:parties AS bigint[]))[1], CAST(:at AS timestamptz) - interval '1 minute'
+                    FROM party WHERE id = ANY(:parties)
+                    UNION ALL SELECT :old, 'case', 2, true, CAST(:at AS timestamptz) - interval '29 days'"""),
+            asked,
+        )
     portfolio.contact(cured.party_id, noon("US", TODAY - timedelta(days=2)))
     portfolio.contact(reached.party_id, noon("US", TODAY - timedelta(days=2)))
     return run
@@ -67,6 +76,7 @@ def test_the_page_says_what_the_day_came_to(day: int) -> None:
     assert "| US-REGF-7IN7 | 1 | – |" not in told
     assert "No hold-out yet" in told
     assert "| stops | 0 | 0.0 | 0.0 |" in told
+    assert "| a case that was closed | 1 | 2 |" in told
     assert "2 segments of unknown price" in told
     assert PHONE[2:] not in told
 
