@@ -82,23 +82,23 @@ def test_compliance_proves_a_contact_and_works_a_case(
     page.get_by_label(words.value).fill(number)
     page.get_by_label(words.why).fill("letter 7 of the regulator")
     page.get_by_role("button", name=words.search, exact=True).click()
-    _is_for_everyone(page)
+    _is_for_everyone(page, words)
     kept("found")
     assert number not in page.content()
     page.locator(".found a").first.click()
-    _is_for_everyone(page)
+    _is_for_everyone(page, words)
     page.locator("table a").first.click()
     expect(page.get_by_role("heading", name=words.rules)).to_be_visible()
-    _is_for_everyone(page)
+    _is_for_everyone(page, words)
     kept("contact")
     with page.expect_download() as download:
         page.get_by_role("button", name=words.export).click()
     page.goto(f"{desk.url}/desk/evidence")
-    _is_for_everyone(page)
+    _is_for_everyone(page, words)
     page.get_by_label(words.archive).set_input_files(download.value.path())
     page.get_by_role("button", name=words.check).click()
     expect(page.get_by_text(words.matches)).to_be_visible()
-    _is_for_everyone(page)
+    _is_for_everyone(page, words)
     kept("checked")
 
     _works_a_case(desk, page, kept, words, row.party_id)
@@ -109,11 +109,11 @@ def test_compliance_proves_a_contact_and_works_a_case(
     page.locator("#at").fill("2026-03-21T22:30:00-04:00")
     page.get_by_role("button", name=words.try_it, exact=True).first.click()
     expect(page.get_by_text("US-REGF-HOURS")).to_be_visible()
-    _is_for_everyone(page)
+    _is_for_everyone(page, words)
     kept("what-if")
     for place in ("cases?show=all", "packs", "approvals", "findings"):
         page.goto(f"{desk.url}/desk/{place}")
-        _is_for_everyone(page)
+        _is_for_everyone(page, words)
         if place in {"packs", "findings"}:
             kept(place)
 
@@ -124,15 +124,15 @@ def _works_a_case(desk: Desk, page: Page, kept: Callable[[str], None], words: Wo
     page.get_by_role("link", name=words.new).click()
     page.get_by_label(words.borrower, exact=False).first.fill(f"#{party_id}")
     page.locator("#words").fill("The amount is wrong: I paid in January.")
-    _is_for_everyone(page)
+    _is_for_everyone(page, words)
     page.get_by_role("button", name=words.save).click()
-    _is_for_everyone(page)
+    _is_for_everyone(page, words)
     kept("case")
     page.locator("#answer summary").click()
     page.locator("#answer").get_by_role("link", name=words.begin).last.click()
     page.get_by_role("button", name=words.answer).click()
     expect(page.get_by_role("alert")).to_contain_text(words.blank)
-    _is_for_everyone(page)
+    _is_for_everyone(page, words)
     page.locator("#answer-words").fill("We checked every payment of this year. We add copies of what we looked at.")
     page.get_by_role("button", name=words.answer).click()
     expect(page.locator("dl.facts")).to_contain_text(words.answered)
@@ -148,9 +148,11 @@ def _keeps(picture: Callable[[str], None], words: Words) -> Callable[[str], None
     return keep
 
 
-def _is_for_everyone(page: Page) -> None:
+def _is_for_everyone(page: Page, words: Words) -> None:
     """Axe finds nothing serious; it fits the smallest phone; what is tapped is large enough."""
-    found = Axe().run(page).response["violations"]
+    # The pages are the same in both languages: axe, which takes most of the time, reads all in one, and the first of the other.
+    is_read = words is EN or "/people" in page.url
+    found = Axe().run(page).response["violations"] if is_read else []
     assert [(one["id"], one["impact"], one["nodes"][0]["html"]) for one in found if one["impact"] in {"serious", "critical"}] == []
     before = page.viewport_size
     assert before is not None

@@ -18,11 +18,6 @@ from ledger.evidence_bundle import BundleRefused, checked, contradictions, packe
 Entries = dict[str, bytes]
 
 
-def exported(*attempts: int) -> bytes:
-    dossiers = [gather(one, with_text=False) for one in attempts]
-    return packed((one.told, one.bodies) for one in dossiers)
-
-
 def entries(data: bytes) -> Entries:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         return {one.filename: archive.read(one) for one in archive.infolist()}
@@ -37,8 +32,9 @@ def zipped(contents: Entries) -> bytes:
 
 
 def test_an_export_is_the_same_each_time_and_matches_and_what_was_changed_is_named(proved_attempt: int) -> None:
-    data = exported(proved_attempt - 1, proved_attempt)
-    assert data == exported(proved_attempt - 1, proved_attempt)
+    dossiers = [gather(one, with_text=False) for one in (proved_attempt - 1, proved_attempt)]
+    data, again = (packed((one.told, one.bodies) for one in dossiers) for _ in range(2))
+    assert data == again
     found = checked(data)
     assert [(one.attempt_id, one.wrong) for one in found] == [(proved_attempt - 1, ()), (proved_attempt, ())]
     with connection() as tx:
