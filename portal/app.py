@@ -81,7 +81,7 @@ async def living(portal: FastAPI) -> AsyncIterator[None]:
     await asyncio.gather(*portal.state.works.values(), return_exceptions=True)
 
 
-app = FastAPI(title="tideover portal", docs_url=None, redoc_url=None, openapi_url=None, lifespan=living)
+app = FastAPI(title="tideover portal", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, lifespan=living)
 # First, so that nothing is tried before them.
 app.router.routes[:0] = [
     *webhooks.routes,
