@@ -7,6 +7,7 @@ Pure: no. This is the only file that commits.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -23,6 +24,7 @@ from config.settings import settings
 from ledger import embedded
 
 CONNECT_SECONDS_MAX: Final = 10
+_one_at_a_time: Final = threading.Lock()
 
 
 def database_url() -> str:
@@ -49,8 +51,9 @@ def engine_of(address: str) -> Engine:
 
 
 def engine() -> Engine:
-    """The ledger's engine."""
-    return engine_of(database_url())
+    """The ledger's engine; two threads that ask first at the same time get one, and not each a pool of its own."""
+    with _one_at_a_time:
+        return engine_of(database_url())
 
 
 @contextmanager
