@@ -30,7 +30,7 @@ from config.settings import settings
 from decisions.agents import OFF_SHIFT, Agent, is_on_shift, may_not_call
 from gate.dial import DialRefused, NotNow, NotYou, Told, record_outcome, take_call, take_card
 from gate.written_again import explained
-from ledger import agent_calls, agent_reads, agents, call_cards, call_queue, call_words, clock, needs, page_reads, vault
+from ledger import agent_calls, agent_reads, agents, call_cards, call_queue, call_words, clock, erasures, needs, page_reads, vault
 from ledger.call_queue import Callee, CallTask, CallWindow
 from ledger.engine import connection
 from ledger.law import law_in_force
@@ -323,7 +323,8 @@ def _held(tx: Connection, asked: Asked, task_id: int) -> tuple[Agent, CallTask, 
     if agent is None or task is None:
         raise NotFound
     own = task.taken_by == agent.name if task.state == "taken" else task.state == "waiting" and call_cards.held_by(tx, agent.id) == task_id
-    if not own:
+    # Whoever asked to be forgotten is shown to no desk but compliance's; what a call in progress came to may still be told.
+    if not own or (task.state == "waiting" and erasures.is_restricted(tx, task.party_id)):
         raise NotFound
     return agent, task, call_queue.callee(tx, task, at=asked.at)
 

@@ -24,7 +24,7 @@ from config.agents import rubric_in_force
 from config.settings import settings
 from decisions.agents import is_on_shift
 from gate.dial import calls_possible
-from ledger import agent_figures, agent_reads, agents, call_quality, call_queue
+from ledger import agent_figures, agent_reads, agents, call_quality, call_queue, erasures
 from ledger.call_quality import WEEK, ScoreRefused, Talk
 from ledger.engine import connection
 from ledger.staff import Staff
@@ -128,14 +128,14 @@ def _found(tx: Connection, asked: Asked) -> Talk:
     """The talk of the address, if she may look at it.
 
     Raises:
-        NotFound: There is none, or it is her own.
+        NotFound: There is none, it is her own, or it was with somebody who asked to be forgotten.
     """
     try:
         day = date.fromisoformat(asked.request.path_params["day"])
     except ValueError:
         raise NotFound from None
     found = call_quality.read(tx, day, asked.request.path_params["attempt"])
-    if found is None or found.staff_id == asked.staff.id:
+    if found is None or found.staff_id == asked.staff.id or erasures.is_restricted(tx, found.party_id):
         raise NotFound
     return found
 

@@ -7,8 +7,14 @@ from pathlib import Path
 import pytest
 
 from config import agents, call_scripts
+from config.desk_files import DESKS
 from config.load import ConfigError
+from config.page_texts import page_texts
 from config.rosters import roster
+from decisions.agents import REASONS, UNKNOWN
+from decisions.cases import CASE_KINDS
+from decisions.recording import WAYS
+from decisions.words import CHANNELS, HOLD_KINDS, RESULTS
 
 HEAD = "owner: x\nreviewed_on: 2026-11-29\n"
 ROSTER = """agents:
@@ -100,3 +106,20 @@ def test_a_rubric_weighs_and_names_what_is_too_low() -> None:
     assert shipped.per_cent({**best, "respect": 0}) == 85
     assert shipped.below({**best, "no_pressure": 3}) == ["no_pressure"]
     assert [point.name for point in shipped.points][:3] == ["respect", "listened", "no_pressure"]
+
+
+def test_the_desk_has_words_for_every_word_of_a_closed_list() -> None:
+    """A hold, a result or a need without words would be a page that cannot be shown."""
+    wanted = {
+        *(f"hold_{one}" for one in HOLD_KINDS),
+        *(f"chan_{one}" for one in CHANNELS),
+        *(f"result_{one}" for one in RESULTS),
+        *(f"case_{one}" for one in CASE_KINDS),
+        *(f"why_{one}" for one in REASONS if one != UNKNOWN),
+        *(f"need_{one}" for one in agents.needs()),
+        *(f"point_{one.name}" for one in agents.rubric().points),
+        *(f"say_{one.name}" for one in call_scripts.disclosures()),
+        *(f"recording_{one}" for one in WAYS),
+    }
+    for words in page_texts(DESKS).values():
+        assert wanted - set(words.texts) == set()
