@@ -12,20 +12,23 @@ from sqlalchemy import Connection
 
 from config.cases import case_terms
 from config.settings import settings
+from flows.agencies import agencies
 from flows.disputes import disputes
 from flows.drill import drill
 from flows.promises import promises
 from gate.lane import run_lane
-from ledger import answers, case_lists, cases, clock, drills, pauses
+from ledger import answers, case_lists, cases, clock, drills, pauses, placements
 from ledger.cases import Statement
 from ledger.engine import connection
 from ledger.locks import lock_borrowers
 from ledger.promises import make_room
 from tasks.drill import DrillFailed, DrillRefused
+from tasks.morning_items import find
 from tasks.send import CHANNELS
 from tests.plugins.portfolio import TODAY, Portfolio, noon
 from tests.plugins.sandbox_process import Sandbox
 from tests.plugins.sending import Outbox, RecordingChannel
+from tests.plugins.with_agency import placeable, placed
 
 
 @pytest.mark.usefixtures("prefect_server")
@@ -245,3 +248,20 @@ def test_a_drill_without_work_stops_nobody_and_one_that_is_too_slow_fails(
     with pytest.raises(DrillRefused, match="everything is paused already"):
         drill(what="sms", by="anna", wait_minutes=0)
     assert len(outbox.rows("SELECT 1 FROM pause WHERE superseded_at IS NULL AND until IS NULL")) == 1
+
+
+@pytest.mark.usefixtures("prefect_server", "harbour")
+def test_agencies_are_told_within_the_hour_and_the_silent_ones_by_the_morning_page(portfolio: Portfolio) -> None:
+    found = placed(placeable(portfolio))
+    assert agencies() == {"ran_out": 0, "recalled": 0, "released": 0, "told": 1, "unacknowledged": 0}
+    with connection() as tx:
+        recalled = placements.recall(tx, found.id, because="a mistake", by="anna", at=clock.now(tx))
+    assert recalled.ended_because == "a mistake"
+    portfolio.clock(noon("US") + timedelta(days=1))
+    assert agencies() == {"ran_out": 0, "recalled": 0, "released": 0, "told": 1, "unacknowledged": 1}
+    assert agencies()["unacknowledged"] == 0
+    with connection() as tx:
+        told = [one.what for one in find(tx, day=TODAY + timedelta(days=3), at=clock.now(tx))]
+    assert [what for what in told if "agency" in what] == [
+        f"the agency harbour has not acknowledged feed {number} of 2026-03-{day}" for number, day in ((2, 19), (1, 18))
+    ]
