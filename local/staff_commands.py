@@ -114,6 +114,7 @@ def list_views(
     as_json: AsJson = False,
 ) -> None:
     """List who looked at whom on a day, by the wall clock; reasons are decrypted."""
+    from config.desk_files import desk_policy_in_force
     from config.settings import settings
     from ledger import outbox, staff_views
     from ledger.engine import connection
@@ -126,11 +127,13 @@ def list_views(
             typer.echo("--day is a date like 2026-11-20", err=True)
             raise typer.Exit(REFUSED) from None
         if count:
+            usual = desk_policy_in_force().unusual_views
             for one in staff_views.looks(tx, day=on, zone=zone):
+                more = ", more than usual" if one.people > usual else ""
                 typer.echo(
-                    json.dumps(asdict(one), ensure_ascii=False)
+                    json.dumps({**asdict(one), "unusual": bool(more)}, ensure_ascii=False)
                     if as_json
-                    else f"{one.staff_id}: {one.name} looked at {one.people} people, {one.views} times"
+                    else f"{one.staff_id}: {one.name} looked at {one.people} people, {one.views} times{more}"
                 )
         else:
             for view in staff_views.views(tx, day=on, zone=zone, staff_id=number, party_id=borrower):
