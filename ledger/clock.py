@@ -12,7 +12,7 @@ Pure: no; this is the only file that reads wall time for a business instant.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, text
 from sqlmodel import Session
@@ -31,7 +31,8 @@ def now(session: Session | Connection) -> datetime:
     """The business instant at which whatever happens in this transaction happens."""
     connection = session.connection() if isinstance(session, Session) else session
     found: datetime = connection.execute(_REAL if settings().is_real else _STANDING_OR_REAL).scalar_one()
-    return found
+    # A server calls its zone what it likes (Debian's says Etc/UTC), and frames compare instants of one name alone.
+    return found.astimezone(UTC)
 
 
 def is_simulated(session: Session | Connection) -> bool:
