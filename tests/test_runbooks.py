@@ -106,6 +106,7 @@ class House:
         settings.cache_clear()
         for cached in (vault._keys, vault._first_key, vault._index_key):  # noqa: SLF001  # read once a process
             cached.cache_clear()
+        vault.forget(list(vault._remembered))  # noqa: SLF001  # as a program that is started again
 
 
 @pytest.fixture
