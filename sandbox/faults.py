@@ -14,6 +14,7 @@ from typing import Any
 from sandbox.chance import Chance
 from sandbox.fcm import ERRORS
 from sandbox.gateway import ERRORS as GATEWAY_ERRORS
+from sandbox.signed import OF_LOANS
 from sandbox.social import CHANNELS
 
 # The lender's own systems.
@@ -129,7 +130,7 @@ def _read(described: Mapping[str, Any]) -> Fault:
 
 def _is_refusal(fault: Fault) -> bool:
     if fault.channel in {"push", *OWN}:
-        return fault.code in (ERRORS if fault.channel == "push" else GATEWAY_ERRORS)
+        return fault.code in (ERRORS if fault.channel == "push" else GATEWAY_ERRORS | OF_LOANS)
     return _is_twilio_code(fault)
 
 

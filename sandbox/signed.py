@@ -38,12 +38,12 @@ ERRORS = {
     "unsupported_carrier": 422,
     "key_reused": 422,
     "busy": 429,
-    "unknown_loan": 422,
-    "declined": 422,
     "internal": 500,
     "not_taken": 503,
     "unavailable": 503,
 }
+# What the wallet and the core system say beside these; a gateway knows nothing of loans.
+OF_LOANS = {"unknown_loan": 422, "declined": 422}
 
 
 class GatewayError(Exception):
@@ -52,7 +52,7 @@ class GatewayError(Exception):
     def __init__(self, code: str, detail: str = "", *, retry_after_seconds: float | None = None) -> None:
         """Find the status of the code."""
         super().__init__(f"{code} {detail}".strip())
-        self.status = ERRORS[code]
+        self.status = (ERRORS | OF_LOANS)[code]
         self.body = {"error": {"code": code, "detail": detail}}
         self.retry_after_seconds = retry_after_seconds
 
