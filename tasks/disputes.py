@@ -16,17 +16,11 @@ from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
 from config.cases import case_terms
-from config.message_files import message_texts
-from config.policies import service_policies
-from decisions.service_messages import plan_messages
-from ledger import campaigns, case_lists, cases, clock
+from ledger import case_lists, cases, clock
 from ledger.case_lists import Case
 from ledger.cases import CaseRefused
 from ledger.engine import connection
-from ledger.facts import read_facts
-from ledger.law import law_in_force, texts_in_force
-from ledger.outbox import wall_clock
-from ledger.service_runs import write_service_run
+from tasks.service_messages import plan_service
 
 DUE_EVENT: Final = "tideover.case.due"
 # What is told by a machine, and in which message.
@@ -81,26 +75,9 @@ def plan_case_messages(on: date) -> dict[str, int]:
 
 def _plan(message: str, scope: str, on: date) -> int:
     with connection() as tx:
-        at, known_at = clock.now(tx), wall_clock(tx)
-        waiting = case_lists.to_tell(tx, message, case_terms().acknowledges, answered_since=at - ANSWERS_TOLD_FOR)
-        if waiting.is_empty() or campaigns.is_planned(tx, stage=case_lists.STAGE, scope=scope):
-            return 0
-        law, texts = law_in_force(tx), texts_in_force(tx, message_texts())
-        parties = waiting["party_id"].to_list()
-        facts = read_facts(tx, parties=parties, at=at, business_date=on, loans="now")
-        frame = plan_messages(facts, waiting.drop_nulls(), message, texts, law.packs, purpose=PURPOSE, at=at, business_date=on)
-        _, planned = write_service_run(
-            tx,
-            frame,
-            stage=case_lists.STAGE,
-            business_date=on,
-            scope=scope,
-            parties=parties,
-            policies=service_policies(message, rules=law.bodies),
-            at=at,
-            facts_known_at=known_at,
-        )
-    get_run_logger().info("%s: %d people wait for %s, %d are told", on.isoformat(), len(parties), message, planned)
+        waiting = case_lists.to_tell(tx, message, case_terms().acknowledges, answered_since=clock.now(tx) - ANSWERS_TOLD_FOR)
+        planned = plan_service(tx, waiting, message, stage=case_lists.STAGE, scope=scope, purpose=PURPOSE, on=on)
+    get_run_logger().info("%s: %d people wait for %s, %d are told", on.isoformat(), waiting.height, message, planned)
     return planned
 
 

@@ -12,22 +12,15 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Final
 
-import polars as pl
 from prefect import get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
-from sqlalchemy import Connection
 
 from config.affordability import plan_policy
-from config.message_files import message_texts
-from config.policies import service_policies
-from decisions.service_messages import PLAN_REMINDER, plan_messages
-from ledger import campaigns, clock, plan_keeping
+from decisions.service_messages import PLAN_REMINDER
+from ledger import clock, plan_keeping
 from ledger.engine import connection
-from ledger.facts import read_facts
-from ledger.law import law_in_force, texts_in_force
-from ledger.outbox import wall_clock
-from ledger.service_runs import write_service_run
+from tasks.service_messages import plan_service
 
 # What was agreed and could not be told for so long is old news.
 TOLD_FOR: Final = timedelta(days=7)
@@ -90,32 +83,12 @@ def plan_plan_messages(on: date) -> dict[str, int]:
     before = plan_policy().reminder_days_before
     with connection() as tx:
         told = plan_keeping.to_tell(tx, agreed_since=clock.now(tx) - TOLD_FOR)
-        agreed = _plan(tx, told, plan_keeping.AGREED, "plan_confirmation", f"agreed-{on:%Y%m%d}", on)
+        agreed = plan_service(
+            tx, told, plan_keeping.AGREED, stage=plan_keeping.STAGE, scope=f"agreed-{on:%Y%m%d}", purpose="plan_confirmation", on=on
+        )
     with connection() as tx:
         # Whoever hears today that it is agreed needs no reminder on the same day.
         near = plan_keeping.to_remind(tx, on + timedelta(days=before)) if before is not None else told.clear()
         near = near.join(told, on="party_id", how="anti")
-        reminders = _plan(tx, near, PLAN_REMINDER, "reminder", f"due-{on:%Y%m%d}", on)
+        reminders = plan_service(tx, near, PLAN_REMINDER, stage=plan_keeping.STAGE, scope=f"due-{on:%Y%m%d}", purpose="reminder", on=on)
     return {"agreed": agreed, "reminders": reminders}
-
-
-def _plan(tx: Connection, reached: pl.DataFrame, message: str, purpose: str, scope: str, on: date) -> int:
-    at, known_at = clock.now(tx), wall_clock(tx)
-    if reached.is_empty() or campaigns.is_planned(tx, stage=plan_keeping.STAGE, scope=scope):
-        return 0
-    law, texts = law_in_force(tx), texts_in_force(tx, message_texts())
-    parties = reached["party_id"].to_list()
-    facts = read_facts(tx, parties=parties, at=at, business_date=on, loans="now")
-    frame = plan_messages(facts, reached.drop_nulls(), message, texts, law.packs, purpose=purpose, at=at, business_date=on)
-    _, planned = write_service_run(
-        tx,
-        frame,
-        stage=plan_keeping.STAGE,
-        business_date=on,
-        scope=scope,
-        parties=parties,
-        policies=service_policies(message, rules=law.bodies),
-        at=at,
-        facts_known_at=known_at,
-    )
-    return planned

@@ -16,16 +16,11 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from config.message_files import message_texts
-from config.policies import service_policies
 from config.promises import promise_terms
-from decisions.service_messages import PROMISE_REMINDER, plan_messages
-from ledger import campaigns, clock, promises
+from decisions.service_messages import PROMISE_REMINDER
+from ledger import clock, promises
 from ledger.engine import connection
-from ledger.facts import read_facts
-from ledger.law import law_in_force, texts_in_force
-from ledger.outbox import wall_clock
-from ledger.service_runs import write_service_run
+from tasks.service_messages import plan_service
 
 # People whose locks one transaction holds.
 PAGE: Final = 256
@@ -94,24 +89,7 @@ def plan_reminders(on: date) -> int:
     due_on = on + timedelta(days=terms.reminder_days_before)
     scope = f"due-{due_on:%Y%m%d}"
     with connection() as tx:
-        at, known_at = clock.now(tx), wall_clock(tx)
-        near = promises.to_remind(tx, due_on, at=at)
-        if near.is_empty() or campaigns.is_planned(tx, stage="promise", scope=scope):
-            return 0
-        law, texts = law_in_force(tx), texts_in_force(tx, message_texts())
-        parties = near["party_id"].to_list()
-        facts = read_facts(tx, parties=parties, at=at, business_date=on, loans="now")
-        frame = plan_messages(facts, near.drop_nulls(), PROMISE_REMINDER, texts, law.packs, purpose="reminder", at=at, business_date=on)
-        _, planned = write_service_run(
-            tx,
-            frame,
-            stage="promise",
-            business_date=on,
-            scope=scope,
-            parties=parties,
-            policies=service_policies(PROMISE_REMINDER, rules=law.bodies),
-            at=at,
-            facts_known_at=known_at,
-        )
-    get_run_logger().info("%s: %d promises are due on %s, %d reminders planned", on.isoformat(), len(parties), due_on.isoformat(), planned)
+        near = promises.to_remind(tx, due_on, at=clock.now(tx))
+        planned = plan_service(tx, near, PROMISE_REMINDER, stage="promise", scope=scope, purpose="reminder", on=on)
+    get_run_logger().info("%s: %d promises are due on %s, %d reminders planned", on.isoformat(), near.height, due_on.isoformat(), planned)
     return planned

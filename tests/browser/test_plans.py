@@ -12,23 +12,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, ViewportSize, expect
 from sqlalchemy import text
 
 from config.settings import settings
 from ledger import core_answers
 from ledger.engine import connection
+from tests.plugins.for_everyone import axe_finds_nothing_serious, fits_the_smallest_phone
 from tests.plugins.portfolio import Portfolio, noon
 from tests.plugins.sandbox_process import Sandbox
 from tests.plugins.sent import Sent
 
 PHONE = ViewportSize(width=360, height=740)
 DESK = ViewportSize(width=1280, height=900)
-SMALLEST_WIDTH = 320
-THUMB_MIN = 44
 TAPS_MAX = 6
-PAGE_BYTES_MAX = 60_000
 
 
 @dataclass(frozen=True)
@@ -131,17 +128,5 @@ def test_from_a_link_to_a_plan_in_six_taps_in_two_languages_on_a_phone_and_on_a_
 
 
 def _is_for_everyone(page: Page) -> None:
-    """It fits the smallest phone, is tapped by a thumb, is light, and axe finds nothing serious."""
-    assert len(page.content()) < PAGE_BYTES_MAX
-    found = Axe().run(page).response["violations"]
-    assert [(one["id"], one["impact"]) for one in found if one["impact"] in {"serious", "critical"}] == []
-    before = page.viewport_size
-    page.set_viewport_size(ViewportSize(width=SMALLEST_WIDTH, height=PHONE["height"]))
-    assert page.evaluate("document.documentElement.scrollWidth") <= SMALLEST_WIDTH
-    heights = page.evaluate(
-        "[...document.querySelectorAll('button, .button, input:not([type=hidden], [type=radio]), .choice')]"
-        ".filter(one => one.checkVisibility()).map(one => one.offsetHeight)"
-    )
-    assert min(heights, default=THUMB_MIN) >= THUMB_MIN
-    assert before is not None
-    page.set_viewport_size(before)
+    axe_finds_nothing_serious(page)
+    fits_the_smallest_phone(page)
