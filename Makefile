@@ -49,10 +49,11 @@ lock: .venv/dev  ## compile requirements/*.txt again from pyproject.toml
 
 .venv/run: requirements/run.txt pyproject.toml | .venv/bin/python
 	@test -e .venv/dev || { echo "installing packages (about a minute, once) …"; $(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/run.txt; }
-	@test ! -e .venv/dev || $(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@test ! -e .venv/dev || $(BIN)/pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.txt
 	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+# Without dependencies: the list is complete, and two oracles are used without what they ask for (pyproject.toml, tool.uv).
 .venv/dev: requirements/dev.txt .venv/run
-	@echo "installing test tools (once) …"; $(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@echo "installing test tools (once) …"; $(BIN)/pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.txt
 	@touch $@

@@ -16,7 +16,7 @@ from prefect.states import Pending, Running, Scheduled
 from local.deploy import deploy
 from tests.plugins.prefect_process import PrefectProcess
 
-FLOOD = 30
+FLOOD = 10
 TODAY_QUEUE, STOP_QUEUE, PAST_QUEUE = "today", "stop", "backfill"
 
 
