@@ -29,6 +29,7 @@ from sqlalchemy import Connection
 
 from channels import ChannelError, FateUnknown, Receipt, TryLater, codes
 from channels.bridge import Bridge
+from config.affordability import plan_policy_in_force
 from config.agents import needs_in_force, recording_in_force, wanted_in_force
 from config.call_queue import CallPolicy, call_policy_in_force
 from config.call_scripts import Spoken, disclosures_in_force, required, spoken
@@ -46,7 +47,21 @@ from gate.claim import Door, take_chunk
 from gate.marks import LEARNED_SINCE, marked
 from gate.permit import Letter, Rulebook
 from gate.receipts import REST_SECONDS_MAX, Result, write_results
-from ledger import agent_calls, agents, call_cards, call_queue, call_words, campaigns, cases, clock, inbox, needs, outbox, vault
+from ledger import (
+    agent_calls,
+    agents,
+    call_cards,
+    call_queue,
+    call_words,
+    campaigns,
+    cases,
+    clock,
+    inbox,
+    needs,
+    outbox,
+    plan_offers,
+    vault,
+)
 from ledger.call_queue import Callee, CallTask, CallWindow
 from ledger.cases import Statement
 from ledger.engine import connection
@@ -165,6 +180,7 @@ class Told:
         disclosed: What was said of what has to be said.
         undisclosed_because: Why the rest was not.
         hung_up: She did not want to talk: nobody tries again of their own accord.
+        looks_at_plans: She is shown now what she could pay: she is left in peace while she chooses.
     """
 
     result: str
@@ -177,6 +193,7 @@ class Told:
     disclosed: Sequence[str] = ()
     undisclosed_because: str = field(default="", repr=False)
     hung_up: bool = False
+    looks_at_plans: bool = False
 
 
 def refresh() -> list[CallTask]:
@@ -329,6 +346,8 @@ def record_outcome(task_id: int, told: Told, *, by: str) -> str:
             outbox.retire_contact_points(tx, [number[2]], at=at, source=f"phone_team:{name}")
         if told.needs:
             _care(tx, task, told, name, at)
+        if told.looks_at_plans:
+            plan_offers.leave_in_peace(tx, task.party_id, plan_policy_in_force(), at=at)
         return _close(tx, task, told, at)
 
 
@@ -573,7 +592,7 @@ def _fits(told: Told) -> None:
         raise DialRefused(f"nothing that a person says is {unknown[0]!r}; there are {', '.join(SAID)}")
     if odd := sorted(set(told.needs) - set(needs_in_force())):
         raise DialRefused(f"no need {odd[0]!r}; there are {', '.join(needs_in_force())}")
-    if told.result != "conversation" and (told.said or told.needs or told.again is not None):
+    if told.result != "conversation" and (told.said or told.needs or told.looks_at_plans or told.again is not None):
         raise DialRefused("only in a conversation does the person herself say something")
     if ("promise" in told.said) != (told.on is not None) or (told.amount_minor is not None and "promise" not in told.said):
         raise DialRefused("a promise names its day (--on), and may name an amount; nothing else does")

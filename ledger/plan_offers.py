@@ -134,7 +134,7 @@ def make(tx: Connection, party_id: int, loan_id: int, declared: Declared, policy
     found = None if known is None else _means(known, declared, policy)
     if known is None or found is None:
         return None
-    _leave_in_peace(tx, party_id, policy, at=at)
+    leave_in_peace(tx, party_id, policy, at=at)
     said = offer(found.circumstances, policy.terms)
     record = offer_records.written(
         found.circumstances, declared, said, essential_is_floor=found.essential_is_floor, due_minor=known.owed.due_minor
@@ -218,7 +218,8 @@ def seen_of(tx: Connection, party_id: int, currency: str, policy: PlanPolicy, to
     return seen(window, today=today, days_min=terms.covered_days_min)
 
 
-def _leave_in_peace(tx: Connection, party_id: int, policy: PlanPolicy, *, at: datetime) -> None:
+def leave_in_peace(tx: Connection, party_id: int, policy: PlanPolicy, *, at: datetime) -> None:
+    """Nobody asks her for money for the days in which she chooses."""
     person = tx.execute(_PERSON, {"party": party_id}).one()
     until = business_days_end(at, zones=_zones(person), country=person.country, business_days=policy.choosing_days)
     answers.hold(tx, party_id, "plan", starts_at=at, until=until, source=SOURCE)

@@ -22,6 +22,7 @@ from config.affordability import PlanPolicy, plan_policy_in_force
 from config.cases import case_terms_in_force
 from decisions.affordability import EXTENSION, Choice, Payment, skips_of
 from decisions.business_days import business_day_after, day_ends_at
+from decisions.core_instructions import AUTOMATIC
 from ledger import answers, cases, plan_offers
 from ledger.cases import Statement
 from ledger.core_instructions import MACHINE, Instruction, Wanted, ask
@@ -62,7 +63,17 @@ class Standing:
     is_late: bool
 
 
-def choose(tx: Connection, party_id: int, offer_id: int, place: int, policy: PlanPolicy, *, at: datetime) -> int:
+def choose(
+    tx: Connection,
+    party_id: int,
+    offer_id: int,
+    place: int,
+    policy: PlanPolicy,
+    *,
+    at: datetime,
+    asked_by: str = MACHINE,
+    role: str = AUTOMATIC,
+) -> int:
     """Take one of an offer's choices: the core system is asked, and she is left in peace about that loan from now on.
 
     Args:
@@ -72,12 +83,15 @@ def choose(tx: Connection, party_id: int, offer_id: int, place: int, policy: Pla
         place: Of the choice, from 0 on.
         policy: In force.
         at: Business instant.
+        asked_by: Which colleague writes it down for her, on a call; usually nobody does.
+        role: In which role, of config/authority.yaml.
 
     Returns:
         The plan's number; of the same offer always the same.
 
     Raises:
         PlanRefused: There is no such choice, something was paid or disputed since, a plan is under way, or it is of another day.
+        InstructionRefused: The role may not ask for it.
     """
     lock_with_liable(tx, [party_id])
     before = tx.execute(_TAKEN, {"offer": offer_id, "party": party_id}).scalar()
@@ -100,7 +114,8 @@ def choose(tx: Connection, party_id: int, offer_id: int, place: int, policy: Pla
         kind=choice.kind,
         terms=_terms(choice, plan_id, now.due_on),
         relief_minor=0,
-        asked_by=MACHINE,
+        asked_by=asked_by,
+        role=role,
         key=f"plan {plan_id}",
     )
     ask(tx, wanted)

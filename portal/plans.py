@@ -142,7 +142,8 @@ async def offered(asked: Asked, session: Session) -> Response:
         because=because(found, words),
         figures=words.say(FIGURES[found.figures_from]),
         answer_by=await run_in_threadpool(_answer_by, session) if said.road in TO_A_PERSON else None,
-        **_fields(filled(found, words), found.record.circumstances, words),
+        action=f"{BASE}/plans/{found.loan_id}",
+        **form_fields(filled(found, words), currency, date.fromisoformat(found.record.circumstances["today"]), words),
     )
 
 
@@ -305,19 +306,20 @@ def _reason(reason: Reason, currency: str, words: PageWords) -> str:
 
 def _form(asked: Asked, known: Situation, typed: Fields, *, trouble: str | None = None) -> Response:
     words = asked.words
-    about = {"currency": known.owed.currency, "today": known.today.isoformat()}
     return show(
         asked,
         "plan_ask",
         guard=guard(asked),
         loan=_loan(asked),
-        trouble=_trouble(trouble, known, words),
+        action=f"{BASE}/plans/{_loan(asked)}",
+        trouble=trouble_of(trouble, known, words),
         wrong=trouble,
-        **_fields(typed, about, words),
+        **form_fields(typed, known.owed.currency, known.today, words),
     )
 
 
-def _trouble(field: str | None, known: Situation, words: PageWords) -> str | None:
+def trouble_of(field: str | None, known: Situation, words: PageWords) -> str | None:
+    """What is said of a field that is filled in wrongly."""
     if field is None:
         return None
     if field in AMOUNTS:
@@ -326,14 +328,13 @@ def _trouble(field: str | None, known: Situation, words: PageWords) -> str | Non
     return words.say("plan_bad_day", first=day(first, words), last=day(last, words))
 
 
-def _fields(typed: Fields, about: Mapping[str, Any], words: PageWords) -> dict[str, Any]:
-    """What the form is made of."""
-    today = date.fromisoformat(about["today"])
+def form_fields(typed: Fields, currency: str, today: date, words: PageWords) -> dict[str, Any]:
+    """What the form is made of (portal/templates/plan_form.html)."""
     return {
         "typed": {name: typed.get(name, "") for name in (*AMOUNTS, "cycle", "next", "first")},
         "amounts": {name: words.say(label) for name, label in AMOUNTS.items()},
         "often": {cycle: words.say(text) for cycle, text in OFTEN.items()},
-        "currency": about["currency"],
+        "currency": currency,
         "first_day": (today + timedelta(days=1)).isoformat(),
         "last_day": (today + timedelta(days=NEXT_DAYS_MAX)).isoformat(),
     }

@@ -35,6 +35,7 @@ from ledger.call_queue import Callee, CallTask, CallWindow
 from ledger.engine import connection
 from ledger.law import law_in_force
 from ledger.staff_views import note_view
+from portal.desk import agent_plan
 from portal.desk.frame import BASE, Asked, NotFound, Room, desk_page, go, show
 from portal.pages import local_day
 from portal.typed import UnclearError, day_of, minor_of, written
@@ -44,7 +45,8 @@ VIEW: Final = "call card"
 # What one saves → how the call ended, and what the person said.
 OUTCOMES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "promise": ("conversation", ("promise",)),
-    "plan": ("conversation", ("cannot_pay",)),
+    "plan": ("conversation", ()),
+    "cannot_pay": ("conversation", ("cannot_pay",)),
     "dispute": ("conversation", ("dispute",)),
     "complaint": ("conversation", ("complaint",)),
     "paid": ("conversation", ("paid",)),
@@ -63,7 +65,7 @@ OUTCOMES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 }
 TALKS: Final = tuple(name for name, (result, _) in OUTCOMES.items() if result == "conversation")
 # In which her own words are kept, where they say more.
-TAKES_WORDS: Final = frozenset({"dispute", "complaint", "plan"})
+TAKES_WORDS: Final = frozenset({"dispute", "complaint"})
 # A promise is proposed for so many days from today: the agent asks, and changes it.
 PROMISE_DAYS: Final = 3
 WORDS_MAX: Final = 2_000
@@ -224,7 +226,7 @@ async def outcome(asked: Asked) -> Response:
         await run_in_threadpool(tell)
     except _Unfit as error:
         return await _card(asked, trouble=str(error), code=status.HTTP_422_UNPROCESSABLE_CONTENT)
-    return go(f"calls/{task_id}/done")
+    return await agent_plan.begin(asked) if asked.fields["outcome"] == agent_plan.PLAN else go(f"calls/{task_id}/done")
 
 
 async def done(asked: Asked) -> Response:
@@ -379,6 +381,7 @@ def _told(asked: Asked, callee: Callee) -> Told:
         disclosed=[name.removeprefix("said_") for name in fields if name.startswith("said_")] if is_talk else (),
         undisclosed_because=fields.get("why", "").strip()[:WORDS_MAX] if is_talk else "",
         hung_up=chosen == "hung_up",
+        looks_at_plans=chosen == agent_plan.PLAN,
     )
 
 
@@ -454,5 +457,6 @@ ROOM: Final = Room(
         Route(f"{BASE}/calls/{{task:int}}/outcome", desk_page(outcome, right="calls.work"), methods=["POST"]),
         Route(f"{BASE}/calls/{{task:int}}/done", desk_page(done, right="calls.work"), methods=["GET"]),
         Route(f"{BASE}/calls/{{task:int}}/need", desk_page(end_need, right="calls.work"), methods=["POST"]),
+        *agent_plan.routes,
     ),
 )

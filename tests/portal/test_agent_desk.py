@@ -139,7 +139,7 @@ def test_what_the_rules_protect_is_left_in_peace_and_waits_no_more(
 
 
 OUTCOMES = {
-    "plan": ({}, [("cannot_pay", True)], "done"),
+    "cannot_pay": ({}, [("cannot_pay", True)], "done"),
     "dispute": ({"words": "paid twice"}, [("dispute", True)], "done"),
     "complaint": ({"words": "called me names"}, [("complaint", True)], "done"),
     "paid": ({}, [("paid", False)], "done"),
