@@ -29,9 +29,9 @@ mutate: .venv/dev  ## change every number of every rule pack: a case must notice
 	@$(BIN)/python -m tests.mutate $(if $(JURISDICTION),--jurisdiction $(JURISDICTION))
 chaos: .venv/dev  ## kill every program at random, KILLS=200 times over MESSAGES=5000, count who was contacted twice, lost, or against a rule; OUTAGES=1 adds database, provider, disk, clocks
 	@$(BIN)/python -m tests.chaos --kills $(or $(KILLS),200) --messages $(or $(MESSAGES),5000) --seed $(or $(SEED),1) $(if $(OUTAGES),--outages)
-bench: .venv/dev  ## how fast, as ratios to a floor in the same run; JSON lines, and build/bench.json
-	@$(BIN)/python -m tests.bench
-bench-quick: .venv/dev  ## the same at a tenth of the size
+bench: .venv/dev  ## how fast, as ratios to a floor in the same run, into build/bench.json; FULL=1 with a million borrowers, BUDGET=60 minutes
+	@$(BIN)/python -m tests.bench $(if $(FULL),--full) $(if $(BUDGET),--budget $(BUDGET))
+bench-quick: .venv/dev  ## the same with few borrowers, in a few minutes
 	@$(BIN)/python -m tests.bench --quick
 
 ##@ Work on it

@@ -1,7 +1,7 @@
 """Ageing: the next day of a portfolio, of which one loan in a hundred was paid for since; the floor is ageing every loan anew.
 
-In:   a number of loans, of whose borrowers one in eight is late, with twelve monthly instalments each.
-Out:  results for a tenth of them and for all, and the growth exponent between the two.
+In:   a number of borrowers with 1.3 loans each, one in eight of them late, with twelve monthly instalments each.
+Out:  one result.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ from config.aging import aging_hash
 from ledger.aging_facts import Aged, age_portfolio
 from ledger.engine import connection, engine
 from tests.bench.ground import address_of, apart, new_ledger, use
-from tests.bench.harness import Result, by_turns, exponent
+from tests.bench.harness import Result, by_turns
 from tests.bench.plan import TODAY
 from tests.bench.portfolio import Filled, Wanted, fill_ledger
 
 LOANS: Final = 1_000_000
-LOANS_A_BORROWER: Final = 1.31
 LATE_SHARE: Final = 0.125
 INSTALMENTS: Final = 12
 # Of all loans so many get a payment between the two days.
@@ -34,26 +33,19 @@ SECONDS_TARGET: Final = 5.0
 TOMORROW: Final = TODAY + timedelta(days=1)
 
 
-def run(*, scale: int) -> Iterator[Result | dict[str, object]]:
-    """Measure at a tenth of the size and at the size itself.
-
-    Args:
-        scale: Divides the size.
-    """
-    results = [_measure(size) for size in (LOANS // scale // 10, LOANS // scale)]
-    yield from results
-    yield {"name": "ageing", "exponent": round(exponent([one.size for one in results], [one.seconds for one in results]), 3)}
+def at(size: int) -> Iterator[Result]:
+    """Measure with so many borrowers."""
+    yield _measure(size)
 
 
-def portfolio(loans: int) -> Filled:
+def portfolio(borrowers: int) -> Filled:
     """Fill a new ledger."""
     new_ledger(LEDGER)
-    borrowers = round(loans / LOANS_A_BORROWER)
     return fill_ledger(Wanted(borrowers=borrowers, as_of=TODAY, late_share=LATE_SHARE, instalments=INSTALMENTS, paid=INSTALMENTS - 2))
 
 
-def _measure(loans: int) -> Result:
-    filled = apart(partial(portfolio, loans))
+def _measure(borrowers: int) -> Result:
+    filled = apart(partial(portfolio, borrowers))
     use(address_of(LEDGER))
     age_portfolio(TODAY)
     with connection() as tx:
@@ -70,14 +62,21 @@ def _measure(loans: int) -> Result:
     report = sides.report()
     return Result(
         name="ageing",
-        size=found[-1].loans,
+        size=borrowers,
         **report,
         ratio=report["seconds"] / report["floor_seconds"],
-        unit="loans",
+        unit="borrowers",
         ratio_means="seconds ÷ seconds of ageing every loan",
         target=f"≤ {SECONDS_TARGET:g} s for {LOANS:,} loans",
         met=report["seconds"] <= SECONDS_TARGET * found[-1].loans / LOANS,
-        more={**sides.spread(), "rows_in_ledger": filled.total, "paid": paid, "anew": found[-1].anew, "kept": found[-1].kept},
+        more={
+            **sides.spread(),
+            "rows_in_ledger": filled.total,
+            "loans": found[-1].loans,
+            "paid": paid,
+            "anew": found[-1].anew,
+            "kept": found[-1].kept,
+        },
     )
 
 

@@ -32,8 +32,9 @@ from ledger import clock, vault
 from ledger.engine import connection
 from tests.bench.ground import address_of, apart, new_ledger, use
 from tests.bench.harness import Result, Sample, measured
+from tests.bench.planned import NOON, TODAY
 from tests.bench.portfolio import Wanted, fill_ledger
-from tests.bench.webhooks import NOON, PUBLIC, TODAY, TOKEN, server
+from tests.bench.webhooks import PUBLIC, TOKEN, server
 
 OF_EACH: Final = 500
 OF_EACH_MIN: Final = 100

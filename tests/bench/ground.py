@@ -101,6 +101,15 @@ def address_of(database: str) -> str:
     return make_url(os.environ[SERVER_URL]).set(database=database).render_as_string(hide_password=False)
 
 
+def database_bytes() -> dict[str, int]:
+    """How large the ledger is that this process's settings point to, as a field of a result; empty where it has none."""
+    address = os.environ.get("TIDEOVER_DATABASE_URL")
+    if not address or SERVER_URL not in os.environ:
+        return {}
+    with engine_of(address).connect() as server:
+        return {"database_bytes": int(server.execute(text("SELECT pg_database_size(current_database())")).scalar_one())}
+
+
 def machine() -> dict[str, str | int]:
     """What the numbers were measured on."""
     model = next((line.split(":", 1)[1].strip() for line in _cpu_lines() if line.startswith("model name")), platform.processor())

@@ -40,8 +40,9 @@ from tasks.choose import choose
 from tasks.pick import pick
 from tests.bench.ground import address_of, apart, new_ledger, use
 from tests.bench.harness import Result, Sample, measured
+from tests.bench.planned import NOON, SPARE, TODAY
 from tests.bench.portfolio import Wanted, fill_ledger
-from tests.bench.webhooks import NOON, PUBLIC, SPARE, TODAY, server
+from tests.bench.webhooks import PUBLIC, server
 
 PAYERS: Final = 1_000
 PAYERS_MIN: Final = 100

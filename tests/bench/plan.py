@@ -6,7 +6,7 @@ like `decision`, with its indexes and constraints.
 
 In:   a number of borrowers, every one of them 1 to 30 days late, with 1.3 loans, 1.8 contact points, payments and 5 past
       contacts.
-Out:  results for a tenth of them and for all, and the growth exponent between the two.
+Out:  one result.
 """
 
 from __future__ import annotations
@@ -28,10 +28,9 @@ from ledger.engine import arrow, connection, engine
 from tasks.choose import choose
 from tasks.pick import pick
 from tests.bench.ground import address_of, apart, new_ledger, use
-from tests.bench.harness import Result, by_turns, exponent
+from tests.bench.harness import Result, by_turns
 from tests.bench.portfolio import Filled, Wanted, copy, fill_ledger
 
-BORROWERS: Final = 200_000
 ROUNDS: Final = 5
 SECONDS_MAX: Final = 240.0
 # As the flow's own task runner.
@@ -45,15 +44,9 @@ TODAY: Final = date(2026, 3, 17)
 AT: Final = datetime(2026, 3, 17, 7, 30, tzinfo=UTC)
 
 
-def run(*, scale: int) -> Iterator[Result | dict[str, object]]:
-    """Measure at a tenth of the size and at the size itself.
-
-    Args:
-        scale: Divides the size.
-    """
-    results = [_measure(size) for size in (BORROWERS // scale // 10, BORROWERS // scale)]
-    yield from results
-    yield {"name": "plan", "exponent": round(exponent([one.size for one in results], [one.seconds for one in results]), 3)}
+def at(size: int) -> Iterator[Result]:
+    """Measure with so many borrowers."""
+    yield _measure(size)
 
 
 def portfolio(borrowers: int) -> Filled:

@@ -7,7 +7,7 @@ the same functions called plainly, two shards at a time as the flow's task runne
 Not in it: the seconds between a schedule and the start of the process (a worker looks every few seconds), which are the
 same for every size.
 
-In:   200,000 borrowers, every one of them 1 to 30 days late.
+In:   a number of borrowers, every one of them 1 to 30 days late.
 Out:  one result; its `ratio` is the share of the run that would not be there without Prefect.
 """
 
@@ -42,7 +42,7 @@ from tasks.pick import pick
 from tasks.pictures import funnel_picture
 from tests.bench.ground import address_of, apart, use
 from tests.bench.harness import Result, by_turns
-from tests.bench.plan import AT, BORROWERS, LEDGER, SHARDS_AT_ONCE, TODAY, forget, portfolio
+from tests.bench.plan import AT, LEDGER, SHARDS_AT_ONCE, TODAY, forget, portfolio
 
 ROUNDS: Final = 4
 SECONDS_MAX: Final = 400.0
@@ -51,13 +51,9 @@ READY_SECONDS_MAX: Final = 90
 STOP_SECONDS_MAX: Final = 15
 
 
-def run(*, scale: int) -> Iterator[Result]:
-    """Measure.
-
-    Args:
-        scale: Divides the number of borrowers; a smaller run has fewer shards, of 5,000 borrowers at least.
-    """
-    borrowers = BORROWERS // scale
+def at(size: int) -> Iterator[Result]:
+    """Measure with so many borrowers; fewer of them are fewer shards, of 5,000 borrowers at least."""
+    borrowers = size
     apart(partial(portfolio, borrowers))
     use(address_of(LEDGER))
     with _server():

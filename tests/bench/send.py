@@ -11,7 +11,8 @@ time and memory are not counted.
 WhatsApp is measured as text messages are: the same attempts, made WhatsApp's after they were planned, to people who all wrote lately,
 so that the gate looks each of them up.
 
-In:   borrowers of Taiwan, all with a mobile number, all late enough for a text message, at an hour when all may be written to.
+In:   a number of borrowers of Taiwan, all with a mobile number, some thousand of them late enough for a text message, at an hour when all
+      may be written to.
 Out:  a result for each number of calls in flight; its `ratio` is our messages a second by the SDK's, `cpu_ratio` our CPU time by its.
 """
 
@@ -25,36 +26,30 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from statistics import median
 from typing import Final
 
-from prefect.logging import disable_run_logger
 from sqlalchemy import text
 from twilio.http.async_http_client import AsyncTwilioHttpClient  # type: ignore[import-untyped]  # twilio ships no py.typed
 from twilio.rest import Client  # type: ignore[import-untyped]  # as above
 
 from channels.registry import WAYS, openers
 from config.message_files import message_texts
-from config.policies import policies
 from config.settings import HOUSE, settings
 from decisions.messages import Texts
 from gate import lane
 from gate.lane import LaneReport, run_lane
-from ledger import clock, vault
-from ledger.campaigns import open_run
+from ledger import vault
 from ledger.engine import connection
-from tasks.choose import choose
-from tasks.pick import pick
 from tests.bench.ground import address_of, apart, new_ledger, use
 from tests.bench.harness import Result, by_turns
-from tests.bench.portfolio import Wanted, fill_ledger
+from tests.bench.planned import NOON, SPARE, plan_texts
 
 MESSAGES: Final = 5_000
 # Fewer would measure how a lane begins and ends, not how it sends: a shard has 5,000 borrowers and more.
-MESSAGES_MIN: Final = 2_000
-ROUNDS: Final = 5
+ROUNDS: Final = 3
 SECONDS_MAX: Final = 180.0
 # Name of the result → channel, calls in flight.
 NAMES: Final = {"send": ("sms", 64), "send-256": ("sms", 256), "send-whatsapp": ("whatsapp", 64)}
@@ -62,10 +57,7 @@ SENDER: Final = "+15005550006"
 LATENCY_MS: Final = 80
 TARGET: Final = 0.9
 CPU_TARGET: Final = 2.0
-# The ladder's first step is a push: who is one to three days late gets no text message yet.
-SPARE: Final = 1.2
-TODAY: Final = date(2026, 3, 17)
-NOON: Final = datetime(2026, 3, 17, 4, 0, tzinfo=UTC)
+PLANNED: Final = "bench_send_planned"
 PUBLIC_URL: Final = "http://127.0.0.1:9"
 BODY: Final = "您好,您 3 月 1 日的款項尚未繳納。如已繳款,請不必理會。 https://pay.lantern.example"
 
@@ -79,19 +71,17 @@ class Planned:
     numbers: list[str]
 
 
-def run(*, scale: int) -> Iterator[Result]:
-    """Measure.
-
-    Args:
-        scale: Divides the number of messages of a round.
-    """
+def at(size: int) -> Iterator[Result]:
+    """Measure in a ledger of so many borrowers."""
+    messages = min(MESSAGES, int(size / SPARE) // (ROUNDS + 1))
+    run_id = apart(partial(plan_texts, PLANNED, borrowers=size, messages=messages * (ROUNDS + 1)))
     for name, (channel, concurrency) in NAMES.items():
         with _sandbox() as sandbox:
-            yield _measure(sandbox, max(MESSAGES // scale, MESSAGES_MIN), name, channel, concurrency)
+            yield _measure(sandbox, size, messages, run_id, name, channel, concurrency)
 
 
-def _measure(sandbox: dict[str, str], messages: int, name: str, channel: str, concurrency: int) -> Result:
-    planned = apart(partial(_plan, messages, channel))
+def _measure(sandbox: dict[str, str], size: int, messages: int, run_id: int, name: str, channel: str, concurrency: int) -> Result:
+    planned = apart(partial(_cut, messages, run_id, channel))
     _settings(sandbox, channel, concurrency)
     texts = _texts(channel)
     # The lane reads the texts of the files; those of the files say nothing on a channel that is only measured here.
@@ -112,15 +102,17 @@ def _measure(sandbox: dict[str, str], messages: int, name: str, channel: str, co
     phases = {phase: median(report.seconds[phase] for report in reports[1:]) for phase in reports[0].seconds}
     return Result(
         name=name,
-        size=messages,
+        size=size,
         **sides.report(),
         ratio=ratio,
-        unit="messages",
+        unit="borrowers",
         ratio_means="messages a second ÷ the stock SDK's = floor_seconds ÷ seconds",
         target=f"≥ {TARGET:g}, at ≤ {CPU_TARGET:g} × its CPU time",
         met=ratio >= TARGET and cpu_ratio <= CPU_TARGET,
         more={
             **sides.spread(),
+            "items": messages,
+            "item": "messages",
             "messages_per_second": messages / sides.report()["seconds"],
             "floor_messages_per_second": messages / sides.report()["floor_seconds"],
             "latency_ms": LATENCY_MS,
@@ -131,17 +123,10 @@ def _measure(sandbox: dict[str, str], messages: int, name: str, channel: str, co
     )
 
 
-def _plan(messages: int, channel: str) -> Planned:
-    """Plan one shard for each round and one for the warm-up, by the product's own pick and choose."""
+def _cut(messages: int, run_id: int, channel: str) -> Planned:
+    """One shard for each round and one for the warm-up, in a copy of the ledger."""
     rounds = ROUNDS + 1
-    new_ledger("bench_send")
-    fill_ledger(Wanted(borrowers=int(messages * rounds * SPARE), as_of=TODAY, paid=2, countries=("TW",), with_push=False))
-    with connection() as tx:
-        clock.step(tx, NOON)
-        run_id = open_run(tx, stage="early", business_date=TODAY, preview=False, borrowers_max=None, policies=policies("early"), at=NOON)
-    with disable_run_logger():
-        for shard in pick.fn(run_id):
-            choose.fn(shard, run_id)
+    new_ledger("bench_send", like=PLANNED)
     shards, numbers = _shards_of(run_id, messages, rounds), _numbers(run_id, messages)
     if channel != "sms":
         _move_to(channel, run_id)
@@ -170,7 +155,7 @@ def _shards_of(run_id: int, messages: int, rounds: int) -> list[int]:
     """Cut the run's borrowers again, so that each shard has as many planned attempts as a round sends."""
     with connection() as tx:
         tx.execute(text("DELETE FROM campaign_shard WHERE campaign_run_id = :run"), {"run": run_id})
-        shards = tx.execute(_CUT, {"run": run_id, "messages": messages, "rounds": rounds}).all()
+        shards = tx.execute(_SHARDS, {"run": run_id, "messages": messages, "rounds": rounds}).all()
     assert sorted(shard.borrowers for shard in shards) == [messages] * rounds, "enough borrowers are written to"
     return [int(shard.shard) for shard in shards]
 
@@ -233,7 +218,7 @@ def _sandbox() -> Iterator[dict[str, str]]:
             process.terminate()
 
 
-_CUT: Final = text("""
+_SHARDS: Final = text("""
     INSERT INTO campaign_shard (campaign_run_id, shard, first_party_id, last_party_id, borrowers, planned, withheld, decided_at)
     SELECT :run, part, min(party_id), max(party_id), count(*), count(*), 0, now()
     FROM (

@@ -6,7 +6,7 @@ message is spoken of twice, `sent` and `delivered`, in any order. Applied means:
 
 The floor is the same server with an application that reads a call's body and answers, and does nothing else.
 
-In:   borrowers of Taiwan who were sent a text message each.
+In:   a number of borrowers of Taiwan, some thousand of whom were sent a text message each.
 Out:  one result. Its `ratio` is callbacks a second by 1,500; besides, how long an answer takes at half that rate, measured
       from the moment at which a call was due, so that a slow answer does not hide the ones behind it.
 """
@@ -24,7 +24,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from functools import partial
 from hashlib import sha1
 from itertools import count
@@ -33,22 +32,15 @@ from typing import Final
 from urllib.parse import urlencode
 from uuid import UUID
 
-from prefect.logging import disable_run_logger
 from sqlalchemy import text
 
-from config.policies import policies
 from config.settings import HOUSE
-from ledger import clock
-from ledger.campaigns import open_run
 from ledger.engine import connection
-from tasks.choose import choose
-from tasks.pick import pick
-from tests.bench.ground import address_of, apart, new_ledger, use
+from tests.bench.ground import address_of, apart, use
 from tests.bench.harness import Result, Sample, by_turns, measured
-from tests.bench.portfolio import Wanted, fill_ledger
+from tests.bench.planned import NOON, SPARE, plan_texts
 
 CALLBACKS: Final = 20_000
-CALLBACKS_MIN: Final = 4_000
 ROUNDS: Final = 3
 SECONDS_MAX: Final = 240.0
 TARGET_PER_SECOND: Final = 1_500
@@ -58,11 +50,8 @@ STEADY_SECONDS: Final = 8
 CONNECTIONS: Final = 64
 WORKERS: Final = max(1, len(os.sched_getaffinity(0)))
 STATUSES: Final = ("sent", "delivered")
-SPARE: Final = 1.2
 START_SECONDS_MAX: Final = 60
 APPLY_SECONDS_MAX: Final = 60
-TODAY: Final = date(2026, 3, 17)
-NOON: Final = datetime(2026, 3, 17, 4, 0, tzinfo=UTC)
 TOKEN: Final = "auth-token-of-nobody"  # noqa: S105  # made up
 PUBLIC: Final = "https://hooks.lantern.example"
 
@@ -75,18 +64,15 @@ class Sent:
     provider_id: str
 
 
-def run(*, scale: int) -> Iterator[Result]:
-    """Measure.
-
-    Args:
-        scale: Divides the number of callbacks of a round.
-    """
-    callbacks = max(CALLBACKS // scale, CALLBACKS_MIN)
-    steady = STEADY_SECONDS * TARGET_PER_SECOND // 2
-    sent = apart(partial(_send, (callbacks * (ROUNDS + 1) + steady) // len(STATUSES)))
+def at(size: int) -> Iterator[Result]:
+    """Measure in a ledger of so many borrowers."""
+    most = int(size / SPARE) * len(STATUSES)
+    steady = min(STEADY_SECONDS * TARGET_PER_SECOND // 2, most // 3)
+    callbacks = min(CALLBACKS, (most - steady) // (ROUNDS + 1))
+    sent = apart(partial(_send, size, (callbacks * (ROUNDS + 1) + steady) // len(STATUSES)))
     use(address_of("bench_webhooks"))
     with server("portal.app:app") as portal, server("tests.bench.webhooks:answers") as bare:
-        yield _measure(portal, bare, sent, callbacks, steady)
+        yield _measure(portal, bare, sent, size, callbacks, steady)
 
 
 async def answers(scope: dict[str, object], receive: object, send: object) -> None:
@@ -101,7 +87,7 @@ async def answers(scope: dict[str, object], receive: object, send: object) -> No
     await send({"type": "http.response.body", "body": b""})
 
 
-def _measure(portal: int, bare: int, sent: Sequence[Sent], callbacks: int, steady: int) -> Result:
+def _measure(portal: int, bare: int, sent: Sequence[Sent], size: int, callbacks: int, steady: int) -> Result:
     calls = [_call(one, status) for one in sent for status in STATUSES]
     rounds = [calls[number * callbacks : (number + 1) * callbacks] for number in range(ROUNDS + 1)]
     waiting, applied = iter(rounds), count(callbacks, callbacks)
@@ -122,15 +108,17 @@ def _measure(portal: int, bare: int, sent: Sequence[Sent], callbacks: int, stead
     per_second = callbacks / seconds
     return Result(
         name="webhooks",
-        size=callbacks,
+        size=size,
         **sides.report(),
         ratio=per_second / TARGET_PER_SECOND,
-        unit="callbacks",
+        unit="borrowers",
         ratio_means=f"callbacks applied a second ÷ {TARGET_PER_SECOND}",
         target=f"≥ 1, and p99 of the answer at {TARGET_PER_SECOND // 2} a second ≤ {ANSWER_MS_MAX:g} ms",
         met=per_second >= TARGET_PER_SECOND and p99_ms <= ANSWER_MS_MAX,
         more={
             **sides.spread(),
+            "items": callbacks,
+            "item": "callbacks",
             "callbacks_per_second": per_second,
             "floor_callbacks_per_second": callbacks / sides.report()["floor_seconds"],
             "answer_p50_ms": median(latencies) * 1000,
@@ -144,9 +132,9 @@ def _measure(portal: int, bare: int, sent: Sequence[Sent], callbacks: int, stead
     )
 
 
-def _send(messages: int) -> list[Sent]:
+def _send(borrowers: int, messages: int) -> list[Sent]:
     """Plan by the product's own pick and choose, and leave the attempts as the gate leaves what a provider took."""
-    prepare("bench_webhooks", int(messages * SPARE))
+    prepare("bench_webhooks", borrowers, messages)
     with connection() as tx:
         rows = tx.execute(text("SELECT token, provider_id FROM attempt WHERE state = 'accepted' ORDER BY id LIMIT :n"), {"n": messages})
         found = [Sent(row.token, row.provider_id) for row in rows]
@@ -154,16 +142,9 @@ def _send(messages: int) -> list[Sent]:
     return found
 
 
-def prepare(name: str, borrowers: int) -> None:
-    """Make a ledger of so many borrowers of Taiwan, all of whom were sent a text message."""
-    new_ledger(name)
-    fill_ledger(Wanted(borrowers=borrowers, as_of=TODAY, paid=2, countries=("TW",), with_push=False))
-    with connection() as tx:
-        clock.step(tx, NOON)
-        run_id = open_run(tx, stage="early", business_date=TODAY, preview=False, borrowers_max=None, policies=policies("early"), at=NOON)
-    with disable_run_logger():
-        for shard in pick.fn(run_id):
-            choose.fn(shard, run_id)
+def prepare(name: str, borrowers: int, messages: int | None = None) -> None:
+    """Make a ledger of so many borrowers of Taiwan, at least `messages` of whom were sent a text message; by default whoever can be."""
+    run_id = plan_texts(name, borrowers=borrowers, messages=int(borrowers / SPARE) if messages is None else messages)
     with connection() as tx:
         for statement in _TAKEN:
             tx.execute(text(statement), {"run": run_id, "at": NOON})
