@@ -65,6 +65,8 @@ NO_SENDER: Final = "no_sender"
 NO_TEXT: Final = "locale_without_text"
 NO_ZONE: Final = "zone_unknown"
 DRAWN: Final = "drawn_no_contact"
+# The arm of doing nothing, as the log names it.
+NO_CONTACT: Final = "no_contact"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,15 +264,16 @@ def _arms(judged: pl.DataFrame, stands: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([contacts, nothing])
 
 
+def arm_name() -> pl.Expr:
+    """What the log calls an arm with `channel` (null = no contact), `contact_point_id` and `offer`."""
+    way = pl.concat_str("channel", "contact_point_id", pl.col("offer").fill_null("-"), separator=":")
+    return pl.when(pl.col("channel").is_null()).then(pl.lit(NO_CONTACT)).otherwise(way)
+
+
 def _propensities(arms: pl.DataFrame) -> pl.DataFrame:
     possible = arms.filter(pl.col("parts").is_between(1, PARTS - 1))
-    name = (
-        pl.when(pl.col("candidate").is_null())
-        .then(pl.lit("no_contact"))
-        .otherwise(pl.concat_str("channel", "contact_point_id", pl.col("offer").fill_null("-"), separator=":"))
-    )
     # Written by hand: nine digits after the point are exact.
-    entry = pl.concat_str(pl.lit('"'), name, pl.lit('": 0.'), pl.col("parts").cast(pl.String).str.zfill(9))
+    entry = pl.concat_str(pl.lit('"'), arm_name(), pl.lit('": 0.'), pl.col("parts").cast(pl.String).str.zfill(9))
     return possible.group_by("party_id").agg(propensities=pl.concat_str(pl.lit("{"), entry.str.join(", "), pl.lit("}")).first())
 
 

@@ -27,6 +27,7 @@ Floats = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.int64]
 
 ESTIMATORS: Final = ("IPW", "SNIPW", "DM", "DR")
+GAIN: Final = "gain"
 Z_95: Final = 1.959964
 PERCENTILES_95: Final = (2.5, 97.5)
 # A sum of probabilities written with nine digits.
@@ -121,7 +122,7 @@ class Estimate:
     """What one estimator says, a decision.
 
     Attributes:
-        estimator: IPW, SNIPW, DM or DR.
+        estimator: IPW, SNIPW, DM, DR; or `GAIN`.
         value: The mean reward.
         low: Of the 95 % interval, borrowers drawn again.
         high: Likewise.
@@ -170,12 +171,14 @@ class Evaluation:
 
     Attributes:
         estimates: One an estimator; none where it is refused.
+        gain: What it would have brought more than the log's own strategy, by DR, of the same decisions; None where it is refused.
         logged: The mean reward under the log's own strategy.
         diagnostics: Of the weights.
         refused: Why there is no estimate, in words; None = there is.
     """
 
     estimates: tuple[Estimate, ...]
+    gain: Estimate | None
     logged: float | None
     diagnostics: Diagnostics
     refused: str | None
@@ -199,10 +202,10 @@ def evaluate(log: Log, reward: Floats, limits: Limits, *, seed: bytes) -> Evalua
     reasons = refusals(found, limits)
     mean = float(reward.mean()) if found.decisions else None
     if reasons:
-        return Evaluation(estimates=(), logged=mean, diagnostics=found, refused="; ".join(reasons))
+        return Evaluation(estimates=(), gain=None, logged=mean, diagnostics=found, refused="; ".join(reasons))
     expected = cross_fitted(log, reward, folds=limits.folds, seed=seed)
-    estimates = intervals(log, reward, expected, bootstraps=limits.bootstraps, seed=seed)
-    return Evaluation(estimates=estimates, logged=mean, diagnostics=found, refused=None)
+    *estimates, gain = intervals(log, reward, expected, bootstraps=limits.bootstraps, seed=seed)
+    return Evaluation(estimates=tuple(estimates), gain=gain, logged=mean, diagnostics=found, refused=None)
 
 
 def diagnose(log: Log) -> Diagnostics:
@@ -328,7 +331,7 @@ def _fold_of(borrower: Integers, folds: int, seed: bytes) -> Integers:
 
 
 def intervals(log: Log, reward: Floats, expected: Floats, *, bootstraps: int, seed: bytes) -> tuple[Estimate, ...]:
-    """Every estimator's value with both intervals.
+    """Every estimator's value with both intervals; at last `GAIN`, which is DR less what the log's own strategy brought.
 
     Args:
         log: Decisions.
@@ -347,19 +350,21 @@ def intervals(log: Log, reward: Floats, expected: Floats, *, bootstraps: int, se
         times = np.bincount(generator.integers(0, len(whose), len(whose)), minlength=len(whose))
         drawn[number] = times @ sums
     totals = sums.sum(axis=0)
-    return tuple(_estimate(name, names, totals, sums, drawn) for name in ESTIMATORS)
+    return tuple(_estimate(name, names, totals, sums, drawn) for name in (*ESTIMATORS, GAIN))
 
 
 def _parts(log: Log, reward: Floats, expected: Floats) -> Mapping[str, Floats]:
     """(n) what each decision adds to the numerators and denominators."""
     weight, count = log.weight, len(reward)
     modelled = _sums(log.decision, log.target * expected, count)
+    robust = modelled + weight * (reward - expected[log.chosen])
     return {
         "decisions": np.ones(count),
         "weight": weight,
         "IPW": weight * reward,
         "DM": modelled,
-        "DR": modelled + weight * (reward - expected[log.chosen]),
+        "DR": robust,
+        GAIN: robust - reward,
     }
 
 

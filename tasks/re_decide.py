@@ -243,22 +243,38 @@ def _parts(request: Mapping[str, Any], day: date, *, tx: Connection, at: datetim
 
 def _deciding(part: Part, request: Mapping[str, Any], tx: Connection) -> InForce:
     """The policies that decide now: the part's, with other versions in their place."""
-    today = policies(part.stage)
-    hashes = dict(part.hashes) or {policy_key(policy): policy.hash for policy in today}
-    for name, version in request["instead"].items():
+    return policies_then(tx, part.stage, part.hashes, instead=request["instead"], at=part.at)
+
+
+def policies_then(
+    tx: Connection, stage: str, then: Mapping[str, str], *, instead: Mapping[str, str], at: datetime, tried: Sequence[Policy] = ()
+) -> InForce:
+    """The policies by which a stage decided, with other versions in their place.
+
+    Args:
+        tx: Any.
+        stage: Whose.
+        then: `kind/name` → hash; empty = today's.
+        instead: Likewise, in their place; another strategy than the stage's takes the place of the stage's.
+        at: Business instant, for approvals in live mode.
+        tried: Policies that `instead` names and the ledger does not keep.
+    """
+    today = (*tried, *policies(stage))
+    hashes = dict(then) or {policy_key(policy): policy.hash for policy in policies(stage)}
+    for name, version in instead.items():
         if name.startswith("strategy/"):
-            if not name.endswith(f"/{part.stage}"):
+            if not name.endswith(f"/{stage}"):
                 continue
             hashes = {other: kept for other, kept in hashes.items() if not other.startswith("strategy/")}
         hashes[name] = version
-    found = in_force(tx, hashes, today, stage=part.stage, at=part.at)
+    found = in_force(tx, hashes, today, stage=stage, at=at)
     without_text = {step.message for step in found.treatment.steps} - {message for message, _ in found.texts.by_key}
     if not without_text:
         return found
     # A message that was not said then: its texts are today's.
     more = {policy_key(policy): policy for policy in message_policies(without_text)}
     hashes |= {name: policy.hash for name, policy in more.items()}
-    return replace(in_force(tx, hashes, (*today, *more.values()), stage=part.stage, at=part.at), not_kept=found.not_kept)
+    return replace(in_force(tx, hashes, (*today, *more.values()), stage=stage, at=at), not_kept=found.not_kept)
 
 
 class _People:
@@ -295,22 +311,28 @@ def _decide(part: Part, policy: InForce, before: pl.DataFrame, people: _People, 
     for (at, known_at), parties in groups.items():
         whole = sorted(parties)
         for start in range(0, len(whole), SHARD_BORROWERS_MAX):
-            facts = read_facts(
-                people.source,
-                parties=whole[start : start + SHARD_BORROWERS_MAX],
-                at=at,
-                business_date=people.day,
-                loans="now",
-                known_at=latest or known_at,
-                treated_by=policy.treatment.looks_at,
-                falls_back=policy.treatment.falls_back,
-                payments_since=policy.treatment.payments_since(people.day),
-                ageing=policy.ageing,
-            )
+            shard = whole[start : start + SHARD_BORROWERS_MAX]
+            facts = facts_then(people.source, shard, policy, at=at, day=people.day, known_at=latest or known_at)
             if latest is not None or part.run is None:
                 facts = _until(facts, at)
             found = decide(facts, policy.treatment, policy.packs, policy.texts, at=at, business_date=people.day, seed=part.seed.encode())
             yield found.select("party_id", *DECIDED)
+
+
+def facts_then(source: Source, parties: Sequence[int], policy: InForce, *, at: datetime, day: date, known_at: datetime) -> Facts:
+    """What could be known about borrowers when a date was decided, as far as these policies look at it."""
+    return read_facts(
+        source,
+        parties=parties,
+        at=at,
+        business_date=day,
+        loans="now",
+        known_at=known_at,
+        treated_by=policy.treatment.looks_at,
+        falls_back=policy.treatment.falls_back,
+        payments_since=policy.treatment.payments_since(day),
+        ageing=policy.ageing,
+    )
 
 
 def _until(facts: Facts, at: datetime) -> Facts:

@@ -176,6 +176,9 @@ def test_a_strategy_judged_by_its_own_log_is_worth_what_the_log_shows() -> None:
         exact = one.estimator in {"IPW", "SNIPW"}
         assert one.value == pytest.approx(reward.mean(), rel=1e-9 if exact else 0.05)
     assert found.logged == reward.mean()
+    assert found.gain is not None
+    assert found.gain.low < 0 < found.gain.high
+    assert found.gain.high - found.gain.low < found.estimates[-1].high - found.estimates[-1].low
     assert found.diagnostics.agreeing == 1
     assert found.diagnostics.ess == pytest.approx(len(reward))
 
