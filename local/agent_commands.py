@@ -16,7 +16,8 @@ from typing import Annotated, Final
 
 import typer
 
-REFUSED: Final = 2
+from local.refusals import REFUSED, refusals
+
 # A certificate that ends so soon is named.
 ENDS_SOON: Final = timedelta(days=30)
 
@@ -26,23 +27,16 @@ agents = typer.Typer(no_args_is_help=True, help="The phone team: who calls peopl
 @contextmanager
 def _refusals() -> Iterator[None]:
     """What is refused, and a ledger that is away, are said in words."""
-    from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+    from sqlalchemy.exc import IntegrityError
 
     from config.load import ConfigError
-    from ledger.embedded import EmbeddedDatabaseError
 
-    try:
-        yield
-    except ConfigError as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(REFUSED) from None
-    except IntegrityError:
-        typer.echo("a number of the staff is nobody's, or another agent has it: `tideover staff list`", err=True)
-        raise typer.Exit(REFUSED) from None
-    except (SQLAlchemyError, EmbeddedDatabaseError) as error:
-        # What the database says may hold its address; what kind of trouble it is does not.
-        typer.echo(f"the ledger cannot be reached ({type(error).__name__}): try again", err=True)
-        raise typer.Exit(REFUSED) from None
+    with refusals(ConfigError):
+        try:
+            yield
+        except IntegrityError:
+            typer.echo("a number of the staff is nobody's, or another agent has it: `tideover staff list`", err=True)
+            raise typer.Exit(REFUSED) from None
 
 
 @agents.command("import")

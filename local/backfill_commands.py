@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from local.refusals import REFUSED, refusals
+
 if TYPE_CHECKING:
     from tasks.backfill_requests import CatchUp, ReDecide, ReRecord
 
@@ -24,7 +26,6 @@ backfill = typer.Typer(
     no_args_is_help=True, help="Past dates again: decide them again, catch up with missed ones, record what was learned late."
 )
 
-REFUSED = 2
 UNFINISHED = 1
 
 First = Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First business date.")]
@@ -37,27 +38,19 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object in place o
 def _refusals() -> Iterator[None]:
     """What is refused, and a ledger that is away, are said in words."""
     from pydantic import ValidationError
-    from sqlalchemy.exc import SQLAlchemyError
 
     from config.load import ConfigError
-    from ledger.embedded import EmbeddedDatabaseError
     from ledger.policies import UnknownVersionError
     from tasks.re_decide import BackfillRefused
 
-    try:
-        yield
-    except ValidationError as error:
-        for problem in error.errors():
-            where = ".".join(str(part) for part in problem["loc"])
-            typer.echo(": ".join(filter(None, [where, problem["msg"].removeprefix("Value error, ")])), err=True)
-        raise typer.Exit(REFUSED) from None
-    except (BackfillRefused, UnknownVersionError, ConfigError) as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(REFUSED) from None
-    except (SQLAlchemyError, EmbeddedDatabaseError) as error:
-        # What the database says may hold its address; what kind of trouble it is does not.
-        typer.echo(f"the ledger cannot be used ({type(error).__name__}); started again, the backfill goes on where it is", err=True)
-        raise typer.Exit(REFUSED) from None
+    with refusals(BackfillRefused, UnknownVersionError, ConfigError, then="started again, the backfill goes on where it is"):
+        try:
+            yield
+        except ValidationError as error:
+            for problem in error.errors():
+                where = ".".join(str(part) for part in problem["loc"])
+                typer.echo(": ".join(filter(None, [where, problem["msg"].removeprefix("Value error, ")])), err=True)
+            raise typer.Exit(REFUSED) from None
 
 
 @backfill.command("re-decide")

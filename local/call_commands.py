@@ -8,14 +8,14 @@ Pure: no. Rooms are imported inside commands, so that the others start without t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Annotated, Any, Final
 
 import typer
 
-REFUSED: Final = 2
+from local.refusals import refusals
+
 NOBODY: Final = 3
 INSTANTS: Final = ["%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S%z"]
 
@@ -25,24 +25,12 @@ By = Annotated[str, typer.Option(help="Who dials; a colleague's name.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object in place of words.")]
 
 
-@contextmanager
-def _refusals() -> Iterator[None]:
+def _refusals() -> AbstractContextManager[None]:
     """What is refused, and a ledger that is away, are said in words."""
-    from sqlalchemy.exc import SQLAlchemyError
-
     from config.load import ConfigError
     from gate.dial import DialRefused
-    from ledger.embedded import EmbeddedDatabaseError
 
-    try:
-        yield
-    except (DialRefused, ConfigError) as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(REFUSED) from None
-    except (SQLAlchemyError, EmbeddedDatabaseError) as error:
-        # What the database says may hold its address; what kind of trouble it is does not.
-        typer.echo(f"the ledger cannot be reached ({type(error).__name__}): call nobody, and try again", err=True)
-        raise typer.Exit(REFUSED) from None
+    return refusals(DialRefused, ConfigError, then="call nobody, and try again")
 
 
 @calls.command()

@@ -8,8 +8,7 @@ Pure: no. Rooms are imported inside commands, so that the others start without t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -17,10 +16,11 @@ from uuid import UUID
 
 import typer
 
+from local.refusals import REFUSED, refusals
+
 if TYPE_CHECKING:
     from ledger.core_instructions import Instruction
 
-REFUSED: Final = 2
 NOT_ANSWERED: Final = 1
 
 core = typer.Typer(no_args_is_help=True, help="What the lender's core system is told: plans, later dates, freezes, waivers.")
@@ -31,26 +31,14 @@ Role = Annotated[str, typer.Option(help="In which role: one of config/authority.
 AsJson = Annotated[bool, typer.Option("--json", help="JSON in place of words.")]
 
 
-@contextmanager
-def _refusals() -> Iterator[None]:
+def _refusals() -> AbstractContextManager[None]:
     """What is refused, and a ledger or core system that is away, are said in words."""
-    from sqlalchemy.exc import SQLAlchemyError
-
     from channels import ForbiddenHost
     from channels.core_system import NoCoreSystemError
     from config.load import ConfigError
     from ledger.core_instructions import InstructionRefused
-    from ledger.embedded import EmbeddedDatabaseError
 
-    try:
-        yield
-    except (InstructionRefused, ConfigError, NoCoreSystemError, ForbiddenHost) as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(REFUSED) from None
-    except (SQLAlchemyError, EmbeddedDatabaseError) as error:
-        # What the database says may hold its address; what kind of trouble it is does not.
-        typer.echo(f"the ledger cannot be reached ({type(error).__name__}): nothing is written; try again", err=True)
-        raise typer.Exit(REFUSED) from None
+    return refusals(InstructionRefused, ConfigError, NoCoreSystemError, ForbiddenHost)
 
 
 @core.command(name="list")

@@ -14,7 +14,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-REFUSED: Final = 2
+from local.refusals import REFUSED, refusals
+
 PAGE: Final = 1_000
 
 export = typer.Typer(no_args_is_help=True, help="Write out what the ledger says, so that others can check it.")
@@ -34,24 +35,14 @@ def attempts(
     This decrypts personal data: keep the output where only those who may see it can read it, and delete it when it has been
     compared. Read page by page, so that memory stays small; what changes meanwhile is shown as it stands when its page is read.
     """
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from ledger.embedded import EmbeddedDatabaseError
     from ledger.vault import MissingKeyError
 
     if not as_json:
         typer.echo("numbers and push tokens are written in the clear; ask for them with --json", err=True)
         raise typer.Exit(REFUSED)
-    try:
+    with refusals(MissingKeyError, then="see TIDEOVER_DATABASE_URL and `tideover migrate`"):
         for line in lines():
             typer.echo(json.dumps(line))
-    except MissingKeyError as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(REFUSED) from None
-    except (SQLAlchemyError, EmbeddedDatabaseError) as error:
-        # What the database says may hold its address; what kind of trouble it is does not.
-        typer.echo(f"the ledger cannot be reached ({type(error).__name__}): see TIDEOVER_DATABASE_URL and `tideover migrate`", err=True)
-        raise typer.Exit(REFUSED) from None
 
 
 def lines() -> Iterator[dict[str, Any]]:

@@ -8,38 +8,25 @@ Pure: no. Rooms are imported inside commands, so that the others start without t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-REFUSED: Final = 2
+from local.refusals import refusals
 
 keys = typer.Typer(no_args_is_help=True, help="Which keys what is encrypted with, and moving it to the one that encrypts now.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")]
 
 
-@contextmanager
-def _refusals() -> Iterator[None]:
+def _refusals() -> AbstractContextManager[None]:
     """What is refused, and a ledger that is away, are said in words."""
-    from sqlalchemy.exc import SQLAlchemyError
-
     from ledger.decisions_log import UnknownBorrowerError
-    from ledger.embedded import EmbeddedDatabaseError
     from ledger.vault import MissingKeyError
 
-    try:
-        yield
-    except (MissingKeyError, UnknownBorrowerError) as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(REFUSED) from None
-    except (SQLAlchemyError, EmbeddedDatabaseError) as error:
-        # What the database says may hold its address; what kind of trouble it is does not.
-        typer.echo(f"the ledger cannot be reached ({type(error).__name__}); what was moved before stays moved", err=True)
-        raise typer.Exit(REFUSED) from None
+    return refusals(MissingKeyError, UnknownBorrowerError, then="what was moved before stays moved; try again")
 
 
 @keys.command()

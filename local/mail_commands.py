@@ -7,14 +7,13 @@ Pure: no. Rooms are imported inside commands, so that the others start without t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-REFUSED: Final = 2
+from local.refusals import refusals
 
 email = typer.Typer(no_args_is_help=True, help="Emails: what came back.")
 letter = typer.Typer(no_args_is_help=True, help="Letters: what the print shop and the post tell.")
@@ -30,23 +29,12 @@ def letters() -> None:
     """Letters: what the print shop and the post tell."""
 
 
-@contextmanager
-def _refusals() -> Iterator[None]:
+def _refusals() -> AbstractContextManager[None]:
     """What is refused, and a ledger that is away, are said in words."""
-    from sqlalchemy.exc import SQLAlchemyError
-
     from channels.bounces import NoMailbox
-    from ledger.embedded import EmbeddedDatabaseError
     from tasks.returned import ListRefused
 
-    try:
-        yield
-    except (NoMailbox, ListRefused) as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(REFUSED) from None
-    except (SQLAlchemyError, EmbeddedDatabaseError) as error:
-        typer.echo(f"the ledger cannot be reached ({type(error).__name__}): read it again later", err=True)
-        raise typer.Exit(REFUSED) from None
+    return refusals(NoMailbox, ListRefused, then="read it again later")
 
 
 @email.command()

@@ -9,30 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any, Final
 
 import typer
 
-REFUSED: Final = 2
+from local.refusals import REFUSED, refusals
+
 PAGE: Final = 1_000
 
 parked = typer.Typer(invoke_without_command=True, help="Attempts whose fate nobody could find out: list them, settle them.")
-
-
-@contextmanager
-def _ledger() -> Iterator[None]:
-    """A ledger that is away is said in words."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from ledger.embedded import EmbeddedDatabaseError
-
-    try:
-        yield
-    except (SQLAlchemyError, EmbeddedDatabaseError) as error:
-        # What the database says may hold its address; what kind of trouble it is does not.
-        typer.echo(f"the ledger cannot be reached ({type(error).__name__}): see TIDEOVER_DATABASE_URL and `tideover migrate`", err=True)
-        raise typer.Exit(REFUSED) from None
 
 
 @parked.callback()
@@ -40,7 +25,7 @@ def listing(context: typer.Context, *, as_json: Annotated[bool, typer.Option("--
     """List what is parked, oldest first: each counts against every limit and is never sent again."""
     if context.invoked_subcommand is not None:
         return
-    with _ledger():
+    with refusals(then="see TIDEOVER_DATABASE_URL and `tideover migrate`"):
         number = 0
         for row in _rows():
             number += 1
@@ -60,7 +45,7 @@ def settle(
     """Say what became of a parked attempt: sent (it goes on counting) or not sent (it no longer counts). It is not sent again today."""
     from gate.parked import ParkedRefused, settle_parked
 
-    with _ledger():
+    with refusals(then="see TIDEOVER_DATABASE_URL and `tideover migrate`"):
         try:
             state = settle_parked(attempt, sent=sent, by=by, because=because)
         except ParkedRefused as error:

@@ -8,17 +8,18 @@ Pure: no. Rooms are imported inside commands, so that the others start without t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from local.refusals import REFUSED, refusals
+
 if TYPE_CHECKING:
     from tasks.pause import Scope, Standing
 
-REFUSED = 2
 
 Stage = Annotated[str | None, typer.Option(help="Only this stage, such as early.")]
 ChannelName = Annotated[str | None, typer.Option("--channel", help="Only this channel, such as sms.")]
@@ -28,25 +29,11 @@ By = Annotated[str, typer.Option(help="Who says so.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON in place of words.")]
 
 
-@contextmanager
-def _refusals() -> Iterator[None]:
+def _refusals() -> AbstractContextManager[None]:
     """What is refused, and a ledger that is away, are said in words."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from ledger.embedded import EmbeddedDatabaseError
     from tasks.pause import PauseRefused
 
-    try:
-        yield
-    except PauseRefused as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(REFUSED) from None
-    except (SQLAlchemyError, EmbeddedDatabaseError) as error:
-        # What the database says may hold its address; what kind of trouble it is does not.
-        typer.echo(
-            f"the ledger cannot be reached ({type(error).__name__}); nothing is changed. Without it nothing is sent either", err=True
-        )
-        raise typer.Exit(REFUSED) from None
+    return refusals(PauseRefused, then="nothing is changed. Without it nothing is sent either")
 
 
 def _scope(stage: str | None, channel: str | None, jurisdiction: str | None, sender: str | None) -> Scope:

@@ -7,16 +7,17 @@ Pure: no; reads. Rooms are imported inside commands, so that the others start wi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from local.refusals import refusals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ledger.plan_offers import Offered
 
-REFUSED: Final = 2
 
 plans = typer.Typer(no_args_is_help=True, help="Plans that fit: what was offered and why, what was chosen, how it stands.")
 
@@ -24,8 +25,6 @@ plans = typer.Typer(no_args_is_help=True, help="Plans that fit: what was offered
 @plans.command()
 def show(borrower: Annotated[str, typer.Argument(help="The lender's id of the borrower, or ours as #123.")]) -> None:
     """Show every offer of a plan that was made to a borrower, with its figures and reasons, and how each plan stands; decrypts figures."""
-    from sqlalchemy.exc import SQLAlchemyError
-
     from config.affordability import plan_policy
     from config.load import ConfigError
     from ledger import plan_offers
@@ -34,16 +33,9 @@ def show(borrower: Annotated[str, typer.Argument(help="The lender's id of the bo
     from ledger.engine import connection
     from ledger.vault import MissingKeyError
 
-    try:
-        with connection(read_only=True) as tx:
-            party_id = find_party(tx, borrower)
-            offers, standings = plan_offers.all_of(tx, party_id), kept.standings(tx, party_id, plan_policy())
-    except (UnknownBorrowerError, MissingKeyError, ConfigError) as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(REFUSED) from None
-    except SQLAlchemyError as error:
-        typer.echo(f"the ledger cannot be reached ({type(error).__name__}): try again", err=True)
-        raise typer.Exit(REFUSED) from None
+    with refusals(UnknownBorrowerError, MissingKeyError, ConfigError, then="try again"), connection(read_only=True) as tx:
+        party_id = find_party(tx, borrower)
+        offers, standings = plan_offers.all_of(tx, party_id), kept.standings(tx, party_id, plan_policy())
     for offered in offers:
         for line in _offer(offered):
             typer.echo(line)

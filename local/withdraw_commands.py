@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-REFUSED: Final = 2
+from local.refusals import refusals
 
 
 def withdraw(
@@ -25,20 +25,10 @@ def withdraw(
     as_json: Annotated[bool, typer.Option("--json", help="JSON in place of words.")] = False,
 ) -> None:
     """Take an import back, while all contact is paused: what was known before it is in force again; stops and holds of it stay."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from ledger.embedded import EmbeddedDatabaseError
     from tasks.withdraw_import import WithdrawalRefused, withdraw_import
 
-    try:
+    with refusals(WithdrawalRefused, then="nothing is changed"):
         found = withdraw_import(batch, by=by, because=because, dry_run=dry_run)
-    except WithdrawalRefused as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(REFUSED) from None
-    except (SQLAlchemyError, EmbeddedDatabaseError) as error:
-        # What the database says may hold its address; what kind of trouble it is does not.
-        typer.echo(f"the ledger cannot be reached ({type(error).__name__}); nothing is changed", err=True)
-        raise typer.Exit(REFUSED) from None
     if as_json:
         typer.echo(json.dumps(asdict(found) | {"dry_run": dry_run}))
         return
