@@ -37,7 +37,7 @@ from gate import last_look
 from gate.accounts import Accounts, read_accounts
 from gate.judgement import Judged, judge_again
 from gate.permit import Letter, Rulebook, record, refusal, write_permit
-from ledger import attempts, call_words, calls, campaigns, clock, evidence, outbox, reply_windows, vault
+from ledger import attempts, call_words, calls, campaigns, clock, evidence, outbox, reply_windows, strategy_approvals, vault
 from ledger.attempts import Move
 from ledger.call_words import Spoken
 from ledger.calls import Known
@@ -76,7 +76,7 @@ class Chunk:
         letters: To be sent now.
         claimed: Channel → ids of the borrowers that were locked.
         actions: Verdict → how many attempts.
-        stopped: The run is paused, rejected, a preview, or people have still to say yes to it: nothing was claimed.
+        stopped: The run is paused, rejected, a preview, or people have still to say yes to it or to its strategy: nothing was claimed.
         seconds: Phase → wall time, for the profile.
     """
 
@@ -113,7 +113,7 @@ def take_chunk(door: Door, *, at_most: Mapping[str, int], after: Mapping[str, in
             known = calls.known(tx)
             run = campaigns.read_run(tx, door.run.id)
             door = replace(door, run=run)
-            chunk.stopped = not run.may_send
+            chunk.stopped = not run.may_send or strategy_approvals.why_not(tx, run.policy_hashes) is not None
             if not chunk.stopped:
                 chunk.claimed = _claim(tx, door, at_most=at_most, after=after, at=at)
                 # Read again under the lock: what was written until then is not of the future for this gate.

@@ -37,7 +37,7 @@ from gate.pace import pace_of
 from gate.permit import Rulebook
 from gate.receipts import Result, write_results
 from gate.sender import Sender
-from ledger import attempts, campaigns, clock, evidence, evidence_heads, outbox, pauses
+from ledger import attempts, campaigns, clock, evidence, evidence_heads, outbox, pauses, strategy_approvals
 from ledger.engine import connection
 from ledger.law import law_in_force, texts_in_force
 from ledger.lessons import WE_OURSELVES
@@ -88,7 +88,7 @@ class LaneReport:
         paused: Due attempts that operations have paused.
         later: Attempts planned for later.
         stopped: The run is paused, rejected or a preview; or the caller cancelled.
-        law_fault: Why the rule packs are the last good ones and not those of the files; None where they are.
+        law_fault: Why nothing may be sent, or the rule packs are the last good ones and not those of the files; None where all is well.
         seconds: Time by phase: claim, read, judge, write, commit (gating), receipts, total.
     """
 
@@ -191,7 +191,7 @@ class _Lane:
             channels = outbox.channels_planned(tx, campaign_run_id=run.id, parties=parties)
             law = law_in_force(tx)
             texts = texts_in_force(tx, message_texts())
-            self._report.law_fault = law.fault
+            self._report.law_fault = strategy_approvals.why_not(tx, run.policy_hashes) or law.fault
         treatment = strategy(run.strategy, run.stage) if run.stage in STAGES else None
         return Door(run=run, parties=parties, book=Rulebook(law.packs), texts=texts, treatment=treatment), channels
 

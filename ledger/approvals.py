@@ -21,6 +21,9 @@ from config.settings import settings
 
 RULE_PACK: Final = "rule pack"
 MESSAGE: Final = "message"
+STRATEGY: Final = "strategy"
+# Under which kind of policy the versions of a subject are kept.
+KEPT_AS: Final = {RULE_PACK: "rules", MESSAGE: "message", STRATEGY: "strategy"}
 
 _SIGNED_IN: Final = re.compile(r"(.+) \(staff ([0-9]+)\)", re.ASCII)
 
@@ -165,23 +168,29 @@ def _parts(name: str) -> tuple[str, str | None]:
 
 def approved_packs(connection: Connection, at: datetime) -> frozenset[str]:
     """Versions of rule packs that are approved at an instant: by two people, not rejected since, not ended."""
-    return frozenset(connection.execute(_APPROVED, {"kind": RULE_PACK, "at": at}).scalars())
+    return approved(connection, at, kind=RULE_PACK)
 
 
 def approved_messages(connection: Connection, at: datetime) -> frozenset[str]:
     """Versions of texts that are approved at an instant, as above."""
-    return frozenset(connection.execute(_APPROVED, {"kind": MESSAGE, "at": at}).scalars())
+    return approved(connection, at, kind=MESSAGE)
 
 
-def last_approved(connection: Connection, name: str, *, but: str) -> str | None:
-    """The version of a rule pack that was approved last, whatever became of it since; None = none was.
+def approved(connection: Connection, at: datetime, *, kind: str) -> frozenset[str]:
+    """Versions of a kind that are approved at an instant, as above."""
+    return frozenset(connection.execute(_APPROVED, {"kind": kind, "at": at}).scalars())
+
+
+def last_approved(connection: Connection, name: str, *, but: str, kind: str = RULE_PACK) -> str | None:
+    """The version of a rule pack, or of another subject, that was approved last, whatever became of it since; None = none was.
 
     Args:
         connection: Any.
-        name: Of the policy: the jurisdiction in small letters.
+        name: Of the policy: the jurisdiction in small letters, a strategy's folder.
         but: A version that does not count.
+        kind: Of the subject.
     """
-    found: str | None = connection.execute(_LAST_APPROVED, {"kind": RULE_PACK, "name": name, "but": but}).scalar()
+    found: str | None = connection.execute(_LAST_APPROVED, {"kind": kind, "policy": KEPT_AS[kind], "name": name, "but": but}).scalar()
     return found
 
 
@@ -220,7 +229,7 @@ _INSERT = text("""
 """)
 _LAST_APPROVED = text("""
     SELECT a.subject_hash FROM approval a JOIN policy_version v ON v.hash = a.subject_hash
-    WHERE a.subject_kind = :kind AND a.verdict = 'approved' AND v.kind = 'rules' AND v.name = :name AND v.hash <> :but
+    WHERE a.subject_kind = :kind AND a.verdict = 'approved' AND v.kind = :policy AND v.name = :name AND v.hash <> :but
     ORDER BY a.id DESC LIMIT 1
 """)
 _NAMES = text("SELECT hash, name FROM policy_version WHERE kind = 'rules' AND hash = ANY(:hashes) ORDER BY name, recorded_at")

@@ -26,7 +26,7 @@ REFUSED = 1
 IDS_SHOWN_MAX = 20
 
 rules = typer.Typer(no_args_is_help=True, help="Contact rules: what they say, what they say of a case, and what a change changes.")
-approve = typer.Typer(no_args_is_help=True, help="Four eyes: what two people have to say yes to, rule packs and campaign runs.")
+approve = typer.Typer(no_args_is_help=True, help="Four eyes: what two people have to say yes to: rule packs, strategies, campaign runs.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON in place of words.")]
 Clearances = Literal["sandbox", "live"]
@@ -268,14 +268,38 @@ def approve_pack(
     _tell(told)
 
 
+@approve.command(name="strategy")
+def approve_strategy(
+    name: Annotated[str, typer.Argument(help="Its folder in config/strategies, such as static-ladder.")],
+    *,
+    by: Annotated[str, typer.Option(help="Who asks, approves or rejects.")],
+    reject: Annotated[bool, typer.Option("--reject", help="Refuse what was asked for, or take an approval back.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Why, for the record.")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The approval ends when this local date begins.")] = None,
+) -> None:
+    """Approve a strategy for live mode, as its files are now: the first person asks, the same command by another one approves."""
+    from ledger import schema
+    from ledger.approvals import ApprovalRefused, typed
+    from ledger.strategy_approvals import approve_strategy as step
+
+    with ledger_errors():
+        schema.migrate()
+        try:
+            told = step(name, by=typed(by, reject=reject), reject=reject, reason=reason, until=until.date() if until else None)
+        except ApprovalRefused as error:
+            typer.echo(error, err=True)
+            raise typer.Exit(REFUSED) from None
+    _tell(told)
+
+
 @approve.command(name="list")
 def approvals(*, as_json: AsJson = False) -> None:
-    """List the campaign runs that wait for people, and every rule pack with its version and whether it is approved."""
-    from ledger import schema
+    """List the campaign runs that wait for people, every strategy and every rule pack, with version and whether it is approved."""
+    from ledger import schema, strategy_approvals
     from ledger.pack_approvals import standings
     from tasks.approve_run import waiting_runs
 
     with ledger_errors():
         schema.migrate()
-        runs, packs = waiting_runs(), standings()
-    _tell(_json(one.as_json()) if as_json else str(one) for found in (runs, packs) for one in found)
+        runs, strategies, packs = waiting_runs(), strategy_approvals.standings(), standings()
+    _tell(_json(one.as_json()) if as_json else str(one) for found in (runs, strategies, packs) for one in found)

@@ -39,6 +39,7 @@ from ledger import (
     incidents,
     overview,
     run_standings,
+    strategy_approvals,
     wallet_payments,
 )
 from ledger.law import law_in_force
@@ -100,7 +101,7 @@ def find(tx: Connection, *, day: date, at: datetime) -> Iterator[Item]:
     yield from _agencies(tx, day)
     yield from _pauses()
     yield from _untranslated(tx, day)
-    for look in (_cases(tx, day), _law(tx), _texts(day), _packs(at), _clearances(day)):
+    for look in (_cases(tx, day), _law(tx), _texts(day), _packs(at), _strategies(), _clearances(day)):
         try:
             yield from look
         except ConfigError as error:
@@ -382,6 +383,23 @@ def _packs(at: datetime) -> Iterator[Item]:
             what=f"{len(without)} rule packs are not approved, so live mode contacts nobody under them: {', '.join(without)}",
             do="`tideover approve list`, `tideover approve pack US --by …`",
         )
+
+
+def _strategies() -> Iterator[Item]:
+    used = settings().strategy
+    for one in strategy_approvals.standings():
+        if one.last is not None and one.last.verdict == "asked":
+            yield Item(
+                urgency=Urgency.TODAY,
+                what=f"the strategy {one.name} waits for a second person; {one.last.asked_by} asked",
+                do=f"/desk/approvals, or `tideover approve strategy {one.name} --by …`",
+            )
+        elif one.name == used and not one.approved:
+            yield Item(
+                urgency=Urgency.BEFORE_TODAYS_RUNS if settings().is_real else Urgency.KNOW,
+                what=f"the strategy in force, {one.name}, is not approved as its files stand, so live mode contacts nobody by it",
+                do=f"`tideover approve strategy {one.name} --by …`, by two people",
+            )
 
 
 def _agencies(tx: Connection, day: date) -> Iterator[Item]:

@@ -27,6 +27,7 @@ from ledger import campaigns, clock
 from ledger.engine import connection
 from ledger.funnel import STEPS
 from ledger.law import law_in_force
+from ledger.strategy_approvals import must_be_approved
 from tasks.progress import WHOLE, tell
 from tasks.report import read_stage_day
 from tasks.report_artifacts import show
@@ -98,11 +99,17 @@ def open_campaign(
 
     Returns:
         Id of the campaign run.
+
+    Raises:
+        StrategyNotApproved: With the real providers; a preview may be opened all the same, since it only shows.
     """
     day = as_of or business_date(flow_run.scheduled_start_time, country)
     treatment = strategy(named or settings().strategy, stage)
     with connection() as tx:
         law = law_in_force(tx)
+        kept = policies(stage, law.bodies, treatment.name)
+        if not preview:
+            must_be_approved(tx, kept)
         run = campaigns.open_run(
             tx,
             stage=stage,
@@ -110,7 +117,7 @@ def open_campaign(
             scope=country or campaigns.ALL,
             preview=preview,
             borrowers_max=limit,
-            policies=policies(stage, law.bodies, treatment.name),
+            policies=kept,
             at=clock.now(tx),
             approval_above=0 if approval == "required" else treatment.approval_above,
             few_first=settings().mode in canary().modes,

@@ -162,7 +162,7 @@ def test_the_list_says_where_every_pack_stands(tmp_path: Path) -> None:
     assert "waits for a second person (asked for by anna)" in lines["ZZ"]
     assert "nobody has asked" in lines["US"]
     told = [json.loads(line) for line in run("approve", "list", "--json").stdout.splitlines()]
-    assert {one["jurisdiction"] for one in told} == {*rule_packs().versions, "ZZ"}
+    assert {one["jurisdiction"] for one in told if "jurisdiction" in one} == {*rule_packs().versions, "ZZ"}
     assert [one["jurisdiction"] for one in told if one["approved"]] == ["house"]
 
 

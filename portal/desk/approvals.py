@@ -1,7 +1,7 @@
 """Four eyes at a desk: what waits for a second person, what it changes, and her yes or no. Who she is was said by signing in, not typed.
 
-Runs, rule packs and texts go by the same functions as `tideover approve` and `tideover message approve`; who asked for something never
-approves it, and a run asks for the roles that its strategy names.
+Runs, rule packs, strategies and texts go by the same functions as `tideover approve` and `tideover message approve`; who asked for
+something never approves it, and a run asks for the roles that its strategy names.
 
 In:   GET /desk/approvals and the subjects below it; POST to them.
 Out:  pages; rows of `approval`. A run that was approved goes on within five minutes (`dispatch`).
@@ -20,12 +20,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
-from config.strategy_files import strategy
+from config.strategy_files import strategy, strategy_body
 from decisions.messages import NoTextError
 from decisions.rule_diff import pack_changes
 from decisions.rule_words import name_of
 from gate.text_approvals import TextStanding, approve_text, text_standings
-from ledger import approvals, campaigns, core_answers, core_instructions, funnel, previews, run_standings
+from ledger import approvals, campaigns, core_answers, core_instructions, funnel, previews, run_standings, strategy_approvals
 from ledger.approval_codes import Holder
 from ledger.approvals import ApprovalRefused, same_person
 from ledger.core_instructions import InstructionRefused
@@ -56,6 +56,7 @@ async def waiting(asked: Asked) -> Response:
         packs, texts = standings(), text_standings()
         return {
             "runs": runs,
+            "strategies": strategy_approvals.standings(),
             "packs": [one for one in packs if one.last is not None and one.last.verdict == "asked"],
             "texts": [one for one in texts if one.last is not None and one.last.verdict == "asked"],
             "packs_unasked": [one for one in packs if one.last is None and one.status == "ready"],
@@ -98,6 +99,24 @@ async def answer_text(asked: Asked) -> Response:
         return approve_text(message, locale, by=actor(asked), reject=reject, reason=reason)
 
     return await _answered(asked, step, lambda said: _text(asked, said=said))
+
+
+async def a_strategy(asked: Asked) -> Response:
+    """A strategy: its files, and what is different from what was approved before."""
+    return await _strategy(asked)
+
+
+async def answer_strategy(asked: Asked) -> Response:
+    """Ask for it, approve it, or refuse it: exactly the files that were shown."""
+    name = asked.request.path_params["name"]
+
+    def step(reject: bool, reason: str | None) -> list[str]:  # noqa: FBT001  # a yes or a no
+        shown = _strategy_standing(name)
+        if shown is None or shown.version != asked.fields.get("version"):
+            raise ApprovalRefused("these files are not those that were shown: look at them again")
+        return strategy_approvals.approve_strategy(name, by=actor(asked), reject=reject, reason=reason)
+
+    return await _answered(asked, step, lambda said: _strategy(asked, said=said))
 
 
 async def run(asked: Asked) -> Response:
@@ -223,6 +242,27 @@ async def _text(asked: Asked, *, said: list[str] | None = None) -> Response:
     return show(asked, "desk/approval_text", mine=_is_mine(asked), found=found, steps=steps, said=said)
 
 
+async def _strategy(asked: Asked, *, said: list[str] | None = None) -> Response:
+    name = asked.request.path_params["name"]
+
+    def read() -> dict[str, Any] | None:
+        found = _strategy_standing(name)
+        if found is None:
+            return None
+        with connection(read_only=True) as tx:
+            return {
+                "found": found,
+                "steps": approvals.read_steps(tx, found.version, kind=approvals.STRATEGY),
+                "different": list(strategy_approvals.differences(tx, name)),
+                "files": {stage: strategy_body(name, stage) for stage in found.stages},
+            }
+
+    values = await run_in_threadpool(read)
+    if values is None:
+        raise NotFound
+    return show(asked, "desk/approval_strategy", mine=_is_mine(asked), said=said, **values)
+
+
 async def _run(asked: Asked, *, said: list[str] | None = None) -> Response:
     number = _number(asked)
 
@@ -246,6 +286,10 @@ def _standing_of(message: str, locale: str) -> TextStanding | None:
     return next((one for one in text_standings(message) if one.text.locale == locale), None)
 
 
+def _strategy_standing(name: str) -> strategy_approvals.Standing | None:
+    return next((one for one in strategy_approvals.standings() if one.name == name), None)
+
+
 def _is_mine(asked: Asked) -> Callable[[str | Standing | None], bool]:
     """Whether she asked for it herself: then somebody else has to say yes."""
     return lambda name: isinstance(name, str) and same_person(name, actor(asked))
@@ -260,6 +304,7 @@ def _number(asked: Asked) -> int:
 
 _PACK: Final = f"{BASE}/approvals/pack/{{pack}}/{{version}}"
 _TEXT: Final = f"{BASE}/approvals/text/{{message}}/{{locale}}"
+_STRATEGY: Final = f"{BASE}/approvals/strategy/{{name}}"
 _RUN: Final = f"{BASE}/approvals/run/{{run:int}}"
 ROOM: Final = Room(
     name="approvals",
@@ -273,6 +318,8 @@ ROOM: Final = Room(
         Route(_PACK, desk_page(answer_pack, right=GIVE), methods=["POST"]),
         Route(_TEXT, desk_page(text, right=SEE), methods=["GET"]),
         Route(_TEXT, desk_page(answer_text, right=GIVE), methods=["POST"]),
+        Route(_STRATEGY, desk_page(a_strategy, right=SEE), methods=["GET"]),
+        Route(_STRATEGY, desk_page(answer_strategy, right=GIVE), methods=["POST"]),
         Route(_RUN, desk_page(run, right=SEE), methods=["GET"]),
         Route(_RUN, desk_page(answer_a_run, right=GIVE), methods=["POST"]),
     ),

@@ -16,7 +16,7 @@ from config.rule_files import rule_packs
 from config.settings import settings
 from gate.lane import run_lane
 from gate.text_approvals import text_standings
-from ledger import approvals, case_lists, core_instructions, run_approvals
+from ledger import approvals, case_lists, core_instructions, run_approvals, strategy_approvals
 from ledger.approvals import ApprovalRefused, same_person, signed_in, typed
 from ledger.campaigns import open_run
 from ledger.core_instructions import Wanted
@@ -105,6 +105,23 @@ def test_who_asked_on_the_terminal_does_not_approve_at_the_desk(desk: Desk, anna
     guard = re.findall(r'name="guard" value="(\w+)"', page.text)[-1]
     assert anna.post(PLACE, data={"guard": guard, "decision": "approve"}).status_code == 409
     del desk
+
+
+def test_a_strategy_is_approved_as_its_files_were_shown(desk: Desk, anna: Client, ben: Client) -> None:
+    place = "/desk/approvals/strategy/static-ladder"
+    assert "static-ladder" in said(anna.get("/desk/approvals"))
+    page = anna.get(place)
+    assert "no other version of static-ladder was approved before" in said(page)
+    assert "stage: early" in said(page)
+    guard = re.findall(r'name="guard" value="(\w+)"', page.text)[-1]
+    other = anna.post(place, data={"guard": guard, "decision": "approve", "version": "0" * 64})
+    assert "not those that were shown" in said(other)
+    desk.post(anna, page, place, decision="approve")
+    assert "You asked for this yourself" in said(anna.get(place))
+    assert "approved:" in said(desk.post(ben, ben.get(place), place, decision="approve"))
+    (found,) = [one for one in strategy_approvals.standings() if one.name == "static-ladder"]
+    assert found.approved
+    assert anna.get("/desk/approvals/strategy/none-such").status_code == 404
 
 
 def test_a_text_is_approved_word_for_word_or_not_at_all(desk: Desk, anna: Client, ben: Client) -> None:
