@@ -25,6 +25,7 @@ from local.canary_commands import canary
 from local.case_commands import cases
 from local.core_commands import core
 from local.deploy_commands import deploy
+from local.evaluate_commands import evaluate
 from local.evidence_commands import evidence
 from local.export_commands import export
 from local.gateway_commands import gateway
@@ -63,6 +64,7 @@ app.add_typer(agencies, name="agencies")
 app.add_typer(gateway, name="gateway")
 app.add_typer(inspect, name="inspect")
 app.add_typer(core, name="core")
+app.command()(evaluate)
 app.command()(evidence)
 app.command()(audit)
 app.command()(deploy)

@@ -8,6 +8,7 @@ Pure: no; reads one file.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -54,10 +55,10 @@ class EvaluationForm(Strict):
     posting_days: Annotated[Whole, Field(ge=0)]
     decisions_max: Count
     ess_min: Annotated[Whole, Field(ge=2000)]
-    ess_share_min: Annotated[Share, Field(ge=0.05)]
-    one_borrower_max: Annotated[Share, Field(gt=0, le=0.02)]
-    unsupported_max: Annotated[Share, Field(le=0.01)]
-    mean_weight_off_max: Annotated[Share, Field(gt=0, le=0.2)]
+    ess_share_min: Annotated[Share, Field(ge=Decimal("0.05"))]
+    one_borrower_max: Annotated[Share, Field(gt=0, le=Decimal("0.02"))]
+    unsupported_max: Annotated[Share, Field(le=Decimal("0.01"))]
+    mean_weight_off_max: Annotated[Share, Field(gt=0, le=Decimal("0.2"))]
     mean_weight_errors_max: Annotated[Whole, Field(ge=2, le=6)]
     folds: Annotated[Whole, Field(ge=2)]
     bootstraps: Annotated[Whole, Field(ge=100)]

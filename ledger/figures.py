@@ -104,10 +104,15 @@ def moved(source: Source, *, since: date, until: date, stage: str | None, scope:
 
 def cured_borrowers(pair: Moved) -> int:
     """Borrowers whose every loan of the stage at t0 is current or paid off at t1."""
+    return cured_by_borrower(pair).filter("cured").height
+
+
+def cured_by_borrower(pair: Moved) -> pl.DataFrame:
+    """`party_id`, `cured`: of each borrower with a late loan at t0, whether every one of them is current or paid off at t1."""
     each = pair.before.join(pair.after, on="loan_id", suffix="_after")
     cured = pl.col("bucket_after").is_in([CURRENT, PAID_OFF])
     late = each.filter(~pl.col("bucket").is_in([CURRENT, WRITTEN_OFF]))
-    return late.group_by("party_id").agg(cured=cured.all()).filter("cured").height
+    return late.group_by("party_id").agg(cured=cured.all())
 
 
 def contacts_made(connection: Connection, *, stage: str | None, since: date, until: date, scope: str = ALL) -> int:
