@@ -222,9 +222,9 @@ def open_of(tx: Connection, loan_id: int) -> Placement | None:
     return None if row is None else Placement(**row)
 
 
-def listed(tx: Connection, *, agency_id: int | None = None, ended_too: bool = False) -> list[Placement]:
+def listed(tx: Connection, *, agency_id: int | None = None, loan_id: int | None = None, ended_too: bool = False) -> list[Placement]:
     """Placements, the newest first."""
-    rows = tx.execute(_READ, {"id": None, "loan": None, "agency": agency_id, "open": not ended_too}).mappings()
+    rows = tx.execute(_READ, {"id": None, "loan": loan_id, "agency": agency_id, "open": not ended_too}).mappings()
     return [Placement(**row) for row in rows]
 
 

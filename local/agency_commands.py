@@ -99,7 +99,7 @@ def notice(
     ] = None,
 ) -> None:
     """Write down that everybody who stands for a loan was told, in writing, which agency is to have it."""
-    from tasks.agencies import note_notice
+    from ledger.placing import note_notice
 
     with _refusals():
         new = note_notice(loan, sent_at=sent_at, by=by, reference=reference)
@@ -117,7 +117,7 @@ def place(
     as_json: AsJson = False,
 ) -> None:
     """Place a loan with an agency, or say everything that stands against it; from then on it is not contacted about from here."""
-    from tasks.agencies import place_loan
+    from ledger.placing import place_loan
 
     with _refusals():
         found = place_loan(loan, code, until=None if until is None else until.date(), by=by, dry_run=dry_run)
@@ -137,7 +137,7 @@ def recall(
     as_json: AsJson = False,
 ) -> None:
     """Take a loan back; its agency is told with the next feed, and what it does from now on is a finding."""
-    from tasks.agencies import recall_loan
+    from ledger.placing import recall_loan
 
     with _refusals():
         found = recall_loan(loan, because=because, by=by, dry_run=dry_run)

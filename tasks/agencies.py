@@ -15,7 +15,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +27,6 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
-from config.agencies import placement_terms
 from config.cases import case_terms
 from config.settings import STATE_FOLDER, settings
 from decisions.agency_lines import Line, LineError, read_line
@@ -38,7 +37,6 @@ from ledger.agency_feeds import Feed, FeedState
 from ledger.agency_lines import Taken
 from ledger.engine import connection
 from ledger.law import law_in_force
-from ledger.placements import Placement
 
 UNACKNOWLEDGED: Final = "tideover.agency.unacknowledged"
 # People whose locks one transaction holds are at most so many.
@@ -117,51 +115,6 @@ def add_agency(code: str, *, name: str, contact: str, certificate: Path | None, 
         for licence in licences:
             agencies.license_(tx, agency, licence, by=by)
         return agencies.find(tx, code)
-
-
-def place_loan(loan: str, code: str, *, until: date | None, by: str, dry_run: bool = False) -> Placement | None:
-    """Place a loan with an agency; None where it only was asked whether it may be.
-
-    Raises:
-        AgencyRefused: It may not be, with every reason.
-        ConfigError: The terms or the rule packs cannot be read.
-    """
-    terms = placement_terms()
-    with connection() as tx:
-        at = clock.now(tx)
-        loan_id, agency = placements.find_loan(tx, loan), agencies.find(tx, code)
-        until = until or placements.lenders_date(at) + timedelta(days=terms.days_max)
-        if dry_run:
-            if against := placements.check(tx, loan_id, agency, at=at, until=until, terms=terms):
-                raise AgencyRefused("would not be placed: " + "; ".join(against))
-            return None
-        return placements.place(tx, loan_id, agency, at=at, until=until, by=by, terms=terms)
-
-
-def note_notice(loan: str, *, sent_at: datetime | None, by: str, reference: str) -> int:
-    """Write down that those who stand for a loan were told of the agency; how many were not known to be.
-
-    Raises:
-        AgencyRefused: No such loan, an instant that is still to come, personal words.
-    """
-    with connection() as tx:
-        now = clock.now(tx)
-        if sent_at is not None and sent_at > now:
-            raise AgencyRefused("a notice that is still to be sent is none")
-        return placements.note_notice(tx, placements.find_loan(tx, loan), sent_at=sent_at or now, by=by, reference=reference)
-
-
-def recall_loan(loan: str, *, because: str, by: str, dry_run: bool = False) -> Placement:
-    """Take a loan back from its agency.
-
-    Raises:
-        AgencyRefused: It is with none, or nobody says why.
-    """
-    with connection() as tx:
-        found = placements.open_of(tx, placements.find_loan(tx, loan))
-        if found is None:
-            raise AgencyRefused("that loan is with no agency")
-        return found if dry_run else placements.recall(tx, found.id, because=because, by=by, at=clock.now(tx))
 
 
 def write_feed(code: str, *, number: int | None = None, dry_run: bool = False) -> Sent:

@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from config.load import ConfigError
 from config.settings import settings
+from ledger.agencies import AgencyRefused
 from ledger.approvals import ApprovalRefused, signed_in
 from ledger.cases import CaseRefused
 from ledger.core_instructions import InstructionRefused
@@ -35,6 +36,7 @@ from portal.desk.frame import Asked, show
 T = TypeVar("T")
 # Whoever works below a desk says in words why something is not done; a person can do something about each of these.
 REFUSALS: Final = (
+    AgencyRefused,
     ApprovalRefused,
     BundleRefused,
     CaseRefused,

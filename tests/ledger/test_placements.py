@@ -19,7 +19,8 @@ from ledger.case_work import open_case
 from ledger.engine import connection
 from ledger.facts import read_facts
 from ledger.locks import lock_with_liable
-from tasks.agencies import add_agency, end_placements, note_notice, place_loan, recall_loan
+from ledger.placing import note_notice, place_loan, recall_loan
+from tasks.agencies import add_agency, end_placements
 from tasks.person import hold_person
 from tests.plugins.portfolio import TODAY, BorrowerIds, Portfolio
 from tests.plugins.sending import Outbox, RecordingChannel

@@ -24,7 +24,8 @@ from ledger import clock, placements
 from ledger.agency_lines import person_ref
 from ledger.engine import connection
 from ledger.placements import Placement
-from tasks.agencies import add_agency, note_notice, place_loan
+from ledger.placing import note_notice, place_loan
+from tasks.agencies import add_agency
 from tests.plugins.portfolio import TODAY, BorrowerIds, Portfolio, noon
 
 CODE = "harbour"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tasks.agencies import recall_loan
+from ledger.placing import recall_loan
 from tests.plugins.portfolio import Portfolio
 from tests.plugins.sent import Sent
 from tests.plugins.the_page import Visit, words

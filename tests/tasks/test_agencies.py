@@ -13,8 +13,9 @@ from gate.lane import run_lane
 from ledger import agency_feeds, agency_lines, placements
 from ledger.agencies import AgencyRefused
 from ledger.engine import connection
+from ledger.placing import recall_loan
 from tasks import agencies as step
-from tasks.agencies import read_file, recall_loan, write_feed
+from tasks.agencies import read_file, write_feed
 from tasks.person import hold_person, stop_person
 from tests.plugins.portfolio import Portfolio, made_up_number
 from tests.plugins.sending import Outbox, RecordingChannel
