@@ -22,8 +22,9 @@ from config.settings import settings
 RULE_PACK: Final = "rule pack"
 MESSAGE: Final = "message"
 STRATEGY: Final = "strategy"
+MODEL: Final = "model"
 # Under which kind of policy the versions of a subject are kept.
-KEPT_AS: Final = {RULE_PACK: "rules", MESSAGE: "message", STRATEGY: "strategy"}
+KEPT_AS: Final = {RULE_PACK: "rules", MESSAGE: "message", STRATEGY: "strategy", MODEL: "model"}
 
 _SIGNED_IN: Final = re.compile(r"(.+) \(staff ([0-9]+)\)", re.ASCII)
 

@@ -712,7 +712,7 @@ class PolicyVersion(SQLModel, table=True):
     __table_args__ = (
         one_of(
             "kind",
-            ("rules", "strategy", "message", "experiment", "mapping", "calendar", "ageing", "clearance", "affordability"),
+            ("rules", "strategy", "message", "experiment", "mapping", "calendar", "ageing", "clearance", "affordability", "model"),
             "policy_version_kind",
         ),
     )
