@@ -27,7 +27,7 @@ from sqlalchemy.sql import bindparam
 
 from config.settings import settings
 from ledger import clock
-from ledger.frames import Source, ids_clause, read
+from ledger.frames import Source, ids_clause, read, widened
 from ledger.tables import SENDING_APPROVALS, SENDING_CANARIES, SERVICES, STAGES, PolicyVersion
 
 ALL: Final = "all"
@@ -349,7 +349,7 @@ def shard_borrowers(source: Source, run: Run, shard: Shard) -> list[int]:
         severity=staged["severity"],
         # A scope is two capital letters or `all` (open_run, and the column's only writer).
         scope=run.scope,
-        loans=ids_clause(loans),
+        loans=ids_clause(widened(loans)),
         **ends,
     )
     return read(source, statement, {"party_id": pl.Int64})["party_id"].to_list()
@@ -390,7 +390,7 @@ class LeftToDo:
         shards: How many it has.
         undecided: Of these.
         planned: Contacts that were planned.
-        due: Of these, due now and not yet let go.
+        due: Of these, due now and not yet let go; all of them while shards are undecided.
     """
 
     shards: int
@@ -494,9 +494,11 @@ _FINISH = text("""
 """)
 _LEFT_TO_DO = text("""
     SELECT count(*) AS shards, count(*) FILTER (WHERE s.decided_at IS NULL) AS undecided, coalesce(sum(s.planned), 0)::bigint AS planned,
-           (SELECT count(*) FROM attempt a
-            WHERE a.campaign_run_id = :id AND a.state = 'planned' AND a.send_after <= :now AND a.expires_at > :now
-              AND a.channel <> 'call') AS due
+           -- While shards are decided nothing is sent, and each that is would count what all have planned.
+           CASE WHEN count(*) FILTER (WHERE s.decided_at IS NULL) > 0 THEN coalesce(sum(s.planned), 0)::bigint ELSE (
+               SELECT count(*) FROM attempt a
+               WHERE a.campaign_run_id = :id AND a.state = 'planned' AND a.send_after <= :now AND a.expires_at > :now
+                 AND a.channel <> 'call') END AS due
     FROM campaign_shard s WHERE s.campaign_run_id = :id
 """)
 _FEW_FIRST = text("UPDATE campaign_run SET canary = 'undecided' WHERE id = :id AND canary = 'none'")

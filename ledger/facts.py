@@ -26,7 +26,7 @@ from decisions.gate_verdict import NO_ENVELOPE, TEMPLATE_NOT_REGISTERED, WINDOW_
 from decisions.jurisdictions import jurisdictions_where
 from decisions.zones import state_zones
 from ledger.aging_facts import age_loans
-from ledger.frames import Ids, Known, Source, ids_clause, instant, read
+from ledger.frames import Ids, Known, Source, ids_clause, instant, read, widened
 from ledger.tables import STAGES
 
 HISTORY_DAYS: Final = 40
@@ -71,14 +71,20 @@ def read_facts(
     """
     if loans == "planned" and known_at is not None:
         raise ValueError("what was planned is kept once a date: a replay reads loans='now'")
+    who = widened(parties)
     asked = _Asked(
-        who=ids_clause(parties),
+        who=ids_clause(who),
+        only=None if who is parties or len(who) == len(parties) else pl.Series(parties, dtype=pl.Int64),
         on=f"'{business_date.isoformat()}'::date",
         at=instant(at),
         history_from=instant(at - timedelta(days=history_days)),
         known=Known(known_at),
     )
-    owed = _planned_loans(source, asked) if loans == "planned" else _loans_now(source, asked, business_date, known_at, ageing)
+    if loans == "planned" or payments_since is not None:
+        liable = asked.read(source, _LIABLE, _names(facts.LOANS, "party_id", "loan_id", "role"))
+    else:
+        liable = facts.empty(_names(facts.LOANS, "party_id", "loan_id", "role"))
+    owed = _planned_loans(source, asked, liable) if loans == "planned" else _loans_now(source, asked, business_date, known_at, ageing)
     return Facts(
         borrowers=_borrowers(source, asked, owed),
         loans=owed,
@@ -92,23 +98,27 @@ def read_facts(
         history=_history(source, asked),
         treatments=_treatments(source, asked, treated_by),
         failures=asked.read(source, _FAILURES, facts.FAILURES) if falls_back else facts.empty(facts.FAILURES),
-        payments=_payments(source, asked, payments_since),
+        payments=_payments(source, asked, liable, payments_since),
         senders=asked.read(source, _SENDERS, facts.SENDERS) if falls_back else facts.empty(facts.SENDERS),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """What is asked for, as the statements below want it written: conditions and dates, no text from outside."""
+    """What is asked for, as the statements below want it written: conditions and dates, no text from outside.
+
+    Where the condition reaches further than the people who are meant, `only` says who they are.
+    """
 
     who: str
+    only: pl.Series | None
     on: str
     at: str
     history_from: str
     known: Known
 
     def read(self, source: Source, statement: str, schema: Schema, **keys: Ids) -> pl.DataFrame:
-        """Run one of the statements below; `keys` are the lists of ids that it names."""
+        """Run one of the statements below; `keys` are the lists of ids that it names: rows of others may come too."""
         liable = _LIABLE.format(who=self.who, on=self.on, known=self.known)
         filled = statement.format(
             who=self.who,
@@ -121,9 +131,12 @@ class _Asked:
             liable=liable,
             servicing=_SERVICING.format(at=self.at, known=self.known),
             closed=_CLOSED,
-            **{name: ids_clause(ids) for name, ids in keys.items()},
+            **{name: ids_clause(widened(ids)) for name, ids in keys.items()},
         )
-        return read(source, filled, schema)
+        found = read(source, filled, schema)
+        if self.only is None or "party_id" not in schema:
+            return found
+        return found.filter(pl.col("party_id").is_in(self.only.implode()))
 
 
 def _borrowers(source: Source, asked: _Asked, loans: pl.DataFrame) -> pl.DataFrame:
@@ -189,8 +202,7 @@ def _with_pauses(people: pl.DataFrame, pauses: pl.DataFrame, loans: pl.DataFrame
     return staged.with_columns(paused=everything, paused_channels=channels)
 
 
-def _planned_loans(source: Source, asked: _Asked) -> pl.DataFrame:
-    liable = asked.read(source, _LIABLE, _names(facts.LOANS, "party_id", "loan_id", "role"))
+def _planned_loans(source: Source, asked: _Asked, liable: pl.DataFrame) -> pl.DataFrame:
     columns = {name: kind for name, kind in facts.LOANS.items() if name not in {"party_id", "role"}}
     planned = asked.read(source, _LOANS_PLANNED, columns, loans=liable["loan_id"].unique().to_list())
     return liable.join(planned, on="loan_id", maintain_order="left").select(facts.LOANS.keys())
@@ -220,11 +232,10 @@ def _history(source: Source, asked: _Asked) -> pl.DataFrame:
     return _with_latest_results(rows).select(facts.HISTORY.keys())
 
 
-def _payments(source: Source, asked: _Asked, since: date | None) -> pl.DataFrame:
+def _payments(source: Source, asked: _Asked, liable: pl.DataFrame, since: date | None) -> pl.DataFrame:
     """Loans for which money came in on that day or later, and is still here."""
     if since is None:
         return facts.empty(facts.PAYMENTS)
-    liable = asked.read(source, _LIABLE, _names(facts.LOANS, "party_id", "loan_id", "role"))
     statement = _PAYMENTS.replace("{since}", f"'{since.isoformat()}'::date")
     paid = asked.read(source, statement, _names(facts.PAYMENTS, "loan_id", "paid_on"), loans=liable["loan_id"].unique().to_list())
     return liable.join(paid, on="loan_id", maintain_order="left").select(facts.PAYMENTS.keys())
@@ -332,12 +343,15 @@ _LOANS_PLANNED = """
 _CONTACT_POINTS = """
     SELECT t.party_id, t.id AS contact_point_id, t.kind FROM contact_point t WHERE t.party_id {who} ORDER BY t.party_id, t.id
 """
-# One index look-up for each value: of so many values the planner would rather read all there are.
+# One look-up for each value, in an index of those of which more is known than that they were given: of so many values the planner
+# would rather read all there are.
 _CONTACT_POINTS_STATED = """
     SELECT v.contact_point_id, v.owner, v.employer_owned, v.country, v.zones, v.verified_on, v.status,
            coalesce(o.ownership, 'claimed') AS ownership
     FROM contact_point_version v
-    LEFT JOIN LATERAL (SELECT w.ownership FROM contact_value w WHERE w.blind_index = v.blind_index AND {known[w]} OFFSET 0) o ON true
+    LEFT JOIN LATERAL (
+        SELECT w.ownership FROM contact_value w WHERE w.blind_index = v.blind_index AND w.ownership <> 'claimed' AND {known[w]} OFFSET 0
+    ) o ON true
     WHERE v.contact_point_id {points} AND {known[v]}
 """
 # What was taken back ended when it was taken back, whatever end it was given for.

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import polars as pl
 from adbc_driver_manager.dbapi import Connection as ArrowConnection
@@ -21,6 +21,9 @@ from decisions.facts import Schema
 
 Source: TypeAlias = ArrowConnection | Connection
 Ids: TypeAlias = range | Sequence[int]
+# From so many ids on, and where they fill so much of it, their whole interval is read in their place.
+WIDENED_IDS_MIN: Final = 1_000
+WIDENED_SHARE_MIN: Final = 0.5
 
 
 def read(source: Source, statement: str, schema: Schema) -> pl.DataFrame:
@@ -91,6 +94,17 @@ def ids_clause(ids: Ids) -> str:
             raise ValueError("a range of ids has step 1")
         return f"BETWEEN {ids.start:d} AND {ids.stop - 1:d}"
     return "= ANY('{" + ",".join(f"{number:d}" for number in ids) + "}'::bigint[])"
+
+
+def widened(ids: Ids) -> Ids:
+    """The interval of many ids that nearly fill it, which the database walks once instead of looking each of them up; else the ids.
+
+    It may hold others too: whoever asks by it leaves out what is not about the ids.
+    """
+    if isinstance(ids, range) or len(ids) < WIDENED_IDS_MIN:
+        return ids
+    interval = range(min(ids), max(ids) + 1)
+    return interval if len(ids) >= WIDENED_SHARE_MIN * len(interval) else ids
 
 
 def instant(at: datetime) -> str:

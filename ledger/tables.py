@@ -439,6 +439,8 @@ class ContactValue(Fact, table=True):
         one_of("ownership", ("claimed", "verified", "shared", "reassigned", "wrong"), "contact_value_ownership"),
         current("contact_value_current", "blind_index"),
         Index("contact_value_of_value", "blind_index"),
+        # Of most values nothing is known but that they were given.
+        Index("contact_value_told", "blind_index", postgresql_where=text("superseded_at IS NULL AND ownership <> 'claimed'")),
     )
 
     id: int | None = identity()
@@ -934,7 +936,10 @@ class ReasonSet(SQLModel, table=True):
 
 
 class Decision(SQLModel, table=True):
-    """For one party on one date: contact or not, channel, message, offer, reasons, probability."""
+    """For one party on one date: contact or not, channel, message, offer, reasons, probability.
+
+    That its run, its borrower and its reasons are there is checked by the database once a statement, not once a row (docs/adr/0076).
+    """
 
     __tablename__: ClassVar[str] = "decision"
     __table_args__ = (
@@ -950,9 +955,9 @@ class Decision(SQLModel, table=True):
 
     business_date: date = Field(primary_key=True)
     id: int | None = identity()
-    campaign_run_id: int = big(foreign_key="campaign_run.id")
+    campaign_run_id: int = big()
     shard: int
-    party_id: int = big(foreign_key="party.id")
+    party_id: int = big()
     stage: str = Field(sa_type=Text)
     step: int
     action: str = Field(sa_type=Text)
@@ -965,18 +970,22 @@ class Decision(SQLModel, table=True):
     probability: float
     # Only where more than one arm was allowed; the rest is replayed by `tideover explain`.
     propensities: dict[str, Any] | None = json_document(nullable=True)
-    reason_set_id: int = big(foreign_key="reason_set.id")
+    reason_set_id: int = big()
     decided_at: datetime = instant()
     # Facts recorded up to this wall-clock instant were seen: `explain` reads them again as of then.
     facts_known_at: datetime = instant()
 
 
 class Attempt(SQLModel, table=True):
-    """One try to reach one contact point; ledger/attempts.py alone moves its state."""
+    """One try to reach one contact point; ledger/attempts.py alone moves its state.
+
+    That its decision, of the same run and borrower, and its contact point are there is checked as a decision's references are.
+    """
 
     __tablename__: ClassVar[str] = "attempt"
     __table_args__ = (
-        UniqueConstraint("business_date", "party_id", "stage", "step", "try_number", name="attempt_idempotency_key"),
+        # The borrower first: it finds all attempts of hers too.
+        UniqueConstraint("party_id", "business_date", "stage", "step", "try_number", name="attempt_idempotency_key"),
         Index(
             "attempt_one_live",
             "business_date",
@@ -991,22 +1000,20 @@ class Attempt(SQLModel, table=True):
         CheckConstraint(
             "state <> 'submitting' OR (claim_id IS NOT NULL AND call_deadline IS NOT NULL)", name="attempt_submitting_is_claimed"
         ),
-        ForeignKeyConstraint(["business_date", "decision_id"], ["decision.business_date", "decision.id"], name="attempt_decision"),
         # A lane goes through a run in the order of the borrowers, which is the order of their locks.
         Index("attempt_due", "campaign_run_id", "party_id", postgresql_where=text("state = 'planned'")),
         Index("attempt_open", "call_deadline", postgresql_where=text("state IN ('submitting', 'unknown')")),
         Index("attempt_parked", "id", postgresql_where=text("state = 'parked'")),
         Index("attempt_token", "token"),
         Index("attempt_provider_id", "provider_id", postgresql_where=text("provider_id IS NOT NULL")),
-        Index("attempt_of_party", "party_id"),
     )
 
     business_date: date = Field(primary_key=True)
     id: int | None = identity()
     decision_id: int = big()
-    campaign_run_id: int = big(foreign_key="campaign_run.id")
-    party_id: int = big(foreign_key="party.id")
-    contact_point_id: int = big(foreign_key="contact_point.id")
+    campaign_run_id: int = big()
+    party_id: int = big()
+    contact_point_id: int = big()
     stage: str = Field(sa_type=Text)
     step: int
     try_number: int

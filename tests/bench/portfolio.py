@@ -9,6 +9,7 @@ Out:  `write_files`: CSV files for config/imports/wallet.yaml; `fill_ledger`: th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -31,6 +32,9 @@ CONSENTED_DAYS: Final = 200
 # Of 100 borrowers so many have one loan, two, three, four.
 LOANS_OF_HUNDRED: Final = (78, 15, 5, 2)
 PUSH_SHARE: Final = 0.8
+SENDERS: Final = {"sms": "+15005550006", "push": "lantern", "in_app": "lantern", "rcs": "lantern", "email": "desk@pay.lantern.example"}
+# What somebody with three contact points has agreed to, by their kinds.
+CHANNELS_OF_POINT: Final = {"mobile": ["sms", "rcs"], "push": ["push", "in_app"], "email": ["email"]}
 # Who has so many that they could be told apart by them: the United States keep only so many numbers for fiction.
 US_BORROWERS_MAX: Final = 30_000
 
@@ -74,9 +78,11 @@ class Wanted:
         late_share: Of borrowers who are late; the next instalment of the others falls due within 30 days.
         instalments: Of each loan, a month apart; all before the oldest unpaid one are paid.
         paid: At most so many of them.
-        contacts: Past contacts of each borrower, one every four days before `as_of`.
+        contacts: Past contacts of each borrower before `as_of`.
+        contact_days: From each of them to the next.
         countries: Of `PLACES`.
         with_push: Whether four of five borrowers have the app.
+        with_email: Whether everybody has an email address too, and the app: three contact points each, for five channels.
         seed: Of every draw.
     """
 
@@ -86,8 +92,10 @@ class Wanted:
     instalments: int = 3
     paid: int = 0
     contacts: int = 0
+    contact_days: int = 4
     countries: tuple[str, ...] = tuple(PLACES)
     with_push: bool = True
+    with_email: bool = False
     seed: int = 1
 
 
@@ -100,6 +108,7 @@ class Chunk:
     instalments: pl.DataFrame
     payments: pl.DataFrame
     points: pl.DataFrame
+    consents: pl.DataFrame
     contacts: pl.DataFrame
 
 
@@ -129,12 +138,14 @@ def chunks(wanted: Wanted) -> Iterator[Chunk]:
         loans = _loans(parties, loans_before, wanted, chance)
         loans_before += loans.height
         instalments = _instalments(loans, wanted)
+        points = _points(parties, wanted, chance)
         yield Chunk(
             parties=parties,
             loans=loans,
             instalments=instalments,
             payments=instalments.filter(pl.col("number") <= pl.col("paid")).select("loan", "number", paid_on="due_on", amount="due"),
-            points=_points(parties, wanted, chance),
+            points=points,
+            consents=_consents(points, wanted),
             contacts=_contacts(parties, loans, wanted),
         )
 
@@ -218,28 +229,42 @@ def _instalments(loans: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
 
 
 def _points(parties: pl.DataFrame, wanted: Wanted, chance: np.random.Generator) -> pl.DataFrame:
-    """party, kind, channel, value, country, zone: a mobile number each, and the app for most."""
+    """party, kind, channel, value, country, zone: a mobile number each, the app for most, email where it is wanted."""
     columns = ("party", "kind", "channel", "value", "country", "zone")
     phones = parties.with_columns(kind=pl.lit("mobile"), channel=pl.lit("sms"), value="phone").select(columns)
     if not wanted.with_push:
         return phones
-    apps = parties.filter(pl.Series(chance.random(parties.height) < PUSH_SHARE)).with_columns(
+    has_app = chance.random(parties.height) < (1 if wanted.with_email else PUSH_SHARE)
+    apps = parties.filter(pl.Series(has_app)).with_columns(
         kind=pl.lit("push"),
         channel=pl.lit("push"),
         value=pl.format("bench-app-of-nobody-{}-{}", pl.lit(wanted.seed), pl.col("party").hash(wanted.seed)),
     )
-    return pl.concat([phones, apps.select(columns)]).sort("party", "kind")
+    addresses = parties.head(parties.height if wanted.with_email else 0).with_columns(
+        kind=pl.lit("email"), channel=pl.lit("email"), value=pl.format("bench-{}@nobody.example", "party")
+    )
+    return pl.concat([phones, apps.select(columns), addresses.select(columns)]).sort("party", "kind")
+
+
+def _consents(points: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
+    """party, channel: what each agreed to when she gave the contact point."""
+    if not wanted.with_email:
+        return points.select("party", "channel")
+    agreed = pl.col("kind").replace_strict(CHANNELS_OF_POINT, return_dtype=pl.List(pl.String))
+    return points.select("party", channel=agreed).explode("channel")
 
 
 def _contacts(parties: pl.DataFrame, loans: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
     """party, loan, number, on: past contacts, about the borrower's first loan."""
-    days = [4 * number for number in range(1, wanted.contacts + 1)]
+    days = [wanted.contact_days * number for number in range(1, wanted.contacts + 1)]
     first = loans.group_by("party", maintain_order=True).agg(pl.col("loan").first())
     return (
         parties.select("party", number=pl.lit(days, pl.List(pl.Int64)))
         .explode("number", empty_as_null=False)
         .join(first, on="party", maintain_order="left")
         .with_columns(on=pl.lit(wanted.as_of) - pl.duration(days="number"))
+        # A log lies by its days, each through the portfolio.
+        .sort("on", "party")
     )
 
 
@@ -298,7 +323,10 @@ def fill_ledger(wanted: Wanted) -> Filled:
     filled = Filled()
     effective_at = datetime.combine(wanted.as_of - timedelta(days=CONSENTED_DAYS), time(12), UTC)
     with connection() as tx:
-        creditor_id = int(tx.execute(_CREDITOR).scalar_one())
+        # What is written refers to what was written before it: nothing is looked up row by row.
+        tx.execute(text("SET LOCAL session_replication_role = replica"))
+        senders = SENDERS if wanted.with_email else {channel: SENDERS[channel] for channel in ("sms", "push")}
+        creditor_id = int(tx.execute(_CREDITOR, {"senders": json.dumps(senders)}).scalar_one())
         tx.execute(_FEED, {"creditor": creditor_id, "covers": datetime.combine(wanted.as_of, time(23), UTC), "at": effective_at})
         points_before = 0
         for chunk in chunks(wanted):
@@ -373,7 +401,7 @@ def _as_ledger(chunk: Chunk, creditor_id: int, points_before: int, effective_at:
             zones=zones, owner=pl.lit("borrower"), employer_owned=pl.lit(False), status=pl.lit("active"), digest=digest, **fact,
         ),
         "contact_value": points.select(blind_index=blind, ownership=pl.lit("claimed"), **fact),
-        "consent": points.select("party_id", "channel", given_to=pl.lit("creditor"), at=pl.lit(effective_at, pl.Datetime("us", "UTC")), **fact),
+        "consent": chunk.consents.select("channel", party_id=party_id, given_to=pl.lit("creditor"), at=pl.lit(effective_at, pl.Datetime("us", "UTC")), **fact),
         "contact_event": chunk.contacts.select(
             business_date="on", party_id=party_id, at=pl.col("on").cast(pl.Datetime("us")).dt.replace_time_zone("UTC") + pl.duration(hours=4),
             channel=pl.lit("sms"), direction=pl.lit("outbound"), loans=pl.concat_list(loan_id), counterparty=pl.lit("borrower"),
@@ -384,7 +412,7 @@ def _as_ledger(chunk: Chunk, creditor_id: int, points_before: int, effective_at:
 
 _CREDITOR: Final = text("""
     INSERT INTO creditor (external_id, name, role, country, page_domain, senders)
-    VALUES ('bench', 'Lantern Wallet', 'first_party', 'TW', 'pay.lantern.example', '{"sms": "+15005550006", "push": "lantern"}') RETURNING id
+    VALUES ('bench', 'Lantern Wallet', 'first_party', 'TW', 'pay.lantern.example', :senders) RETURNING id
 """)
 _FEED: Final = text("""
     INSERT INTO feed (creditor_id, kind, covers_until, age_seconds_max, effective_at, source)
