@@ -1,7 +1,7 @@
 """What a decision or an attempt refers to is checked once a batch instead of once a row; one index of attempts less.
 
 Revision: 4d9be2f07c13
-After:    9a3e57c0d1b6
+After:    5b83d0f1c2a7
 Written:  2026-11-29 22:50:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "4d9be2f07c13"
-down_revision = "9a3e57c0d1b6"
+down_revision = "5b83d0f1c2a7"
 branch_labels = None
 depends_on = None
 
@@ -42,8 +42,8 @@ ADDED = {
     "attempt": (
         (
             "decision",
-            "SELECT FROM added a LEFT JOIN decision d ON d.business_date = a.business_date AND d.id = a.decision_id"
-            " AND d.party_id = a.party_id AND d.campaign_run_id = a.campaign_run_id WHERE d.id IS NULL",
+            """SELECT FROM added a LEFT JOIN decision d ON d.business_date = a.business_date AND d.id = a.decision_id
+               AND d.party_id = a.party_id AND d.campaign_run_id = a.campaign_run_id WHERE d.id IS NULL""",
         ),
         ("contact_point", "SELECT FROM added a LEFT JOIN contact_point c ON c.id = a.contact_point_id WHERE c.id IS NULL"),
     ),
