@@ -1,7 +1,8 @@
 """Fixtures: a real PostgreSQL with a migrated ledger.
 
 One server for the whole test run (or the one that TIDEOVER_TEST_DATABASE_URL names, as `.ci/run` does with Debian's
-own 15), one template database at the newest migration, and for each test a copy of it that nothing is in.
+own 15), one template database at the newest migration, and for each test a copy of it that nothing is in. With
+TIDEOVER_TEST_POOLER our own code reaches that copy through a pooler at this address; databases are made and emptied past it.
 """
 
 from __future__ import annotations
@@ -98,12 +99,18 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def ledger_url(server_url: str, template_url: str, keys: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Address of a ledger that is as good as fresh; the settings point to it."""
     del keys
-    address = _emptied() or _copied(server_url, template_url)
+    address = _through_the_pooler(_emptied() or _copied(server_url, template_url))
     monkeypatch.setenv("TIDEOVER_DATABASE_URL", address)
     _forget()
     yield address
     engine_of(address).dispose()
     _forget()
+
+
+def _through_the_pooler(address: str) -> str:
+    """The same database by way of the pooler, where the tests are run with one."""
+    pooler = os.environ.get("TIDEOVER_TEST_POOLER")
+    return address if pooler is None else make_url(pooler).set(database=make_url(address).database).render_as_string(hide_password=False)
 
 
 @dataclass(slots=True)
