@@ -17,6 +17,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from config.learned_form import LearnedForm, learned
 from config.load import ConfigError, Day, Document, Strict, Whole, checked, parse
 from config.prices import prices
 from decisions.strategy import (
@@ -145,6 +146,9 @@ class StrategyForm(Strict):
     rests: RestsForm | None = None
     # The law's own holidays are rules of their own; this is the house's courtesy on top.
     on_holidays: Literal["rest", "contact"] = "rest"
+    learned: LearnedForm | None = None
+    # A straw man to compare with: house limits do not bind it, the law does, and real people never meet it.
+    only_simulated: bool = False
 
     @model_validator(mode="after")
     def _ladder_climbs(self) -> Self:
@@ -176,13 +180,25 @@ class StrategyForm(Strict):
 
     @model_validator(mode="after")
     def _writing_comes_before_calling(self) -> Self:
-        """Nobody's phone rings by a ladder of which nothing has arrived in writing."""
+        """Nobody's phone rings by a ladder of which nothing has arrived in writing; a straw man's rings in the simulation."""
+        if self.only_simulated:
+            return self
         if any(not SPOKEN.isdisjoint(step.ways) for step in self.steps if step.after_written is None):
             raise ValueError("steps: a call says after how many written messages it comes (after_written)")
         if self.offered_first is None and any(step.after_written for step in self.steps):
             raise ValueError(f"after_written: the stage {self.stage} keeps no account of what was tried before; it has no offered_first")
         if self.offered_first and any(not SPOKEN.isdisjoint(way.ways) for way in self.offered_first.onboarding):
             raise ValueError("onboarding: the first, mild contact is written")
+        return self
+
+    @model_validator(mode="after")
+    def _a_model_weighs_alone(self) -> Self:
+        """Two ways to prefer one arm to another would be one too many."""
+        if self.learned and (self.temperature or self.stage == PRE_DUE or any(step.cheapest_of for step in self._all_steps())):
+            raise ValueError(
+                "learned: its money has the temperature and weighs costs, so `temperature: 0` and no cheapest_of; "
+                f"and in {PRE_DUE} nothing is owed yet that it could weigh"
+            )
         return self
 
     def _all_steps(self) -> tuple[OnboardingForm | StepForm, ...]:
@@ -199,7 +215,10 @@ def strategy(name: str, stage: str, folder: Path = STRATEGIES) -> Strategy:
         raise ConfigError(folder, None, "", "a strategy and a stage are named by small letters, digits, - and _")
     path = folder / name / f"{stage}.yaml"
     document = parse(path)
-    read = _strategy(document, name, stage, version=sha256(path.read_bytes()).hexdigest())
+    form = _form(document, stage)
+    champion = champion_of(form)
+    held_out = None if champion is None else strategy(champion, stage, folder)
+    read = _strategy(document, form, name, stage, version=sha256(path.read_bytes()).hexdigest(), champion=held_out)
     return replace(read, prices=prices()) if read.weighs_cost else read
 
 
@@ -213,7 +232,16 @@ def strategy_in_force(name: str, stage: str) -> Strategy:
     return strategy(name, stage)
 
 
-def strategy_of(name: str, stage: str, body: str, where: Path) -> Strategy:
+def champion_named(name: str, stage: str, body: str, where: Path) -> str | None:
+    """Name of the strategy by which a text's held-out borrowers are treated; None = it holds nobody out.
+
+    Raises:
+        ConfigError: As `strategy`.
+    """
+    return champion_of(_form(parse(where / name / f"{stage}.yaml", body), stage))
+
+
+def strategy_of(name: str, stage: str, body: str, where: Path, *, champion: Strategy | None = None) -> Strategy:
     """Read a stage's strategy whose text is kept elsewhere; without the prices that it weighs, which the caller knows.
 
     Args:
@@ -221,18 +249,49 @@ def strategy_of(name: str, stage: str, body: str, where: Path) -> Strategy:
         stage: Of the stage.
         body: The file's text.
         where: What errors call the place where it is kept.
+        champion: The strategy of `champion_named`, which is kept elsewhere too.
 
     Raises:
         ConfigError: As `strategy`.
     """
-    path = where / name / f"{stage}.yaml"
-    return _strategy(parse(path, body), name, stage, version=sha256(body.encode()).hexdigest())
+    document = parse(where / name / f"{stage}.yaml", body)
+    return _strategy(document, _form(document, stage), name, stage, version=sha256(body.encode()).hexdigest(), champion=champion)
 
 
-def _strategy(document: Document, name: str, stage: str, *, version: str) -> Strategy:
+def champion_of(form: StrategyForm) -> str | None:
+    """Name of the strategy that a file's held-out borrowers stay on."""
+    return None if form.learned is None or form.learned.hold_outs is None else form.learned.hold_outs.champion.strategy
+
+
+def _form(document: Document, stage: str) -> StrategyForm:
     form = checked(document, document.plain, StrategyForm)
     if form.stage != stage:
         raise document.error(["stage"], f"this file stands for the stage {stage}")
+    return form
+
+
+def _strategy(document: Document, form: StrategyForm, name: str, stage: str, *, version: str, champion: Strategy | None) -> Strategy:
+    read = _read(form, name, stage, version=version)
+    if form.learned is None:
+        return read
+    if champion is not None:
+        _stands_beside(document, read, champion)
+    return replace(read, learned=learned(form.learned, champion))
+
+
+def _stands_beside(document: Document, read: Strategy, champion: Strategy) -> None:
+    """The gate judges a run's contacts by one strategy: what it looks at there must not differ for whom the champion treats."""
+    where = ["learned", "hold_outs", "champion"]
+    if champion.learned is not None:
+        raise document.error(where, "the champion is a ladder, not learned itself")
+    alike = ("purpose", "first_day", "last_day", "offered_first", "rests", "rests_on_holidays")
+    if differing := [name for name in alike if getattr(read, name) != getattr(champion, name)]:
+        raise document.error(where, f"{champion.name} says otherwise of {', '.join(differing)}: the gate judges by this file alone")
+    if champion.falls_back:
+        raise document.error(where, f"{champion.name} falls back within the day, which a strategy with a model does not")
+
+
+def _read(form: StrategyForm, name: str, stage: str, *, version: str) -> Strategy:
     return Strategy(
         name=name,
         stage=stage,
@@ -252,6 +311,7 @@ def _strategy(document: Document, name: str, stage: str, *, version: str) -> Str
         rests_on_holidays=form.on_holidays == "rest",
         approval_roles=APPROVAL_ROLES if form.approval is None else form.approval.roles,
         approval_wait_hours=APPROVAL_WAIT_HOURS if form.approval is None else form.approval.wait_hours,
+        only_simulated=form.only_simulated,
     )
 
 

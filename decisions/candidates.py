@@ -179,8 +179,8 @@ def candidates(facts: Facts, stands: pl.DataFrame, strategy: Strategy, texts: Te
 
     Returns:
         decisions/facts.CANDIDATES and `step`, `place` (decisions/strategy.Strategy.places), `in_vain` (the step has other
-        channels, and this way failed of late), `cost` (in parts of 1,000 of a minor unit; null where it is not weighed or not
-        known), `message`, `offers: List[String]` (ranked), `text_locale` (null = there is no text
+        channels, and this way failed of late), `cost` (in parts of 1,000 of a minor unit of `priced_in`; null where it is not weighed
+        or not known), `message`, `offers: List[String]` (ranked), `text_locale` (null = there is no text
         that this person can read), `has_sender` (false = the creditor cannot speak on that channel; asked where some step falls
         back), `ownership`, `verified_on`; by borrower, highest place first, then contact point; what was in vain comes last. A
         contact point that is not in use is none.
@@ -210,6 +210,7 @@ def candidates(facts: Facts, stands: pl.DataFrame, strategy: Strategy, texts: Te
             "place",
             "in_vain",
             "cost",
+            "priced_in",
             "message",
             "offers",
             "text_locale",
@@ -251,7 +252,7 @@ def _with_senders(reachable: pl.DataFrame, facts: Facts, strategy: Strategy) -> 
 def _with_cost(found: pl.DataFrame, facts: Facts, strategy: Strategy, texts: Texts) -> pl.DataFrame:
     """Add what a message would cost. A person is charged for in one currency, else amounts could not be compared."""
     if not strategy.weighs_cost:
-        return found.with_columns(cost=pl.lit(None, dtype=pl.Int64))
+        return found.with_columns(cost=pl.lit(None, dtype=pl.Int64), priced_in=pl.lit(None, dtype=pl.String))
     placed = found.join(facts.borrowers.select("party_id", "country"), on="party_id", how="left", maintain_order="left")
     placed = placed.with_columns(on=pl.col("at").dt.date())
     kinds = ["country", "channel", "message", "text_locale", "on"]
@@ -265,7 +266,7 @@ def _with_cost(found: pl.DataFrame, facts: Facts, strategy: Strategy, texts: Tex
     schema: Schema = {**dict.fromkeys(kinds[:-1], pl.String), "on": pl.Date, "cost": pl.Int64, "priced_in": pl.String}
     priced = placed.join(pl.DataFrame(rows, schema=schema, orient="row"), on=kinds, how="left", nulls_equal=True, maintain_order="left")
     alone = pl.col("priced_in").drop_nulls().n_unique().over("party_id") == 1
-    return priced.with_columns(cost=pl.when(alone).then("cost")).drop("country", "on", "priced_in")
+    return priced.with_columns(cost=pl.when(alone | pl.lit(strategy.learned is not None)).then("cost")).drop("country", "on")
 
 
 def _in_vain(facts: Facts, stands: pl.DataFrame, strategy: Strategy) -> pl.DataFrame:

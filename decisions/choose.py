@@ -18,24 +18,37 @@ Source: SCIENCE.md C1: p = (1-ε) softmax(score / temperature) + ε uniform; the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from hashlib import blake2b
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from decisions.assignment import MINIMUM, ORDINARY, Group, Trial, groups
 from decisions.candidates import candidates, standing
+from decisions.draws import draw_key, keyed_numbers
 from decisions.facts import CANDIDATES, Facts, Schema, type_instant
 from decisions.messages import Texts
 from decisions.packs import Packs
+from decisions.parts import PARTS, drawn, parts
+from decisions.policy import (
+    NO_PRICES,
+    VALUED,
+    PredictorMissingError,
+    Predicts,
+    Prices,
+    by_slot,
+    find_prices,
+    sample,
+    valued,
+    weighable,
+    with_prices,
+)
 from decisions.rules import judge
 from decisions.scoring import NO_CONTACT_SCORE, score
 from decisions.strategy import Strategy
-
-PARTS: Final = 1_000_000_000
 
 DECISIONS: Final[Schema] = {
     "party_id": pl.Int64,
@@ -53,6 +66,7 @@ DECISIONS: Final[Schema] = {
     "reasons": pl.List(pl.String),  # sorted; why not, for no_contact; what stood against better candidates, for contact
     "send_after": type_instant,
     "expires_at": type_instant,
+    "hour_slot": pl.Int32,  # of the chosen arm, where a model weighs hours (decisions/policy.py)
 }
 # Reasons of the strategy's own; the others are rule ids.
 NOT_IN_STAGE: Final = "not_in_stage"
@@ -67,6 +81,12 @@ NO_ZONE: Final = "zone_unknown"
 DRAWN: Final = "drawn_no_contact"
 # The arm of doing nothing, as the log names it.
 NO_CONTACT: Final = "no_contact"
+NOT_WORTH_IT: Final = "no_contact_is_worth_more"
+NOT_WEIGHED: Final = "currency_not_weighed"
+HELD_OUT: Final = "held_out_minimum"
+CAPPED: Final = "capped"
+# How somebody who is not treated by the run's own strategy is marked, among her reasons: group:champion, group:experiment:NAME/ARM.
+GROUP: Final = "group:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,25 +99,134 @@ class Considered:
             `next_allowed_at` (null where nothing was judged: the creditor has no sender), and `plannable`, `send_after`, `expires_at`.
         verdicts: What decisions/rules.judge said: one Boolean a rule.
         arms: What may be done, doing nothing included: `party_id`, `candidate` (null = no contact), `offer`, `score`,
-            `parts` (its probability in parts of 1,000,000,000); best first within a borrower.
+            `parts` (its probability in parts of 1,000,000,000) and decisions/policy.VALUED; best first within a borrower.
+        group: By which name its borrowers are assigned to the strategy.
+        prices: Of scarce capacity, where a model weighs.
     """
 
     stands: pl.DataFrame
     candidates: pl.DataFrame
     verdicts: pl.DataFrame
     arms: pl.DataFrame
+    group: str = ORDINARY
+    prices: Prices = NO_PRICES
 
 
-def consider(facts: Facts, strategy: Strategy, packs: Packs, texts: Texts, *, at: datetime, business_date: date) -> Considered:
-    """Find what might be done, let every rule judge it, and weigh what is left."""
-    stands = standing(facts, strategy, at=at, business_date=business_date)
-    found = candidates(facts, stands, strategy, texts)
-    verdicts = judge(facts, found.filter("has_sender").select(*CANDIDATES), packs)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class By:
+    """By what borrowers are decided for, beside facts and strategy: what one run has in common for all of them.
+
+    Attributes:
+        packs: Rule packs in force.
+        texts: All messages.
+        at: The instant of planning, UTC; no contact is planned before it.
+        business_date: The local day that is treated; no contact is planned outside it.
+        predicts: What a strategy with a model asks; None = there is none, and such a strategy decides nothing.
+        prices: Of scarce capacity; None = found on the borrowers at hand.
+    """
+
+    packs: Packs
+    texts: Texts
+    at: datetime
+    business_date: date
+    predicts: Predicts | None = None
+    prices: Prices | None = None
+
+
+def consider(
+    facts: Facts,
+    strategy: Strategy,
+    packs: Packs,
+    texts: Texts,
+    *,
+    at: datetime,
+    business_date: date,
+    predicts: Predicts | None = None,
+    prices: Prices | None = None,
+) -> Considered:
+    """Find what might be done, let every rule judge it, and weigh what is left.
+
+    Raises:
+        PredictorMissingError: The strategy has a model's say, and nobody predicts.
+    """
+    stands, judged, verdicts, arms = _arms_of(
+        facts, strategy, By(packs=packs, texts=texts, at=at, business_date=business_date, predicts=predicts)
+    )
+    if strategy.learned is not None:
+        prices = find_prices(arms, strategy) if prices is None else prices
+        arms = with_prices(arms, strategy.learned, prices)
+    return Considered(stands=stands, candidates=judged, verdicts=verdicts, arms=weigh(arms, strategy), prices=prices or NO_PRICES)
+
+
+def _arms_of(facts: Facts, strategy: Strategy, by: By) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Where the strategy stands with each borrower, judged candidates, verdicts, and arms with what each is worth."""
+    stands = standing(facts, strategy, at=by.at, business_date=by.business_date).with_columns(weighable=weighable(strategy))
+    found = candidates(facts, stands, strategy, by.texts)
+    verdicts = judge(facts, found.filter("has_sender").select(*CANDIDATES), by.packs)
     judged = _plannable(found, verdicts, stands)
-    return Considered(stands=stands, candidates=judged, verdicts=verdicts, arms=weigh(_arms(judged, stands), strategy))
+    if strategy.learned is None:
+        return stands, judged, verdicts, _arms(judged, stands)
+    if by.predicts is None:
+        raise PredictorMissingError(f"{strategy.name}/{strategy.stage} decides by the model {strategy.learned.model}, and there is none")
+    contacts, nothing = _contacts(judged), _nothing(stands)
+    slots = by_slot(contacts.join(_open_until(facts, judged, by.packs), on="candidate"), stands.select("party_id", "day_ends_at"))
+    arms = pl.concat([slots, nothing], how="diagonal").sort("party_id", "candidate", "offer_rank", "hour_slot", nulls_last=True)
+    return stands, judged, verdicts, valued(arms, stands, facts, strategy.learned, by.predicts, at=by.at)
 
 
-def decide(facts: Facts, strategy: Strategy, packs: Packs, texts: Texts, *, at: datetime, business_date: date, seed: bytes) -> pl.DataFrame:
+def _open_until(facts: Facts, judged: pl.DataFrame, packs: Packs) -> pl.DataFrame:
+    """Until when each plannable candidate may be contacted from `send_after` on, without a gap: `candidate`, `open_until`.
+
+    What opens later was judged at the instant of planning; the end of its hours is asked for at the instant at which they begin.
+    """
+    plannable = judged.filter("plannable")
+    later = plannable.filter(~pl.col("allowed"))
+    again = judge(facts, later.with_columns(at="send_after").select(*CANDIDATES), packs).select("candidate", ends="allowed_until")
+    ends = pl.when(pl.col("allowed")).then("expires_at").otherwise(pl.min_horizontal("ends", "expires_at"))
+    return plannable.join(again, on="candidate", how="left").select("candidate", open_until=ends)
+
+
+def price(
+    facts: Facts,
+    strategy: Strategy,
+    by: By,
+    *,
+    trials: Sequence[Trial] = (),
+    line: bytes | None = None,
+    totals: Mapping[int, int] | None = None,
+) -> Prices:
+    """Find what scarce capacity costs in a run, on some of its borrowers, before anybody is decided for.
+
+    Args:
+        facts: Of a sample of the run's borrowers.
+        strategy: Of the run.
+        by: As for the run; its `prices` are not looked at.
+        trials: Experiments in the stage.
+        line: From decisions/assignment.line_key.
+        totals: Creditor → borrowers of the run.
+    """
+    if strategy.learned is None or not strategy.learned.caps:
+        return NO_PRICES
+    ids = sample(facts.borrowers["party_id"], strategy.learned.sample_max)
+    theirs = [group.party_ids for group in groups(ids, strategy, trials, key=line) if group.strategy.learned is not None]
+    looked_at = facts.about([party for parties in theirs for party in parties])
+    return find_prices(_arms_of(looked_at, strategy, by)[3], strategy, totals=totals)
+
+
+def decide(
+    facts: Facts,
+    strategy: Strategy,
+    packs: Packs,
+    texts: Texts,
+    *,
+    at: datetime,
+    business_date: date,
+    seed: bytes,
+    predicts: Predicts | None = None,
+    prices: Prices | None = None,
+    trials: Sequence[Trial] = (),
+    line: bytes | None = None,
+) -> pl.DataFrame:
     """Choose for every borrower in `facts`.
 
     Args:
@@ -108,25 +237,66 @@ def decide(facts: Facts, strategy: Strategy, packs: Packs, texts: Texts, *, at: 
         at: The instant of planning, UTC; no contact is planned before it.
         business_date: The local day that is treated; no contact is planned outside it.
         seed: Secret of the installation and of the run.
+        predicts: Whom a strategy with a model asks.
+        prices: Of scarce capacity in the run; None = found on these borrowers.
+        trials: Experiments that run in the stage.
+        line: Who is held out or tried on (decisions/assignment.line_key); None where nobody is.
 
     Returns:
         Columns `DECISIONS`, one row a borrower, by id.
+
+    Raises:
+        PredictorMissingError: A strategy has a model's say, and nobody predicts.
+        UnassignableError: Somebody is held out or tried on, and `line` is missing, or two of them want the same borrowers.
     """
-    considered = consider(facts, strategy, packs, texts, at=at, business_date=business_date)
-    return conclude(considered, key=draw_key(seed, strategy.stage, business_date))
+    by = By(packs=packs, texts=texts, at=at, business_date=business_date, predicts=predicts, prices=prices)
+    key = draw_key(seed, strategy.stage, business_date)
+    parted = groups(facts.borrowers["party_id"], strategy, trials, key=line)
+    if not parted:
+        parted = [Group(name=ORDINARY, strategy=strategy, party_ids=[])]
+    rows = [conclude(consider_group(facts if len(parted) == 1 else facts.about(group.party_ids), group, by), key=key) for group in parted]
+    return pl.concat(rows).sort("party_id")
+
+
+def consider_group(facts: Facts, group: Group, by: By) -> Considered:
+    """`consider` for borrowers who are treated alike."""
+    considered = consider(
+        facts,
+        group.strategy,
+        by.packs,
+        by.texts,
+        at=by.at,
+        business_date=by.business_date,
+        predicts=by.predicts,
+        prices=by.prices,
+    )
+    return replace(considered, group=group.name)
+
+
+def defer(decisions: pl.DataFrame, party_ids: Sequence[int]) -> pl.DataFrame:
+    """Take back the contacts of whom a hard cap leaves out today: they keep their probability, and are left out of every evaluation."""
+    over = pl.col("party_id").is_in(list(party_ids)) & (pl.col("action") == "contact")
+    if not party_ids:
+        return decisions
+    gone = ("channel", "contact_point_id", "purpose", "message", "offer", "locale", "send_after", "expires_at", "hour_slot")
+    return decisions.with_columns(
+        *(pl.when(over).then(None).otherwise(pl.col(name)).alias(name) for name in gone),
+        action=pl.when(over).then(pl.lit("no_contact")).otherwise("action"),
+        reasons=pl.when(over).then(pl.concat_list("reasons", pl.lit([CAPPED], dtype=pl.List(pl.String))).list.sort()).otherwise("reasons"),
+    )
 
 
 def conclude(considered: Considered, *, key: bytes) -> pl.DataFrame:
     """Draw one arm for every borrower and write down why."""
-    drawn = draw(considered.arms, key)
+    taken = draw(considered.arms, key).rename({"send_after": "arm_send_after"})
     chosen = considered.candidates.select(
         "candidate", "channel", "contact_point_id", "purpose", "message", "step", "send_after", "expires_at", locale="text_locale"
     )
     rows = (
         considered.stands.select("party_id", reached="step")
-        .join(drawn, on="party_id")
+        .join(taken, on="party_id")
         .join(chosen, on="candidate", how="left")
-        .join(_reasons(considered, drawn), on="party_id", how="left")
+        .join(_reasons(considered, taken), on="party_id", how="left")
     )
     contact = pl.col("candidate").is_not_null()
     return (
@@ -136,6 +306,8 @@ def conclude(considered: Considered, *, key: bytes) -> pl.DataFrame:
             # Divided by numpy: Polars multiplies by the reciprocal, which is off by a unit of the last place.
             probability=pl.Series(rows["parts"].to_numpy() / PARTS),
             reasons=pl.col("reasons").fill_null(pl.lit([], dtype=pl.List(pl.String))),
+            # Where a model weighs hours, the arm says which.
+            send_after=pl.coalesce("arm_send_after", "send_after"),
         )
         .select(pl.col(name).cast(kind) for name, kind in DECISIONS.items())
         .sort("party_id")
@@ -146,27 +318,25 @@ def weigh(arms: pl.DataFrame, strategy: Strategy) -> pl.DataFrame:
     """Give every arm its probability, in parts of `PARTS`; they add up to it for each borrower.
 
     Args:
-        arms: `party_id`, `candidate`, `offer`, `offer_rank`, `score`, `cost` (of equals the cheapest is the best).
+        arms: `party_id`, `candidate`, `offer`, `offer_rank`, `score`, `cost` (of equals the cheapest is the best); where a model weighs
+            also `hour_slot`, and `weighed`, `temperature` and `explored` in the place of the score, the strategy's temperature, and all.
         strategy: Its `exploration` and `temperature`.
 
     Returns:
         The arms, best first within a borrower, with `parts`.
     """
-    by = ("party_id", "score", "cost", "candidate", "offer_rank")
-    ranked = arms.sort(*by, descending=[name == "score" for name in by], nulls_last=True)
+    modelled = "weighed" in arms.columns
+    value = "weighed" if modelled else "score"
+    by = ("party_id", value, "cost", "candidate", "offer_rank", *(("hour_slot",) if modelled else ()))
+    ranked = arms.sort(*by, descending=[name == value for name in by], nulls_last=True)
     best = ranked["party_id"].rle_id().is_first_distinct()
     even = round(strategy.exploration * PARTS)
-    if even == 0 and strategy.temperature == 0:
+    if not modelled and even == 0 and strategy.temperature == 0:
         return ranked.with_columns(parts=pl.when(best).then(PARTS).otherwise(0).cast(pl.Int64))
-    if strategy.temperature == 0:
-        wanted = pl.when(best).then(PARTS - even).otherwise(0)
-    else:
-        weight = ((pl.col("score") - pl.col("score").max().over("party_id")) / strategy.temperature).exp()
-        wanted = (weight / weight.sum().over("party_id") * (PARTS - even)).floor().cast(pl.Int64)
-    parts = ranked.with_columns(parts=wanted + even // pl.len().over("party_id").cast(pl.Int64))
-    # Rounding down leaves a few parts over; the best arm takes them.
-    left_over = PARTS - pl.col("parts").sum().over("party_id")
-    return parts.with_columns(parts=(pl.col("parts") + pl.when(best).then(left_over).otherwise(0)).cast(pl.Int64))
+    starts = best.arg_true().cast(pl.Int64).to_numpy()
+    temperatures = ranked.filter(best)["temperature"].to_numpy() if modelled else np.full(len(starts), strategy.temperature, dtype=np.int64)
+    explored = ranked["explored"].to_numpy() if modelled else None
+    return ranked.with_columns(parts=pl.Series(parts(ranked[value].to_numpy(), starts, temperatures, even=even, explored=explored)))
 
 
 def draw(arms: pl.DataFrame, key: bytes) -> pl.DataFrame:
@@ -179,35 +349,9 @@ def draw(arms: pl.DataFrame, key: bytes) -> pl.DataFrame:
     Returns:
         The chosen arms with `propensities`: a JSON object where more than one arm could have been taken, else null.
     """
-    borrower = arms["party_id"].rle_id()
-    numbers = pl.Series(keyed_numbers(arms["party_id"].unique(maintain_order=True).to_numpy(), key)).gather(borrower)
-    reaches = arms["parts"].cum_sum() - borrower.cast(pl.Int64) * PARTS
-    chosen = arms.filter((numbers < reaches) & (numbers >= reaches - arms["parts"]))
+    numbers = keyed_numbers(arms["party_id"].unique(maintain_order=True).to_numpy(), key)
+    chosen = arms[drawn(arms["parts"].to_numpy(), numbers)]
     return chosen.join(_propensities(arms), on="party_id", how="left", maintain_order="left")
-
-
-def draw_key(seed: bytes, stage: str, business_date: date) -> bytes:
-    """Sixteen bytes that stand for seed, stage and date."""
-    message = f"{stage}\0{business_date.isoformat()}".encode()
-    return blake2b(message, key=blake2b(seed).digest(), digest_size=16, person=b"tideover-draw").digest()
-
-
-def keyed_numbers(party_ids: npt.NDArray[np.int64], key: bytes) -> npt.NDArray[np.int64]:
-    """A number in [0, PARTS) for each borrower, as good as random to whoever does not know the key.
-
-    The remainder of 2^64 favours small numbers by less than one in 10^10.
-    """
-    first, second = (np.uint64(int.from_bytes(half, "big")) for half in (key[:8], key[8:]))
-    mixed = _mix(_mix(party_ids.astype(np.uint64) ^ first) ^ second)
-    return (mixed % np.uint64(PARTS)).astype(np.int64)
-
-
-def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """SplitMix64's step and finaliser; arithmetic is modulo 2^64 by definition."""
-    values = values + np.uint64(0x9E3779B97F4A7C15)
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
 
 
 def _plannable(found: pl.DataFrame, verdicts: pl.DataFrame, stands: pl.DataFrame) -> pl.DataFrame:
@@ -219,7 +363,10 @@ def _plannable(found: pl.DataFrame, verdicts: pl.DataFrame, stands: pl.DataFrame
     return (
         found.join(said, on="candidate", how="left", maintain_order="left")
         .join(
-            stands.select("party_id", "day_ends_at", "waits", "budget_reached", "rests"), on="party_id", how="left", maintain_order="left"
+            stands.select("party_id", "day_ends_at", "waits", "budget_reached", "rests", "weighable"),
+            on="party_id",
+            how="left",
+            maintain_order="left",
         )
         .with_columns(
             send_after=pl.when("allowed").then("at").when(later).then(pl.max_horizontal("at", "next_allowed_at")),
@@ -233,40 +380,51 @@ def _plannable(found: pl.DataFrame, verdicts: pl.DataFrame, stands: pl.DataFrame
             & ~pl.col("waits")
             & ~pl.col("budget_reached")
             & (pl.col("rests").list.len() == 0)
+            & pl.col("weighable")
         )
-        .drop("day_ends_at", "waits", "budget_reached", "rests")
+        .drop("day_ends_at", "waits", "budget_reached", "rests", "weighable")
     )
 
 
 def _arms(judged: pl.DataFrame, stands: pl.DataFrame) -> pl.DataFrame:
-    """What may be done: each plannable candidate with each of its offers, and nothing."""
-    contacts = (
+    """What may be done: each plannable candidate with each of its offers, and nothing; by the ladder's score."""
+    unasked = {name: pl.lit(None, dtype=kind) for name, kind in VALUED.items()}
+    scored = _contacts(judged).with_columns(score()).select(*_ARM, "score")
+    nothing = _nothing(stands).with_columns(score=pl.lit(NO_CONTACT_SCORE, dtype=pl.Int64)).select(*_ARM, "score")
+    return pl.concat([scored, nothing]).with_columns(**unasked)
+
+
+_ARM: Final = ("party_id", "candidate", "channel", "contact_point_id", "offer", "offer_rank", "cost")
+
+
+def _contacts(judged: pl.DataFrame) -> pl.DataFrame:
+    """Each plannable candidate with each of its offers."""
+    return (
         judged.filter("plannable")
-        .select(
-            "party_id", "candidate", "place", "in_vain", "cost", "ownership", "verified_on", "contact_point_id", "channel", offer="offers"
-        )
+        .select(*_ARM[:4], "place", "in_vain", "cost", "priced_in", "ownership", "verified_on", "send_after", offer="offers")
         .with_columns(offer_rank=pl.int_ranges(pl.max_horizontal(pl.col("offer").list.len().cast(pl.Int64), 1)))
         .with_columns(offer=pl.when(pl.col("offer").list.len() == 0).then(pl.lit([None], dtype=pl.List(pl.String))).otherwise("offer"))
         .explode("offer", "offer_rank")
-        .with_columns(score())
-        .select("party_id", "candidate", "channel", "contact_point_id", "offer", pl.col("offer_rank").cast(pl.Int64), "score", "cost")
+        .with_columns(pl.col("offer_rank").cast(pl.Int64))
     )
-    nothing = stands.select(
+
+
+def _nothing(stands: pl.DataFrame) -> pl.DataFrame:
+    """Doing nothing, once a borrower."""
+    return stands.select(
         "party_id",
         candidate=pl.lit(None, dtype=pl.Int64),
         channel=pl.lit(None, dtype=pl.String),
         contact_point_id=pl.lit(None, dtype=pl.Int64),
         offer=pl.lit(None, dtype=pl.String),
         offer_rank=pl.lit(0, dtype=pl.Int64),
-        score=pl.lit(NO_CONTACT_SCORE, dtype=pl.Int64),
         cost=pl.lit(None, dtype=pl.Int64),
     )
-    return pl.concat([contacts, nothing])
 
 
 def arm_name() -> pl.Expr:
-    """What the log calls an arm with `channel` (null = no contact), `contact_point_id` and `offer`."""
-    way = pl.concat_str("channel", "contact_point_id", pl.col("offer").fill_null("-"), separator=":")
+    """What the log calls an arm with `channel` (null = no contact), `contact_point_id`, `offer` and `hour_slot` (null = none of its own)."""
+    way = pl.concat_str("channel", "contact_point_id", pl.col("offer").fill_null("-"), "hour_slot", separator=":", ignore_nulls=True)
     return pl.when(pl.col("channel").is_null()).then(pl.lit(NO_CONTACT)).otherwise(way)
 
 
@@ -303,9 +461,24 @@ def _reasons(considered: Considered, drawn: pl.DataFrame) -> pl.DataFrame:
         in_stage.select("party_id", reason="rests").explode("reason", empty_as_null=True).drop_nulls(),
         _flag(in_stage.filter("day_over"), DAY_OVER),
         _flag(in_stage.filter(pl.col("step") > 0).join(considered.candidates, on="party_id", how="anti"), NO_CONTACT_POINT),
-        _flag(silent.join(considered.candidates.filter("plannable"), on="party_id", how="semi"), DRAWN),
+        *_left_to_chance(considered, silent),
+        _flag(in_stage.filter(~pl.col("weighable")), NOT_WEIGHED),
     ]
+    if considered.group != ORDINARY:
+        flags.append(_flag(considered.stands, f"{GROUP}{considered.group}"))
+    if considered.group == MINIMUM:
+        flags.append(_flag(in_stage, HELD_OUT))
     return pl.concat(flags).unique().sort("party_id", "reason").group_by("party_id", maintain_order=True).agg(reasons="reason")
+
+
+def _left_to_chance(considered: Considered, silent: pl.DataFrame) -> list[pl.DataFrame]:
+    """Who might have been contacted and is not: because nothing else is worth more, or because the draw fell so."""
+    might = silent.join(considered.candidates.filter("plannable"), on="party_id", how="semi")
+    best = considered.arms.filter(considered.arms["party_id"].rle_id().is_first_distinct() & pl.col("candidate").is_null())
+    return [
+        _flag(might.join(best, on="party_id", how="semi"), NOT_WORTH_IT),
+        _flag(might.join(best, on="party_id", how="anti"), DRAWN),
+    ]
 
 
 def _flag(rows: pl.DataFrame, reason: str) -> pl.DataFrame:

@@ -14,10 +14,12 @@ from typing import Any, Final
 
 import polars as pl
 
-from decisions.choose import DECISIONS, PARTS, Considered, conclude, consider, draw_key
+from decisions.choose import DECISIONS, Considered, conclude, consider
+from decisions.draws import draw_key
 from decisions.facts import Facts
 from decisions.messages import Texts, money_text
 from decisions.packs import HOUSE, Packs
+from decisions.parts import PARTS
 from decisions.strategy import Strategy
 
 # What the strategy's own reasons mean, for people.
@@ -35,6 +37,10 @@ REASONS: Final = {
     "locale_without_text": "there is no approved text in the borrower's language for this lender",
     "zone_unknown": "the borrower's time zone is not known",
     "drawn_no_contact": "the draw fell on no contact",
+    "no_contact_is_worth_more": "by the model, no contact is expected to bring more than it costs and bothers",
+    "currency_not_weighed": "what is owed is in a currency that the strategy's `worth` does not name",
+    "held_out_minimum": "she is held out, to know what happens without us: only what has to be said is said",
+    "capped": "the day's capacity was used up; she is looked at again tomorrow",
 }
 
 

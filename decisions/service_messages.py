@@ -107,6 +107,7 @@ def plan_messages(
             score=pl.lit(0),
             probability=pl.lit(1.0),
             propensities=pl.lit(None, dtype=pl.String),
+            hour_slot=pl.lit(None, dtype=pl.Int32),
             reasons=pl.col("reasons").fill_null(pl.lit([], dtype=pl.List(pl.String))),
         )
         .select(pl.col(name).cast(kind) for name, kind in DECISIONS.items())

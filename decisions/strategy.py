@@ -8,7 +8,7 @@ Pure: values only.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final
 
@@ -111,6 +111,97 @@ class Rests:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """What counts against a contact, in one currency; amounts are thousandths of a minor unit.
+
+    Attributes:
+        harm: What one complaint or opt-out counts as (kappa): set by a person, never learned.
+        temperature: How far values may lie apart and still compete, > 0.
+        costs: Channel → what a contact is taken to cost where config/prices.yaml has no price.
+        unit: What one unit of the file's own currency is worth: two currencies' are weighed against each other by it.
+    """
+
+    harm: int
+    temperature: int
+    costs: Mapping[str, int]
+    unit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Harm:
+    """How often a contact is taken to bring a complaint or an opt-out, where no model has learned it.
+
+    Attributes:
+        written: Parts of 1,000,000 of written contacts.
+        spoken: Parts of 1,000,000 of calls.
+        free: So many contacts of the last seven days change nothing; each one more multiplies by
+        growth: this.
+    """
+
+    written: int
+    spoken: int
+    free: int
+    growth: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cap:
+    """What may be used in a day, of each creditor's own.
+
+    Attributes:
+        name: As people read it.
+        channels: Contacts through these draw on it.
+        contacts: At most so many; None = no bound.
+        money: At most so much, currency → thousandths of a minor unit; empty = no bound.
+    """
+
+    name: str
+    channels: frozenset[str]
+    contacts: int | None = None
+    money: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldOuts:
+    """Borrowers who are treated otherwise to know what the policy is worth; drawn once, the same ones every day.
+
+    Attributes:
+        champion_parts: Parts of 1,000,000,000 of all borrowers who stay on the champion.
+        champion: Its strategy of this stage.
+        minimum_parts: Parts who are contacted no more than has to be.
+        minimum_messages: Messages that have to be sent to them all the same.
+    """
+
+    champion_parts: int
+    champion: Strategy
+    minimum_parts: int
+    minimum_messages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """How much a model may have a say: it weighs what rules and ladder leave open, and nothing else.
+
+    Attributes:
+        model: Name of the model that says how likely somebody pays.
+        weights: Currency → what counts against a contact; who owes in another currency is not contacted.
+        harm: Of contacts.
+        caps: Of a day.
+        hold_outs: Standing ones; None = none.
+        sample_max: Borrowers at most on whom prices are found.
+        fill: Hundredths of a cap that are expected to be used.
+    """
+
+    model: str
+    weights: Mapping[str, Weights]
+    harm: Harm
+    caps: tuple[Cap, ...]
+    hold_outs: HoldOuts | None
+    sample_max: int
+    fill: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
     """How a stage's borrowers are treated.
 
@@ -133,7 +224,9 @@ class Strategy:
         approval_roles: Who may give it.
         approval_wait_hours: How long the run waits for it, by the wall clock.
         rests: When it leaves somebody in peace for what she did, or for the next step's sake.
-        prices: By which channels that are as good as each other are weighed; empty where no step has such.
+        prices: By which channels are weighed that are as good as each other, or by a model; empty where nothing weighs them.
+        learned: A model's say; None = the ladder alone.
+        only_simulated: A straw man, which real people never meet.
     """
 
     name: str
@@ -155,6 +248,8 @@ class Strategy:
     approval_wait_hours: int = APPROVAL_WAIT_HOURS
     rests: Rests = Rests()
     prices: tuple[Price, ...] = ()
+    learned: Learned | None = None
+    only_simulated: bool = False
 
     def payments_since(self, business_date: date) -> date | None:
         """From which day on payments are asked for; None = not at all."""
@@ -211,5 +306,5 @@ class Strategy:
 
     @property
     def weighs_cost(self) -> bool:
-        """Whether some step takes the cheapest of several channels."""
-        return any(step.cheapest_of for step in self.steps)
+        """Whether some step takes the cheapest of several channels, or a model weighs what each costs."""
+        return self.learned is not None or any(step.cheapest_of for step in self.steps)

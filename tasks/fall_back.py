@@ -49,13 +49,19 @@ def fall_back() -> int:
     with connection() as tx:
         at = clock.now(tx)
         today = [campaigns.read_run(tx, run) for run in fallbacks.runs_today(tx, at=at)]
-        runs = [run.id for run in today if strategy(run.strategy, run.stage).falls_back]
+        runs = [run.id for run in today if falls_back_within_the_day(run.strategy, run.stage)]
         if not runs:
             return 0
         packs = law_in_force(tx).packs
         found = fallbacks.failed_today(tx, runs=runs, of_the_way=reasons_of_the_way(packs), at=at, at_most=AT_ONCE_MAX)
     by_run = groupby(sorted(found, key=lambda one: one.campaign_run_id), key=lambda one: one.campaign_run_id)
     return sum(_fall_back(run, [one.party_id for one in theirs], packs) for run, theirs in by_run)
+
+
+def falls_back_within_the_day(name: str, stage: str) -> bool:
+    """A model's choice is made once a day, with the chance that is logged; what failed counts the next day."""
+    treatment = strategy(name, stage)
+    return treatment.falls_back and treatment.learned is None
 
 
 def _fall_back(campaign_run_id: int, party_ids: Sequence[int], packs: Packs) -> int:

@@ -43,6 +43,10 @@ class ShardsUnfinished(RuntimeError):
         self.unfinished = unfinished
 
 
+class StrategyRefused(RuntimeError):
+    """No run is opened by this strategy; the message says why and what to do."""
+
+
 def business_date(due: datetime, country: str | None = None) -> date:
     """The local date that a run without `as_of` treats.
 
@@ -102,9 +106,12 @@ def open_campaign(
 
     Raises:
         StrategyNotApproved: With the real providers; a preview may be opened all the same, since it only shows.
+        StrategyRefused: The strategy may not treat anybody here.
     """
     day = as_of or business_date(flow_run.scheduled_start_time, country)
     treatment = strategy(named or settings().strategy, stage)
+    if treatment.only_simulated and settings().is_real:
+        raise StrategyRefused(f"{treatment.name} is a straw man for the simulation: no real person is treated by it. Name another strategy")
     with connection() as tx:
         law = law_in_force(tx)
         kept = policies(stage, law.bodies, treatment.name)

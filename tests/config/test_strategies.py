@@ -89,7 +89,7 @@ def test_a_strategy_under_another_stages_name_is_refused(tmp_path: Path) -> None
 
 
 def test_the_shipped_strategies_are_known_by_name() -> None:
-    assert strategy_names() == ("every-channel", "static-ladder")
+    assert strategy_names() == ("calls-everyone", "every-channel", "learned", "static-ladder")
 
 
 @NAMED

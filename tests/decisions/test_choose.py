@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from config.message_files import message_texts
 from config.strategy_files import strategy
-from decisions.choose import DECISIONS, PARTS, decide, draw, draw_key, keyed_numbers, weigh
+from decisions.choose import DECISIONS, decide, draw, weigh
+from decisions.draws import draw_key, keyed_numbers
 from decisions.facts import Facts
 from decisions.packs import Pack, Packs
+from decisions.parts import PARTS
 from decisions.strategy import Step, Strategy
 from tests.plugins.known_facts import NOON_IN_NEW_YORK, TODAY, Known, facts_of, loan, point
 
@@ -280,6 +282,7 @@ def test_the_arm_whose_parts_cover_the_number_is_drawn() -> None:
                 "channel": ["sms", "push"],
                 "contact_point_id": [1, 2],
                 "offer": ["a", "b"],
+                "hour_slot": pl.Series([None, None], dtype=pl.Int32),
                 "parts": parts,
             }
         )

@@ -1,0 +1,215 @@
+"""A model's say: it orders what rules and ladder leave open, at prices that keep what is scarce within its cap, and logs with which chance."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pytest
+
+from config.message_files import message_texts
+from config.rule_files import rule_packs
+from config.strategy_files import strategy
+from decisions.assignment import line_key
+from decisions.choose import CAPPED, HELD_OUT, NOT_WEIGHED, NOT_WORTH_IT, By, consider, decide, defer, price
+from decisions.facts import Facts
+from decisions.parts import PARTS
+from decisions.policy import PredictorMissingError, Prices
+from decisions.prices import Price
+from decisions.strategy import Cap, Learned, Strategy
+from tests.plugins.known_facts import NOON_IN_NEW_YORK, TODAY, Known, facts_of, loan, point
+
+PACKS = rule_packs()
+TEXTS = message_texts()
+MORNING = NOON_IN_NEW_YORK.replace(hour=5)
+SHIPPED = strategy("learned", "early")
+LINE = line_key(b"an installation")
+
+
+def _learned(ladder: Strategy) -> Learned:
+    assert ladder.learned is not None
+    return ladder.learned
+
+
+# Nobody is held out, nothing is scarce.
+EARLY = replace(SHIPPED, learned=replace(_learned(SHIPPED), hold_outs=None, caps=()))
+
+
+@dataclass(frozen=True)
+class Says:
+    """A predictor of this test: how likely somebody pays by channel and slot; `none` = without a contact."""
+
+    by_channel: dict[str, float]
+    best_slot: int | None = None
+    version: str = "of a test"
+
+    def pays(self, arms: pl.DataFrame) -> npt.NDArray[np.float64]:
+        said = arms["channel"].replace_strict(self.by_channel, default=0.1, return_dtype=pl.Float64)
+        bonus = (arms["hour_slot"] == self.best_slot).fill_null(False).cast(pl.Float64) * 0.05 if self.best_slot is not None else 0.0
+        return (said + bonus).to_numpy()
+
+    def harms(self, arms: pl.DataFrame) -> npt.NDArray[np.float64] | None:  # noqa: ARG002  # of the protocol
+        return None
+
+
+SMS_HELPS = Says({"none": 0.10, "sms": 0.30, "push": 0.12})
+
+
+def chosen(facts: Facts, ladder: Strategy = EARLY, says: Says | None = SMS_HELPS, *, at: datetime = MORNING, **how: Any) -> pl.DataFrame:
+    return decide(facts, ladder, PACKS, TEXTS, at=at, business_date=TODAY, seed=b"seed", predicts=says, **how)
+
+
+def many(count: int, **known: Any) -> Facts:
+    return facts_of(*(Known(party_id=party, days=20, **known) for party in range(1, count + 1)))
+
+
+def arms(facts: Facts, ladder: Strategy = EARLY, says: Says = SMS_HELPS, at: datetime = MORNING) -> pl.DataFrame:
+    return consider(facts, ladder, PACKS, TEXTS, at=at, business_date=TODAY, predicts=says).arms
+
+
+def test_without_a_model_nothing_is_decided() -> None:
+    with pytest.raises(PredictorMissingError, match="learned/early decides by the model learned"):
+        chosen(many(1), says=None)
+
+
+def test_the_arm_that_is_worth_most_is_taken_most_often_and_every_arm_sometimes() -> None:
+    rows = chosen(many(2_000))
+    shares = json.loads(rows["propensities"][0])
+    assert sum(round(share * PARTS) for share in shares.values()) == PARTS
+    assert min(shares.values()) >= EARLY.exploration / len(shares) - 1 / PARTS
+    assert "no_contact" in shares
+    assert rows.filter(pl.col("channel") == "sms").height / rows.height > 0.9
+    expected = sum(share for arm, share in shares.items() if arm.startswith("sms"))
+    assert abs(rows.filter(pl.col("channel") == "sms").height / rows.height - expected) < 4 * (expected * (1 - expected) / 2_000) ** 0.5
+
+
+def test_what_helps_nobody_leaves_people_in_peace_and_says_so() -> None:
+    rows = chosen(many(500), says=Says({"none": 0.2, "sms": 0.2, "push": 0.2}))
+    silent = rows.filter(pl.col("action") == "no_contact")
+    assert silent.height > 450
+    assert all(NOT_WORTH_IT in reasons for reasons in silent["reasons"])
+
+
+def test_the_value_is_money_less_cost_less_a_priced_harm() -> None:
+    """100.00 owed, 20 points likelier by text: 20.00; a text costs 0.02, and of 10,000 written contacts 23 bring a complaint at 50.00."""
+    sms = arms(many(1)).filter(pl.col("channel") == "sms").row(0, named=True)
+    assert (sms["gain"], sms["spent"], sms["harm"]) == (2_000_000, 2_000, 11_500)
+    assert sms["score"] == 2_000_000 - 2_000 - 11_500
+    nothing = arms(many(1)).filter(pl.col("candidate").is_null()).row(0, named=True)
+    assert (nothing["score"], nothing["gain"]) == (0, None)
+
+
+def test_harm_grows_with_the_contacts_of_the_last_seven_days() -> None:
+    learned = _learned(EARLY)
+    wide = replace(EARLY, contacts_max=9, learned=replace(learned, harm=replace(learned.harm, free=0)))
+    before = [{"at": NOON_IN_NEW_YORK - timedelta(days=days), "channel": "email"} for days in (4, 5, 8)]
+    sms = arms(facts_of(Known(days=20, history=before)), wide).filter(pl.col("channel") == "sms")
+    assert sms["harm"][0] == round(11_500 * 1.5**2)
+
+
+def test_a_price_of_the_provider_comes_before_what_a_contact_is_taken_to_cost() -> None:
+    known = (Price(channel="sms", country="US", since=TODAY, currency="TWD", minor_per_1000=32_000_000, source="a test"),)
+    sms = arms(many(1), replace(EARLY, prices=known)).filter(pl.col("channel") == "sms")
+    # 320.00 TWD a text are 10.00 USD, by what the file says a dollar is worth.
+    assert sms["spent"][0] % 1_000_000 == 0
+    assert sms["spent"][0] >= 1_000_000
+
+
+def test_an_arm_lies_within_the_lawful_hours_of_a_slot() -> None:
+    found = arms(many(1)).filter(pl.col("channel") == "sms")
+    assert found["hour_slot"].unique().sort().to_list() == [2, 3, 4, 5]
+    opens = dict(found.select("hour_slot", pl.col("send_after").dt.convert_time_zone("America/New_York").dt.hour()).iter_rows())
+    assert opens == {2: 8, 3: 12, 4: 16, 5: 20}
+    row = chosen(many(1), replace(EARLY, exploration=0.0), replace(SMS_HELPS, best_slot=4)).row(0, named=True)
+    assert (row["channel"], row["hour_slot"]) == ("sms", 4)
+    assert row["send_after"] == NOON_IN_NEW_YORK.replace(hour=20)
+
+
+def test_what_a_rule_forbids_is_no_arm_however_much_it_would_bring() -> None:
+    greedy = Says({"none": 0.0, "sms": 1.0, "push": 0.0})
+    for known in (Known(days=20, holds=[{"kind": "hardship"}]), Known(days=20, opt_outs=[{"channel": "all"}])):
+        assert arms(facts_of(known), says=greedy).height == 1
+        assert chosen(facts_of(known), says=greedy).row(0, named=True)["probability"] == 1.0
+    assert "sms" not in arms(facts_of(Known(days=20, opt_outs=[{"channel": "sms"}])), says=greedy)["channel"].to_list()
+
+
+def test_the_ladder_bounds_how_hard_one_may_go() -> None:
+    """On its third day only the quiet ways are open, though a text would bring more."""
+    assert set(arms(facts_of(Known(days=3)))["channel"]) == {"push", "in_app", None}
+
+
+def test_what_is_owed_in_a_currency_that_nobody_weighs_is_left_alone() -> None:
+    rows = chosen(facts_of(Known(days=None, loans=[loan(20, currency="ISK")])))
+    assert rows["action"].to_list() == ["no_contact"]
+    assert NOT_WEIGHED in rows["reasons"].to_list()[0]
+
+
+def test_a_scarce_channel_keeps_within_its_cap_and_goes_where_it_is_worth_most() -> None:
+    scarce = replace(EARLY, learned=replace(_learned(EARLY), caps=(Cap(name="texts", channels=frozenset({"sms"}), contacts=50),)))
+    facts = facts_of(*(Known(party_id=party, days=None, loans=[loan(20, past_due_minor=100 * party)]) for party in range(1, 401)))
+    rows = chosen(facts, scarce)
+    texts = rows.filter(pl.col("channel") == "sms")
+    assert 30 <= texts.height <= 60
+    assert sorted(texts["party_id"].to_list())[texts.height // 2] > 250
+    (found,) = consider(facts, scarce, PACKS, TEXTS, at=MORNING, business_date=TODAY, predicts=SMS_HELPS).prices.pools
+    assert found.binds
+    assert found.expected <= found.bound * 0.97 + 1_000
+
+
+def test_I8_a_borrower_decided_alone_at_the_runs_prices_is_decided_as_among_others() -> None:  # the invariant's own name
+    scarce = replace(EARLY, learned=replace(_learned(EARLY), caps=(Cap(name="texts", channels=frozenset({"sms"}), contacts=10),)))
+    facts = many(60)
+    prices = price(facts, scarce, By(packs=PACKS, texts=TEXTS, at=MORNING, business_date=TODAY, predicts=SMS_HELPS))
+    whole = chosen(facts, scarce, prices=prices)
+    alone = pl.concat([chosen(facts.about([party]), scarce, prices=prices) for party in (1, 17, 60)])
+    assert alone.write_ndjson() == whole.filter(pl.col("party_id").is_in([1, 17, 60])).write_ndjson()
+    assert not chosen(facts, scarce, prices=Prices()).equals(whole)
+
+
+def test_whoever_is_held_out_is_treated_by_the_champion_or_left_in_peace_every_day() -> None:
+    facts = many(3_000)
+    rows = chosen(facts, replace(SHIPPED, learned=replace(_learned(SHIPPED), caps=())), line=LINE)
+    group = pl.col("reasons").list.eval(pl.element().filter(pl.element().str.starts_with("group:"))).list.first()
+    counts = dict(rows.group_by(group.alias("of")).len().iter_rows())
+    assert 100 < counts["group:champion"] < 200
+    assert 30 < counts["group:minimum"] < 95
+    champion = rows.filter(group == "group:champion")
+    ladder = chosen(facts, strategy("static-ladder", "early"), None).filter(pl.col("party_id").is_in(champion["party_id"].implode()))
+    same = ("channel", "contact_point_id", "message", "offer", "step", "send_after", "probability", "propensities")
+    assert champion.select(same).equals(ladder.select(same))
+    least = rows.filter(group == "group:minimum")
+    assert set(least["action"]) == {"no_contact"}
+    assert all(HELD_OUT in reasons for reasons in least["reasons"])
+    assert rows.filter(group.is_null())["propensities"].null_count() == 0
+
+
+def test_the_minimum_still_says_what_has_to_be_said() -> None:
+    late = strategy("learned", "late")
+    held = _learned(late).hold_outs
+    assert held is not None
+    everybody = replace(late, learned=replace(_learned(late), hold_outs=replace(held, champion_parts=0, minimum_parts=PARTS)))
+    told = [
+        chosen(
+            facts_of(Known(days=days, points=[point(5, "address")], treatments=[{"stage": "mid", "message": "mid_talk"}])),
+            everybody,
+            line=LINE,
+        )["message"][0]
+        for days in (65, 70)
+    ]
+    assert told == [None, "formal_notice"]
+
+
+def test_whom_the_cap_itself_leaves_out_is_marked_and_keeps_her_probability() -> None:
+    rows = chosen(many(20))
+    contacted = rows.filter(pl.col("action") == "contact")["party_id"].to_list()
+    deferred = defer(rows, contacted[:2])
+    assert deferred.filter(pl.col("action") == "contact")["party_id"].to_list() == contacted[2:]
+    out = deferred.filter(pl.col("party_id").is_in(contacted[:2]))
+    assert all(CAPPED in reasons for reasons in out["reasons"])
+    assert out["probability"].equals(rows.filter(pl.col("party_id").is_in(contacted[:2]))["probability"])
+    assert out["channel"].null_count() == out["send_after"].null_count() == 2
