@@ -103,7 +103,8 @@ class HoldOutsForm(Strict):
 class LearnedForm(Strict):
     """The part as written."""
 
-    model: Named
+    model: Word
+    harm_model: Word | None = None
     money: MoneyForm
     harm: HarmForm
     caps: tuple[CapForm, ...] = ()
@@ -133,6 +134,7 @@ def learned(form: LearnedForm, champion: Strategy | None) -> Learned:
     unit = {currency: rate * 10 ** minor_units(currency) * THOUSANDTHS for currency, rate in worth.items()}
     return Learned(
         model=form.model,
+        harm_model=form.harm_model,
         weights={
             currency: Weights(
                 harm=round(money.a_complaint_counts * each),

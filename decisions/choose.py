@@ -423,7 +423,7 @@ def _nothing(stands: pl.DataFrame) -> pl.DataFrame:
 
 
 def arm_name() -> pl.Expr:
-    """What the log calls an arm with `channel` (null = no contact), `contact_point_id`, `offer` and `hour_slot` (null = none of its own)."""
+    """What the log calls an arm with `channel` (null = no contact), `contact_point_id`, `offer` and `hour_slot` (null = none)."""
     way = pl.concat_str("channel", "contact_point_id", pl.col("offer").fill_null("-"), "hour_slot", separator=":", ignore_nulls=True)
     return pl.when(pl.col("channel").is_null()).then(pl.lit(NO_CONTACT)).otherwise(way)
 

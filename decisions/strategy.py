@@ -183,7 +183,8 @@ class Learned:
     """How much a model may have a say: it weighs what rules and ladder leave open, and nothing else.
 
     Attributes:
-        model: Name of the model that says how likely somebody pays.
+        model: Kind of the model that says how likely somebody pays within some days.
+        harm_model: Kind of the model that says how likely a complaint or an opt-out is; None = `harm` says so.
         weights: Currency → what counts against a contact; who owes in another currency is not contacted.
         harm: Of contacts.
         caps: Of a day.
@@ -193,6 +194,7 @@ class Learned:
     """
 
     model: str
+    harm_model: str | None
     weights: Mapping[str, Weights]
     harm: Harm
     caps: tuple[Cap, ...]

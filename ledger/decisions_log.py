@@ -197,6 +197,7 @@ DECISION_COLUMNS: Final = (
     "score",
     "probability",
     "propensities",
+    "hour_slot",
     "reason_set_id",
     "decided_at",
     "facts_known_at",
@@ -239,7 +240,7 @@ _PARTY_BY_EXTERNAL_ID = text("SELECT id FROM party WHERE external_id = :external
 _READ_DECISION = text("""
     SELECT d.campaign_run_id, d.decided_at, d.facts_known_at,
            d.party_id, d.action, d.channel, d.contact_point_id, a.purpose, d.message, d.offer, d.locale, d.step, d.score, d.probability,
-           d.propensities::text AS propensities, r.reasons, a.send_after, a.expires_at
+           d.propensities::text AS propensities, d.hour_slot, r.reasons, a.send_after, a.expires_at
     FROM decision d
     JOIN reason_set r ON r.id = d.reason_set_id
     LEFT JOIN LATERAL (

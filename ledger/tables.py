@@ -29,6 +29,7 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKeyConstraint,
     Index,
+    SmallInteger,
     Text,
     UniqueConstraint,
     Uuid,
@@ -970,6 +971,8 @@ class Decision(SQLModel, table=True):
     probability: float
     # Only where more than one arm was allowed; the rest is replayed by `tideover explain`.
     propensities: dict[str, Any] | None = json_document(nullable=True)
+    # Of the chosen arm, where a model weighs hours: 0 to 5, of four hours by the person's clock.
+    hour_slot: int | None = Field(default=None, sa_type=SmallInteger)
     reason_set_id: int = big()
     decided_at: datetime = instant()
     # Facts recorded up to this wall-clock instant were seen: `explain` reads them again as of then.

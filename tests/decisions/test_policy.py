@@ -73,7 +73,7 @@ def arms(facts: Facts, ladder: Strategy = EARLY, says: Says = SMS_HELPS, at: dat
 
 
 def test_without_a_model_nothing_is_decided() -> None:
-    with pytest.raises(PredictorMissingError, match="learned/early decides by the model learned"):
+    with pytest.raises(PredictorMissingError, match="learned/early decides by the model paid_7d"):
         chosen(many(1), says=None)
 
 
