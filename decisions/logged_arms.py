@@ -18,9 +18,10 @@ import numpy as np
 import polars as pl
 
 from decisions.candidates import owed
-from decisions.choose import NO_CONTACT, PARTS, Considered, arm_name
+from decisions.choose import NO_CONTACT, Considered, arm_name
 from decisions.facts import Facts, Schema, type_instant
 from decisions.off_policy import Log
+from decisions.parts import PARTS
 from decisions.strategy import STAGE_ORDER
 
 ARMS: Final[Schema] = {

@@ -33,6 +33,7 @@ LOGGED: Final[Schema] = {
     "offer": pl.String,
     "probability": pl.Float64,
     "propensities": pl.String,
+    "hour_slot": pl.Int32,
     "decided_at": type_instant,
     "facts_known_at": type_instant,
 }
@@ -120,9 +121,13 @@ _RUNS = text(f"""
 """)  # noqa: S608  # as above
 _LOGGED = """
     SELECT d.party_id, d.channel, d.contact_point_id, d.message, d.offer, d.probability, d.propensities::text AS propensities,
-           d.decided_at, d.facts_known_at
+           d.hour_slot, d.decided_at, d.facts_known_at
     FROM decision d JOIN party y ON y.id = d.party_id
-    WHERE d.business_date = {on} AND d.campaign_run_id = {run:d}{which} ORDER BY d.party_id
+    WHERE d.business_date = {on} AND d.campaign_run_id = {run:d}{which}
+      -- Held out or tried on: another strategy's log. Put off by a full cap: what was drawn was not done.
+      AND NOT EXISTS (SELECT FROM reason_set s, unnest(s.reasons) one
+                      WHERE s.id = d.reason_set_id AND (one = 'capped' OR one LIKE 'group:%'))
+    ORDER BY d.party_id
 """
 _PAID = """
     SELECT d.party_id, v.currency,

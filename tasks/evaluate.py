@@ -28,7 +28,8 @@ from config.policies import Policy
 from config.settings import settings
 from config.strategy_files import strategy_of
 from decisions.candidates import candidates, standing
-from decisions.choose import consider, keyed_numbers
+from decisions.choose import consider
+from decisions.draws import keyed_numbers
 from decisions.logged_arms import arms_of_log, arms_of_target, as_log, context, message_of_ways, side_by_side
 from decisions.off_policy import Evaluation, Log, diagnose, evaluate
 from decisions.strategy import STAGE_ORDER

@@ -1,7 +1,7 @@
 """The slot of hours that a decision chose, where a model weighs hours.
 
 Revision: 5c1d2e7f9a04
-After:    9a3e57c0d1b6
+After:    4d9be2f07c13
 Written:  2026-11-29 23:06:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "5c1d2e7f9a04"
-down_revision = "9a3e57c0d1b6"
+down_revision = "4d9be2f07c13"
 branch_labels = None
 depends_on = None
 
