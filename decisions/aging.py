@@ -152,23 +152,6 @@ def age(
     return _aged(facts, instalments, payments, plans, paid, open_rows, policy)
 
 
-def age_in_full(
-    loans: pl.DataFrame,
-    instalments: pl.DataFrame,
-    payments: pl.DataFrame,
-    pauses: pl.DataFrame = NO_PAUSES,
-    plans: pl.DataFrame = NO_PLANS,
-    *,
-    policy: AgingPolicy,
-    as_of: date | None = None,
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """`age` and `unpaid_instalments` of the same loans, in one pass: for a page, which shows both."""
-    facts = _loan_facts(loans, policy, as_of)
-    paid = _paid(facts, payments)
-    open_rows = _with_lateness(_unpaid(facts, instalments, paid, keep=_component_columns()), pauses)
-    return _aged(facts, instalments, payments, plans, paid, open_rows, policy), _listed(facts, open_rows, policy)
-
-
 def _aged(
     facts: pl.DataFrame,
     instalments: pl.DataFrame,

@@ -7,23 +7,27 @@ Pure: no. The ageing itself is decisions/aging.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 from adbc_driver_manager.dbapi import Connection as ArrowConnection
 from sqlalchemy import Connection, text
 
 from config.aging import aging_hash, aging_policy
-from decisions.aging import AgingPolicy, age, grown_older, unpaid_instalments
-from decisions.aging import age_in_full as in_full
+from decisions.aging import COMPONENTS, AgingPolicy, age, grown_older, unpaid_instalments
+from decisions.aging_few import Aged as AgedLoan
+from decisions.aging_few import Known as KnownLoan
+from decisions.aging_few import age_one
 from decisions.facts import Schema
 from ledger import ageing_again
 from ledger.engine import arrow, connection
 from ledger.frames import Ids, Known, Source, ids_clause, read
+from ledger.together import Rows
 
 LOANS_A_CHUNK: Final = 100_000
 
@@ -84,10 +88,43 @@ def age_loans(
     return _kept(_age(source, loans, business_date=business_date, known_at=known_at, policy=policy or _policy()))
 
 
-def age_in_full(source: Source, loans: Ids, *, business_date: date) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """`age_loans` and `unpaid_instalments_of` the same loans, read and aged once."""
-    aged, unpaid = in_full(*_frames(source, loans, Known(None), _READ), policy=_policy(), as_of=business_date)
-    return _kept(aged), unpaid
+def age_few(found: Mapping[str, Rows], *, business_date: date) -> dict[int, AgedLoan]:
+    """Age the loans of one person.
+
+    Args:
+        found: What `FEW` reads (ledger/together.py).
+        business_date: Local date as of which they age.
+
+    Returns:
+        Loan id → how it stands, its instalments in the order of `found["instalments"]`.
+    """
+    by_loan = {name: _by_loan(found[name]) for name in ("instalments", "counted", "pauses", "plans")}
+    return {
+        row["loan_id"]: age_one(
+            _known(row, {name: rows[row["loan_id"]] for name, rows in by_loan.items()}), policy=_policy(), as_of=business_date
+        )
+        for row in found["aged"]
+    }
+
+
+def _known(row: Mapping[str, Any], of: Mapping[str, Rows]) -> KnownLoan:
+    plan = [(date.fromisoformat(one["due_on"]), one["amount_minor"]) for one in of["plans"]]
+    return KnownLoan(
+        status=row["status"],
+        grace_days=row["grace_days"],
+        bucket_scheme=row["bucket_scheme"],
+        instalments=[(date.fromisoformat(one["due_on"]), sum(one[f"{part}_minor"] for part in COMPONENTS)) for one in of["instalments"]],
+        payments=[(date.fromisoformat(one["paid_on"]), one["amount_minor"]) for one in of["counted"]],
+        pauses=[(date.fromisoformat(one["from_on"]), date.fromisoformat(one["to_on"])) for one in of["pauses"]],
+        plan=(date.fromisoformat(of["plans"][0]["agreed_on"]), plan) if plan else None,
+    )
+
+
+def _by_loan(rows: Rows) -> defaultdict[int, Rows]:
+    found: defaultdict[int, Rows] = defaultdict(list)
+    for row in rows:
+        found[row["loan_id"]].append(row)
+    return found
 
 
 def _kept(aged: pl.DataFrame) -> pl.DataFrame:
@@ -272,6 +309,18 @@ _PLANS = """
 """
 # In the order of ageing's arguments; plans come last.
 _READ: Final = ((_LOANS, LOANS), (_INSTALMENTS, INSTALMENTS), (_PAYMENTS, PAYMENTS), (_PAUSES, PAUSES), (_PLANS, PLANS))
+# What `age_few` needs of some loans (:loans); in the same words, but for the numbers of instalments, by which a page shows them.
+_OF_FEW: Final = {"which": "= ANY(:loans)", "known": Known(None)}
+FEW: Final = {
+    "aged": _LOANS.format_map(_OF_FEW),
+    "instalments": """
+        SELECT loan_id, number, due_on, principal_minor, interest_minor, fee_minor, penalty_minor FROM instalment
+        WHERE loan_id = ANY(:loans) AND superseded_at IS NULL ORDER BY loan_id, number
+    """,
+    "counted": _PAYMENTS.format_map(_OF_FEW),
+    "pauses": _PAUSES.format_map(_OF_FEW),
+    "plans": _PLANS.format_map(_OF_FEW),
+}
 _BORROWER_OF_LOAN = """
     SELECT DISTINCT ON (lp.loan_id) lp.loan_id, lp.party_id
     FROM loan_party lp

@@ -8,14 +8,15 @@ Pure: no; reads.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
-from ledger.aging_facts import age_in_full, unpaid_instalments_of
+from decisions.aging_few import Aged
+from ledger import aging_facts
+from ledger.together import Rows, together
 
 CONTACTS_MAX: Final = 200
 PAYMENTS_MAX: Final = 60
@@ -162,18 +163,6 @@ class Heard:
     answer_by: date | None = None
 
 
-@dataclass(slots=True)
-class _Open:
-    """What is open of a loan's instalments, as ageing has it; taken off row by row."""
-
-    rows: defaultdict[tuple[Any, ...], list[int]] = field(default_factory=lambda: defaultdict(list))
-
-    def take(self, key: tuple[Any, ...]) -> int:
-        """Minor units open of an instalment."""
-        left = self.rows.get(key)
-        return left.pop(0) if left else 0
-
-
 def zone_of(tx: Connection, party_id: int) -> str:
     """Zone in which a person's days are counted; UTC where none is known."""
     found: str | None = tx.execute(_ZONE, {"party": party_id}).scalar()
@@ -196,33 +185,28 @@ def debts(tx: Connection, party_id: int, *, on: date, payments_max: int = PAYMEN
     loans = [row.loan_id for row in found]
     if not loans:
         return []
-    rows, instalments = age_in_full(tx, loans, business_date=on)
-    aged = {row["loan_id"]: row for row in rows.iter_rows(named=True)}
-    unpaid: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
-    for row in instalments.iter_rows(named=True):
-        unpaid[row["loan_id"]].append(row)
-    agreed = _by_loan(tx.execute(_INSTALMENTS, {"loans": loans}).all())
-    paid = _by_loan(tx.execute(_PAYMENTS, {"loans": loans, "at_most": payments_max}).all())
-    return [_debt(row, aged.get(row.loan_id), unpaid[row.loan_id], agreed[row.loan_id], paid[row.loan_id], on) for row in found]
+    facts = together(tx, _FACTS, {"loans": loans, "at_most": payments_max})
+    aged = aging_facts.age_few(facts, business_date=on)
+    agreed, paid = _by_loan(facts["instalments"]), _by_loan(facts["newest"])
+    return [_debt(row, aged[row.loan_id], agreed[row.loan_id], paid[row.loan_id]) for row in found]
 
 
 def past_due(tx: Connection, party_id: int, *, on: date) -> tuple[frozenset[str], int]:
     """The currencies of all the loans for which a person stands, and what is due and not paid of them, in minor units."""
-    found = tx.execute(_LOANS, {"party": party_id, "on": on}).all()
-    unpaid = unpaid_instalments_of(tx, [row.loan_id for row in found], business_date=on)
-    late = unpaid.filter(unpaid["days_past_due"] > 0)["unpaid_minor"].sum()
-    return frozenset(row.currency for row in found), int(late)
+    found = debts(tx, party_id, on=on, payments_max=0)
+    return frozenset(debt.currency for debt in found), sum(debt.past_due_minor for debt in found)
 
 
 def standing(tx: Connection, party_id: int, *, at: datetime) -> Standing:
     """What is in force for a person at a business instant."""
-    keys = {"party": party_id, "at": at}
-    promise = tx.execute(_PROMISE, keys).one_or_none()
+    found = together(tx, _STANDING, {"party": party_id, "at": at})
+    promise = next(iter(found["promise"]), None)
+    answer_by = found["answer"][0]["answer_by"]
     return Standing(
-        holds=tuple((row.kind, row.until) for row in tx.execute(_HOLDS, keys)),
-        stopped=tuple(tx.execute(_STOPPED, keys).scalars()),
-        promised=None if promise is None else (promise.due_on, promise.amount_minor, promise.currency),
-        answer_by=tx.execute(_ANSWER_BY, keys).scalar(),
+        holds=tuple((row["kind"], row["until"] and datetime.fromisoformat(row["until"]).astimezone(UTC)) for row in found["holds"]),
+        stopped=tuple(row["channel"] for row in found["stopped"]),
+        promised=None if promise is None else (date.fromisoformat(promise["due_on"]), promise["amount_minor"], promise["currency"]),
+        answer_by=answer_by and date.fromisoformat(answer_by),
     )
 
 
@@ -244,49 +228,38 @@ def heard(tx: Connection, party_id: int, provider_id: str) -> Heard | None:
     return Heard(intent=row.intent, needs_person=row.needs_person, until=row.until, gives_peace=row.holds > 0, answer_by=row.answer_by)
 
 
-def _by_loan(rows: Sequence[Row[Any]]) -> defaultdict[int, list[Row[Any]]]:
-    found: defaultdict[int, list[Row[Any]]] = defaultdict(list)
+def _by_loan(rows: Rows) -> defaultdict[int, Rows]:
+    found: defaultdict[int, Rows] = defaultdict(list)
     for row in rows:
-        found[row.loan_id].append(row)
+        found[row["loan_id"]].append(row)
     return found
 
 
-def _debt(
-    loan: Row[Any],
-    aged: dict[str, Any] | None,
-    unpaid: Sequence[dict[str, Any]],
-    agreed: Sequence[Row[Any]],
-    paid: Sequence[Row[Any]],
-    on: date,
-) -> Debt:
-    left = _Open()
-    for row in unpaid:
-        left.rows[_key(row)].append(row["unpaid_minor"])
+def _debt(loan: Row[Any], aged: Aged, agreed: Rows, paid: Rows) -> Debt:
     instalments = tuple(
-        Instalment(number=row.number, open_minor=left.take(_key(row._mapping)), **{name: getattr(row, name) for name in ("due_on", *PARTS)})  # noqa: SLF001  # SQLAlchemy's public name for a row as a mapping
-        for row in agreed
+        Instalment(
+            number=row["number"], due_on=date.fromisoformat(row["due_on"]), open_minor=open_minor, **{name: row[name] for name in PARTS}
+        )
+        for row, open_minor in zip(agreed, aged.unpaid_minor, strict=True)
     )
-    to_come = [one for one in instalments if one.due_on >= on and one.open_minor > 0]
-    next_due_on = min((one.due_on for one in to_come), default=None)
     return Debt(
         loan_id=loan.loan_id,
         reference=loan.reference,
         currency=loan.currency,
-        past_due_minor=sum(row["unpaid_minor"] for row in unpaid if row["days_past_due"] > 0),
-        outstanding_minor=sum(row["unpaid_minor"] for row in unpaid),
+        past_due_minor=aged.past_due_minor,
+        outstanding_minor=aged.outstanding_minor,
         disputed_minor=loan.disputed_minor,
-        days_past_due=max((row["days_past_due"] for row in unpaid), default=0),
-        stage=None if aged is None else aged["stage"],
-        next_due_on=next_due_on,
-        next_due_minor=sum(one.open_minor for one in to_come if one.due_on == next_due_on),
+        days_past_due=aged.days_past_due,
+        # Of a plan that is kept, with nothing late or near beside it, nothing is shown.
+        stage=aged.treatment if aged.days_past_due > 0 or aged.stage is not None else None,
+        next_due_on=aged.next_due_on,
+        next_due_minor=sum(one.open_minor for one in instalments if one.due_on == aged.next_due_on),
         instalments=instalments,
-        payments=tuple(Paid(paid_on=row.paid_on, state=row.state, amount_minor=row.amount_minor, booked=row.booked) for row in paid),
+        payments=tuple(
+            Paid(paid_on=date.fromisoformat(row["paid_on"]), state=row["state"], amount_minor=row["amount_minor"], booked=row["booked"])
+            for row in paid
+        ),
     )
-
-
-def _key(row: Any) -> tuple[Any, ...]:
-    """By what an instalment of ageing, which has no number, is known again."""
-    return tuple(row[name] for name in ("due_on", *PARTS))
 
 
 _ZONE = text("SELECT coalesce(known_zone, zones[1]) FROM party_version WHERE party_id = :party AND superseded_at IS NULL")
@@ -310,36 +283,35 @@ _REFERENCES = text("""
     FROM loan_party lp JOIN loan l ON l.id = lp.loan_id JOIN loan_version v ON v.loan_id = l.id AND v.superseded_at IS NULL
     WHERE lp.party_id = :party AND lp.superseded_at IS NULL AND lp.role IN ('borrower', 'co_borrower', 'guarantor')
 """)
-_INSTALMENTS = text("""
-    SELECT loan_id, number, due_on, principal_minor, interest_minor, fee_minor, penalty_minor FROM instalment
-    WHERE loan_id = ANY(:loans) AND superseded_at IS NULL ORDER BY loan_id, number
-""")
-_PAYMENTS = text("""
+# Beside what they are aged by, the payments that are shown.
+_NEWEST: Final = """
     SELECT loan_id, paid_on, state, amount_minor, booked FROM (
         SELECT y.*, row_number() OVER (PARTITION BY loan_id ORDER BY paid_on DESC, id DESC) AS place
         FROM payment y WHERE loan_id = ANY(:loans) AND superseded_at IS NULL AND state IN ('posted', 'pending', 'reversed')) newest
     WHERE place <= :at_most ORDER BY loan_id, place
-""")
-_HOLDS = text("""
+"""
+_FACTS: Final = {**aging_facts.FEW, "newest": _NEWEST}
+_HOLDS: Final = """
     SELECT kind, CASE WHEN bool_or(until IS NULL) THEN NULL ELSE max(until) END AS until FROM hold
     WHERE party_id = :party AND superseded_at IS NULL AND channel IS NULL AND purpose IS NULL
       AND starts_at <= :at AND (until IS NULL OR until > :at)
     GROUP BY kind ORDER BY kind
-""")
-_STOPPED = text("""
+"""
+_STOPPED: Final = """
     SELECT DISTINCT channel FROM opt_out
     WHERE party_id = :party AND superseded_at IS NULL AND contact_point_id IS NULL AND at <= :at AND (until IS NULL OR until > :at)
     ORDER BY channel
-""")
-_PROMISE = text("""
+"""
+_PROMISE: Final = """
     SELECT due_on, amount_minor, currency FROM promise
     WHERE party_id = :party AND superseded_at IS NULL AND state = 'open' AND effective_at <= :at ORDER BY due_on DESC, id DESC LIMIT 1
-""")
+"""
 # Where a borrower is reached is found out without her.
-_ANSWER_BY = text("""
-    SELECT min(answer_by) FROM borrower_case
+_ANSWER_BY: Final = """
+    SELECT min(answer_by) AS answer_by FROM borrower_case
     WHERE party_id = :party AND state <> 'closed' AND answered_at IS NULL AND kind <> 'wrong_number'
-""")
+"""
+_STANDING: Final = {"holds": _HOLDS, "stopped": _STOPPED, "promise": _PROMISE, "answer": _ANSWER_BY}
 _CONTACTS = text("""
     SELECT e.id, e.at, e.channel, e.attempt_id FROM contact_event e
     WHERE e.party_id = :party AND e.direction = 'outbound' AND e.about_event_id IS NULL

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 
 import polars as pl
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from config.aging import aging_policy
 from decisions.aging import COMPONENTS, AgingPolicy, Scheme, age, unpaid_instalments
+from decisions.aging_few import Known, age_one
 
 POLICY = aging_policy()
 START = date(2026, 1, 1)
@@ -82,6 +83,18 @@ def aged(*loans: Loan) -> list[dict[str, object]]:
 
 def listed(loan: Loan) -> pl.DataFrame:
     return unpaid_instalments(*(frame([loan]) for frame in (loan_frame, instalment_frame, payment_frame, pause_frame)), policy=POLICY)
+
+
+def known(loan: Loan) -> Known:
+    return Known(
+        status=loan.status,
+        grace_days=loan.grace_days,
+        bucket_scheme=loan.scheme,
+        instalments=[(due, sum(parts)) for due, parts in loan.instalments],
+        payments=loan.payments,
+        pauses=loan.pauses,
+        plan=loan.plan,
+    )
 
 
 # The second opinion: a till that takes payments in the order of their days, and gives back from the top of the pile.
@@ -212,6 +225,21 @@ def test_the_columns_agree_with_a_till_that_counts_day_by_day(batch: list[Loan])
     assert aged(*batch) == [second_opinion(at, loan) for at, loan in enumerate(batch)]
 
 
+@settings(max_examples=60)
+@given(st.lists(loans(), min_size=5, max_size=15))
+def test_one_loan_in_plain_values_is_aged_as_in_columns(batch: list[Loan]) -> None:
+    few = [asdict(age_one(known(loan), policy=POLICY, as_of=loan.as_of)) for loan in batch]
+    unpaid = [one.pop("unpaid_minor") for one in few]
+    assert [{"loan_id": at, "as_of": batch[at].as_of} | one for at, one in enumerate(few)] == aged(*batch)
+    frames = (frame(batch) for frame in (loan_frame, instalment_frame, payment_frame, pause_frame))
+    assert unpaid_instalments(*frames, policy=POLICY).select("loan_id", "due_on", "unpaid_minor").rows() == [
+        (at, due_on, minor)
+        for at, loan in enumerate(batch)
+        for (due_on, _), minor in sorted(zip(loan.instalments, unpaid[at], strict=True), key=lambda one: one[0][0])
+        if minor
+    ]
+
+
 @given(st.lists(st.lists(st.tuples(days, days), max_size=6), min_size=1, max_size=4))
 def test_paused_days_that_touch_or_overlap_count_once(pauses: list[list[tuple[date, date]]]) -> None:
     late = [
@@ -230,6 +258,7 @@ def test_a_plan_is_paid_by_what_came_since_it_was_agreed_and_did_not_go_back(pay
     plan = (agreed_on, [(START + timedelta(days=at), 25) for at in range(3, 13)])
     loan = Loan(instalments=[(START, (0, 0, 0, 900))], payments=payments, plan=plan)
     assert aged(loan)[0]["plan_days_past_due"] == plan_days(loan)
+    assert age_one(known(loan), policy=POLICY, as_of=loan.as_of).plan_days_past_due == plan_days(loan)
 
 
 @given(loans())
@@ -348,6 +377,14 @@ def test_a_loan_that_cannot_be_aged_is_refused_and_not_called_current(change: pl
     batch = [Loan(instalments=[]), Loan(instalments=[])]
     with pytest.raises(ValueError, match=reason):
         age(loan_frame(batch).with_columns(change), instalment_frame(batch), payment_frame(batch), policy=POLICY)
+
+
+def test_one_loan_names_nothing_or_a_scheme_that_there_is() -> None:
+    loan = Known(status="active", instalments=[(START, 40)], payments=[(START, 25)])
+    answer = age_one(loan, policy=POLICY, as_of=AS_OF)
+    assert (answer.delinquent_days, answer.bucket, answer.stage, answer.unpaid_minor) == (100, "M4+", "recovery", (15,))
+    with pytest.raises(ValueError, match="unknown bucket scheme weekly"):
+        age_one(replace(loan, bucket_scheme="weekly"), policy=POLICY, as_of=AS_OF)
 
 
 def test_an_order_that_leaves_out_what_is_owed_is_refused() -> None:
