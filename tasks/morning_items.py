@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import IntEnum
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
 from config.cases import case_terms
 from config.clearances import clearances
+from config.desk_files import desk_policy_in_force
 from config.load import ConfigError
 from config.message_files import message_texts
 from config.settings import settings
@@ -37,8 +39,10 @@ from ledger import (
     case_lists,
     core_outbox,
     incidents,
+    outbox,
     overview,
     run_standings,
+    staff_views,
     strategy_approvals,
     wallet_payments,
 )
@@ -99,6 +103,7 @@ def find(tx: Connection, *, day: date, at: datetime) -> Iterator[Item]:
     yield from _unbooked(tx, at)
     yield from _promises(tx, day)
     yield from _agencies(tx, day)
+    yield from unusual_looks(tx, desk_policy_in_force().unusual_views)
     yield from _pauses()
     yield from _untranslated(tx, day)
     for look in (_cases(tx, day), _law(tx), _texts(day), _packs(at), _strategies(), _clearances(day)):
@@ -400,6 +405,20 @@ def _strategies() -> Iterator[Item]:
                 what=f"the strategy in force, {one.name}, is not approved as its files stand, so live mode contacts nobody by it",
                 do=f"`tideover approve strategy {one.name} --by …`, by two people",
             )
+
+
+def unusual_looks(tx: Connection, usual: int) -> Iterator[Item]:
+    """Who of the staff looked at more than `usual` people, on the last two days by the wall clock; by number, no name."""
+    zone = settings().business_zone
+    today = outbox.wall_clock(tx).astimezone(ZoneInfo(zone)).date()
+    for on in (today - ONE_DAY, today):
+        for one in staff_views.looks(tx, day=on, zone=zone):
+            if one.people > usual:
+                yield Item(
+                    urgency=Urgency.TODAY,
+                    what=f"staff {one.staff_id} looked at {one.people} people on {on.isoformat()}, more than is usual ({usual})",
+                    do=f"ask why; `tideover staff views --day {on.isoformat()} --staff {one.staff_id}` lists whom",
+                )
 
 
 def _agencies(tx: Connection, day: date) -> Iterator[Item]:

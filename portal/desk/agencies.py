@@ -27,7 +27,6 @@ from ledger import agencies as firms
 from ledger import agency_feeds, agency_lines, page_reads, placements, placing
 from ledger.agencies import AgencyRefused
 from ledger.engine import connection
-from ledger.staff_views import note_view
 from portal.desk.frame import BASE, Asked, NotFound, Room, desk_page, go, show
 from portal.desk.working import REFUSALS, actor, in_ledger, refused
 
@@ -136,7 +135,7 @@ async def _loan(asked: Asked, *, trouble: str | None = None, may_place: bool = F
         if not people:
             raise NotFound
         for party_id in people:
-            note_view(tx, asked.staff.id, party_id, VIEW)
+            asked.note(tx, party_id, VIEW)
         debts = page_reads.debts(tx, people[0], on=today)
         return {
             "people": people,
@@ -181,11 +180,11 @@ ROOM: Final = Room(
     path="agencies",
     right=SEE,
     routes=(
-        Route(f"{BASE}/agencies", desk_page(listed, right=SEE), methods=["GET"]),
-        Route(f"{BASE}/agencies", desk_page(find, right=WORK), methods=["POST"]),
-        Route(_ONE, desk_page(loan, right=WORK), methods=["GET"]),
-        Route(f"{_ONE}/notice", desk_page(notice, right=WORK), methods=["POST"]),
-        Route(f"{_ONE}/place", desk_page(place, right=WORK), methods=["POST"]),
-        Route(f"{_ONE}/recall", desk_page(recall, right=WORK), methods=["POST"]),
+        Route(f"{BASE}/agencies", desk_page(listed, shows_person=False, right=SEE), methods=["GET"]),
+        Route(f"{BASE}/agencies", desk_page(find, shows_person=False, right=WORK), methods=["POST"]),
+        Route(_ONE, desk_page(loan, shows_person=True, right=WORK), methods=["GET"]),
+        Route(f"{_ONE}/notice", desk_page(notice, shows_person=True, right=WORK), methods=["POST"]),
+        Route(f"{_ONE}/place", desk_page(place, shows_person=True, right=WORK), methods=["POST"]),
+        Route(f"{_ONE}/recall", desk_page(recall, shows_person=True, right=WORK), methods=["POST"]),
     ),
 )

@@ -34,9 +34,9 @@ from ledger import agent_calls, agent_reads, agents, call_cards, call_queue, cal
 from ledger.call_queue import Callee, CallTask, CallWindow
 from ledger.engine import connection
 from ledger.law import law_in_force
-from ledger.staff_views import note_view
 from portal.desk import agent_plan
 from portal.desk.frame import BASE, Asked, NotFound, Room, desk_page, go, show
+from portal.desk.working import in_ledger
 from portal.pages import local_day
 from portal.typed import UnclearError, day_of, minor_of, written
 
@@ -197,6 +197,7 @@ async def call(asked: Asked) -> Response:
         return go("calls")
     if isinstance(taken, NotNow | NotYou):
         at = taken.at if isinstance(taken, NotNow) else None
+        await in_ledger(lambda tx: asked.note(tx, task.party_id, VIEW))
         why = await run_in_threadpool(_in_words, taken.reasons)
         return show(
             asked, "desk/agent_refused", task=task, why=why, again_at=at, her_zone=callee.zone, own_zone=_own_zone(agent),
@@ -238,7 +239,7 @@ async def done(asked: Asked) -> Response:
             agent, task = agents.find_of_staff(tx, asked.staff.id), call_queue.read(tx, task_id)
             if agent is None or task is None or task.taken_by != agent.name or task.attempt_id is None:
                 raise NotFound
-            note_view(tx, asked.staff.id, task.party_id, VIEW)
+            asked.note(tx, task.party_id, VIEW)
             assert task.attempt_business_date is not None  # noqa: S101  # a call has both
             return {
                 "task": task,
@@ -272,7 +273,7 @@ async def _card(asked: Asked, *, trouble: str | None = None, code: int = status.
     def read() -> dict[str, Any]:
         with connection() as tx:
             agent, task, callee = _held(tx, asked, task_id)
-            note_view(tx, asked.staff.id, task.party_id, VIEW)
+            asked.note(tx, task.party_id, VIEW)
             at = clock.now(tx)
             today = local_day(at, callee.zone)
             debts = page_reads.debts(tx, task.party_id, on=today)
@@ -449,14 +450,14 @@ ROOM: Final = Room(
     path="calls",
     right="calls.work",
     routes=(
-        Route(f"{BASE}/calls", desk_page(calls, right="calls.work"), methods=["GET"]),
-        Route(f"{BASE}/calls/take", desk_page(take, right="calls.work"), methods=["POST"]),
-        Route(f"{BASE}/calls/back", desk_page(give_back, right="calls.work"), methods=["POST"]),
-        Route(f"{BASE}/calls/{{task:int}}", desk_page(card, right="calls.work"), methods=["GET"]),
-        Route(f"{BASE}/calls/{{task:int}}/call", desk_page(call, right="calls.work"), methods=["POST"]),
-        Route(f"{BASE}/calls/{{task:int}}/outcome", desk_page(outcome, right="calls.work"), methods=["POST"]),
-        Route(f"{BASE}/calls/{{task:int}}/done", desk_page(done, right="calls.work"), methods=["GET"]),
-        Route(f"{BASE}/calls/{{task:int}}/need", desk_page(end_need, right="calls.work"), methods=["POST"]),
+        Route(f"{BASE}/calls", desk_page(calls, shows_person=False, right="calls.work"), methods=["GET"]),
+        Route(f"{BASE}/calls/take", desk_page(take, shows_person=False, right="calls.work"), methods=["POST"]),
+        Route(f"{BASE}/calls/back", desk_page(give_back, shows_person=False, right="calls.work"), methods=["POST"]),
+        Route(f"{BASE}/calls/{{task:int}}", desk_page(card, shows_person=True, right="calls.work"), methods=["GET"]),
+        Route(f"{BASE}/calls/{{task:int}}/call", desk_page(call, shows_person=True, right="calls.work"), methods=["POST"]),
+        Route(f"{BASE}/calls/{{task:int}}/outcome", desk_page(outcome, shows_person=True, right="calls.work"), methods=["POST"]),
+        Route(f"{BASE}/calls/{{task:int}}/done", desk_page(done, shows_person=True, right="calls.work"), methods=["GET"]),
+        Route(f"{BASE}/calls/{{task:int}}/need", desk_page(end_need, shows_person=False, right="calls.work"), methods=["POST"]),
         *agent_plan.routes,
     ),
 )

@@ -32,7 +32,6 @@ from ledger.call_queue import CallTask
 from ledger.cases import Statement
 from ledger.page_reads import Debt
 from ledger.plans import PlanRefused, Standing
-from ledger.staff_views import note_view
 from portal.desk.frame import BASE, Asked, NotFound, desk_page, go, message, show
 from portal.desk.working import REFUSALS, actor, in_ledger, refused
 from portal.pages import day, local_day, money
@@ -228,7 +227,7 @@ def _talk(tx: Connection, asked: Asked) -> Talk:
     callee = call_queue.callee(tx, task, at=asked.at)
     if task.attempt_business_date != callee.business_date or erasures.is_restricted(tx, task.party_id):
         raise NotFound
-    note_view(tx, asked.staff.id, task.party_id, VIEW)
+    asked.note(tx, task.party_id, VIEW)
     known = page_words_in_force()
     words = known[closest(callee.locale or USUAL, known) or USUAL]
     return Talk(task=task, agent=agent.name, words=words, today=local_day(asked.at, callee.zone))
@@ -271,11 +270,11 @@ _PLAN: Final = f"{BASE}/calls/{{task:int}}/plan"
 _LOAN: Final = f"{_PLAN}/{{loan:int}}"
 _OFFER: Final = f"{_LOAN}/offers/{{offer:int}}"
 routes: Final = (
-    Route(_PLAN, desk_page(loans, right="calls.work"), methods=["GET"]),
-    Route(f"{_PLAN}/none", desk_page(none_fits, right="calls.work"), methods=["POST"]),
-    Route(_LOAN, desk_page(look, right="calls.work"), methods=["POST"]),
-    Route(f"{_LOAN}/ask", desk_page(ask, right="calls.work"), methods=["GET"]),
-    Route(_OFFER, desk_page(offered, right="calls.work"), methods=["GET"]),
-    Route(f"{_OFFER}/{{place:int}}", desk_page(take, right="relief.grant"), methods=["POST"]),
-    Route(f"{_LOAN}/stands", desk_page(stands, right="calls.work"), methods=["GET"]),
+    Route(_PLAN, desk_page(loans, shows_person=True, right="calls.work"), methods=["GET"]),
+    Route(f"{_PLAN}/none", desk_page(none_fits, shows_person=False, right="calls.work"), methods=["POST"]),
+    Route(_LOAN, desk_page(look, shows_person=True, right="calls.work"), methods=["POST"]),
+    Route(f"{_LOAN}/ask", desk_page(ask, shows_person=True, right="calls.work"), methods=["GET"]),
+    Route(_OFFER, desk_page(offered, shows_person=True, right="calls.work"), methods=["GET"]),
+    Route(f"{_OFFER}/{{place:int}}", desk_page(take, shows_person=False, right="relief.grant"), methods=["POST"]),
+    Route(f"{_LOAN}/stands", desk_page(stands, shows_person=True, right="calls.work"), methods=["GET"]),
 )

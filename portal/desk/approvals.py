@@ -28,7 +28,7 @@ from gate.text_approvals import TextStanding, approve_text, text_standings
 from ledger import approvals, campaigns, core_answers, core_instructions, funnel, previews, run_standings, strategy_approvals
 from ledger.approval_codes import Holder
 from ledger.approvals import ApprovalRefused, same_person
-from ledger.core_instructions import InstructionRefused
+from ledger.core_instructions import Instruction, InstructionRefused
 from ledger.engine import connection
 from ledger.pack_approvals import approve_pack, standings, summary
 from ledger.pack_versions import kept_version
@@ -189,7 +189,15 @@ async def answer_relief(asked: Asked) -> Response:
 
 
 async def _relief(asked: Asked, *, said: str | None = None) -> Response:
-    waits = await in_ledger(lambda tx: core_instructions.listed(tx, states=("needs_approval",)))
+    def read(tx: Connection) -> list[Instruction]:
+        found = core_instructions.listed(tx, states=("needs_approval",))
+        for party_id in sorted({one.party_id for one in found}):
+            asked.note(tx, party_id, "relief")
+        if not found:
+            asked.nobody()
+        return found
+
+    waits = await in_ledger(read)
     return show(asked, "desk/approval_relief", waits=waits, mine=_is_mine(asked), said=said)
 
 
@@ -311,16 +319,16 @@ ROOM: Final = Room(
     path="approvals",
     right=SEE,
     routes=(
-        Route(f"{BASE}/approvals", desk_page(waiting, right=SEE), methods=["GET"]),
-        Route(f"{BASE}/approvals/relief", desk_page(relief, right=RELIEF), methods=["GET"]),
-        Route(f"{BASE}/approvals/relief/{{number:int}}", desk_page(answer_relief, right=RELIEF), methods=["POST"]),
-        Route(_PACK, desk_page(pack, right=SEE), methods=["GET"]),
-        Route(_PACK, desk_page(answer_pack, right=GIVE), methods=["POST"]),
-        Route(_TEXT, desk_page(text, right=SEE), methods=["GET"]),
-        Route(_TEXT, desk_page(answer_text, right=GIVE), methods=["POST"]),
-        Route(_STRATEGY, desk_page(a_strategy, right=SEE), methods=["GET"]),
-        Route(_STRATEGY, desk_page(answer_strategy, right=GIVE), methods=["POST"]),
-        Route(_RUN, desk_page(run, right=SEE), methods=["GET"]),
-        Route(_RUN, desk_page(answer_a_run, right=GIVE), methods=["POST"]),
+        Route(f"{BASE}/approvals", desk_page(waiting, shows_person=False, right=SEE), methods=["GET"]),
+        Route(f"{BASE}/approvals/relief", desk_page(relief, shows_person=True, right=RELIEF), methods=["GET"]),
+        Route(f"{BASE}/approvals/relief/{{number:int}}", desk_page(answer_relief, shows_person=True, right=RELIEF), methods=["POST"]),
+        Route(_PACK, desk_page(pack, shows_person=False, right=SEE), methods=["GET"]),
+        Route(_PACK, desk_page(answer_pack, shows_person=False, right=GIVE), methods=["POST"]),
+        Route(_TEXT, desk_page(text, shows_person=False, right=SEE), methods=["GET"]),
+        Route(_TEXT, desk_page(answer_text, shows_person=False, right=GIVE), methods=["POST"]),
+        Route(_STRATEGY, desk_page(a_strategy, shows_person=False, right=SEE), methods=["GET"]),
+        Route(_STRATEGY, desk_page(answer_strategy, shows_person=False, right=GIVE), methods=["POST"]),
+        Route(_RUN, desk_page(run, shows_person=False, right=SEE), methods=["GET"]),
+        Route(_RUN, desk_page(answer_a_run, shows_person=False, right=GIVE), methods=["POST"]),
     ),
 )

@@ -31,7 +31,6 @@ from ledger import case_lists, case_work, page_reads, person_files
 from ledger.case_lists import Case
 from ledger.cases import CaseRefused
 from ledger.person_files import KeptFile, NoSuchFile
-from ledger.staff_views import note_view
 from portal.desk.frame import BASE, Asked, NotFound, Room, desk_page, go, show
 from portal.desk.working import REFUSALS, actor, in_ledger, today
 from portal.uploads import handed_out
@@ -101,7 +100,7 @@ async def file(asked: Asked) -> Response:
         if wanted > NUMBER_MAX:
             raise NoSuchFile
         found = person_files.read(tx, wanted, case_id=number)
-        note_view(tx, asked.staff.id, case_lists.read(tx, number).party_id, "file of a case")
+        asked.note(tx, case_lists.read(tx, number).party_id, "file of a case")
         return found
 
     try:
@@ -119,7 +118,7 @@ async def data(asked: Asked) -> Response:
         found = case_lists.read(tx, number)
         if found.kind != "data_request":
             raise NotFound
-        note_view(tx, asked.staff.id, found.party_id, "all data")
+        asked.note(tx, found.party_id, "all data")
         return json.dumps(everything_in_words(tx, found.party_id), ensure_ascii=False, indent=1).encode()
 
     try:
@@ -203,7 +202,7 @@ async def _page(asked: Asked, number: int, *, trouble: str | None = None) -> Res
 
     def read(tx: Connection) -> dict[str, Any]:
         found = case_lists.read(tx, number)
-        note_view(tx, asked.staff.id, found.party_id, "case")
+        asked.note(tx, found.party_id, "case")
         return {
             "case": found,
             "history": case_lists.history(tx, number),
@@ -252,14 +251,14 @@ ROOM: Final = Room(
     path="cases",
     right="cases.see",
     routes=(
-        Route(f"{BASE}/cases", desk_page(cases, right="cases.see"), methods=["GET"]),
-        Route(f"{BASE}/cases/new", desk_page(new, right="cases.work"), methods=["GET"]),
-        Route(f"{BASE}/cases/new", desk_page(open_new, right="cases.work"), methods=["POST"]),
-        Route(_ONE, desk_page(case, right="cases.see"), methods=["GET"]),
-        Route(f"{_ONE}/files/{{file:int}}", desk_page(file, right="cases.see"), methods=["GET"]),
-        Route(f"{_ONE}/data", desk_page(data, right="cases.work"), methods=["POST"]),
+        Route(f"{BASE}/cases", desk_page(cases, shows_person=False, right="cases.see"), methods=["GET"]),
+        Route(f"{BASE}/cases/new", desk_page(new, shows_person=False, right="cases.work"), methods=["GET"]),
+        Route(f"{BASE}/cases/new", desk_page(open_new, shows_person=False, right="cases.work"), methods=["POST"]),
+        Route(_ONE, desk_page(case, shows_person=True, right="cases.see"), methods=["GET"]),
+        Route(f"{_ONE}/files/{{file:int}}", desk_page(file, shows_person=True, right="cases.see"), methods=["GET"]),
+        Route(f"{_ONE}/data", desk_page(data, shows_person=True, right="cases.work"), methods=["POST"]),
         *(
-            Route(f"{_ONE}/{name}", desk_page(step, right="cases.work"), methods=["POST"])
+            Route(f"{_ONE}/{name}", desk_page(step, shows_person=True, right="cases.work"), methods=["POST"])
             for name, step in (
                 ("take", take),
                 ("acknowledge", acknowledge),

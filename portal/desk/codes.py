@@ -68,7 +68,7 @@ ROOM: Final = Room(
     path="codes",
     right="approvals.give",
     routes=(
-        Route(PLACE, desk_page(ask, right="approvals.give"), methods=["GET"]),
-        Route(PLACE, desk_page(make, right="approvals.give"), methods=["POST"]),
+        Route(PLACE, desk_page(ask, shows_person=False, right="approvals.give"), methods=["GET"]),
+        Route(PLACE, desk_page(make, shows_person=False, right="approvals.give"), methods=["POST"]),
     ),
 )

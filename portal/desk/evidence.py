@@ -21,7 +21,6 @@ from ledger import person_contacts
 from ledger.decisions_log import find_party
 from ledger.engine import connection
 from ledger.evidence_bundle import ATTEMPTS_MAX, PACKED_BYTES_MAX, BundleRefused, Checked, checked, contradictions, packed
-from ledger.staff_views import note_view
 from portal.desk.frame import BASE, Asked, Room, desk_page, show
 from portal.desk.working import REFUSALS, day_of, in_ledger, today
 from portal.uploads import handed_out
@@ -42,7 +41,7 @@ async def export(asked: Asked) -> Response:
     def choose(tx: Connection) -> list[int]:
         found = _chosen(tx, asked)
         for party_id in sorted(set(person_contacts.party_of(tx, found).values())):
-            note_view(tx, asked.staff.id, party_id, "evidence with words" if words else "evidence")
+            asked.note(tx, party_id, "evidence with words" if words else "evidence")
         return found
 
     def pack(attempts: Sequence[int]) -> bytes:
@@ -53,6 +52,7 @@ async def export(asked: Asked) -> Response:
         attempts = await in_ledger(choose)
         content = await run_in_threadpool(pack, attempts)
     except REFUSALS as error:
+        asked.nobody()
         return _page(asked, trouble=str(error))
     return handed_out(content, name=f"evidence-{attempts[0]}-to-{attempts[-1]}.zip", media_type="application/zip")
 
@@ -107,8 +107,10 @@ ROOM: Final = Room(
     path="evidence",
     right=RIGHT,
     routes=(
-        Route(f"{BASE}/evidence", desk_page(form, right=RIGHT), methods=["GET"]),
-        Route(f"{BASE}/evidence/export", desk_page(export, right=RIGHT), methods=["POST"]),
-        Route(f"{BASE}/evidence/check", desk_page(check, right=RIGHT, file_bytes_max=PACKED_BYTES_MAX), methods=["POST"]),
+        Route(f"{BASE}/evidence", desk_page(form, shows_person=False, right=RIGHT), methods=["GET"]),
+        Route(f"{BASE}/evidence/export", desk_page(export, shows_person=True, right=RIGHT), methods=["POST"]),
+        Route(
+            f"{BASE}/evidence/check", desk_page(check, right=RIGHT, shows_person=False, file_bytes_max=PACKED_BYTES_MAX), methods=["POST"]
+        ),
     ),
 )

@@ -55,7 +55,13 @@ async def incident(asked: Asked) -> Response:
     number = int(asked.request.path_params["incident"])
 
     def read(tx: Connection) -> dict[str, Any]:
-        return {"incident": incidents.read(tx, number), "notes": incidents.notes(tx, number)}
+        found = incidents.read(tx, number)
+        named = found.selection.get("borrowers", [])
+        for party_id in named:
+            asked.note(tx, party_id, "incident")
+        if not named:
+            asked.nobody()
+        return {"incident": found, "notes": incidents.notes(tx, number)}
 
     try:
         values = await in_ledger(read) if number <= NUMBER_MAX else None
@@ -76,7 +82,7 @@ ROOM: Final = Room(
     path="findings",
     right=RIGHT,
     routes=(
-        Route(f"{BASE}/findings", desk_page(findings, right=RIGHT), methods=["GET"]),
-        Route(f"{BASE}/findings/incidents/{{incident:int}}", desk_page(incident, right=RIGHT), methods=["GET"]),
+        Route(f"{BASE}/findings", desk_page(findings, shows_person=False, right=RIGHT), methods=["GET"]),
+        Route(f"{BASE}/findings/incidents/{{incident:int}}", desk_page(incident, shows_person=True, right=RIGHT), methods=["GET"]),
     ),
 )

@@ -3,9 +3,9 @@
 A desk works without a script; htmx, from our own origin, only spares reloading. Every page names its right, and whoever has not got it
 reads so. Whatever goes wrong, a page says it; the log has the class of the error and no word that somebody wrote.
 
-    Route("/desk/cases", desk_page(cases, right="cases.see"), methods=["GET"])
+    Route("/desk/cases/{case}", desk_page(case, right="cases.see", shows_person=True), methods=["GET"])
 
-A page about a person calls `ledger.staff_views.note_view` in the transaction that reads what it shows.
+A page about a person calls `Asked.note` in the transaction that reads what it shows; one that is written and noted no look is not shown.
 
 In:   requests; templates (portal/templates/desk), texts (config/desk).
 Out:  pages.
@@ -22,6 +22,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from starlette import status
 from starlette.concurrency import run_in_threadpool
@@ -38,6 +39,7 @@ from decisions.text_samples import names_of
 from ledger import clock, staff_sessions
 from ledger.engine import connection
 from ledger.staff import Staff
+from ledger.staff_views import note_view
 from portal.pages import day, instant, money
 from portal.receiver import NotKeptError
 from portal.uploads import is_multipart, read_parts
@@ -56,6 +58,10 @@ DESK_POLICY: Final = f"{POLICY}; script-src 'self'; connect-src 'self'; img-src 
 
 class NotFound(RuntimeError):
     """There is no such page, or not for her: she reads the same."""
+
+
+class NotNotedError(RuntimeError):
+    """A page about a person noted no look: a bug of ours, and what is not noted is not shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +102,21 @@ class Asked:
     at: datetime
     fields: Fields = field(default_factory=dict, repr=False)
     files: tuple[bytes, ...] = field(default=(), repr=False)
+    _looks: list[str] = field(default_factory=list, repr=False)
+
+    def note(self, tx: Connection, party_id: int, what: str, why: str | None = None) -> None:
+        """Note that she looks at a person; in the transaction that reads what is shown (`ledger.staff_views.note_view`)."""
+        note_view(tx, self.staff.id, party_id, what, why)
+        self._looks.append(what)
+
+    def nobody(self) -> None:
+        """A page that may show people shows none this time: nothing was found, or nothing waits."""
+        self._looks.append("nobody")
+
+    @property
+    def has_noted(self) -> bool:
+        """Whether it is known whom this page shows."""
+        return bool(self._looks)
 
     @cached_property
     def words(self) -> PageWords:
@@ -112,13 +133,14 @@ Handler = Callable[[Asked], Awaitable[Response]]
 
 
 def desk_page(
-    handler: Handler, *, right: str, bytes_max: int = BODY_BYTES_MAX, file_bytes_max: int | None = None
+    handler: Handler, *, right: str, shows_person: bool, bytes_max: int = BODY_BYTES_MAX, file_bytes_max: int | None = None
 ) -> Callable[[Request], Awaitable[Response]]:
     """Answer whoever is signed in and has the right, whatever happens with a page.
 
     Args:
         handler: Makes the page; a form's guard has been checked before.
         right: Of config/roles.yaml.
+        shows_person: Whether it may show anything of a person; no default, so that whoever writes a page has thought of it.
         bytes_max: So long a form may be.
         file_bytes_max: So long a file may be that comes with it; None = the page takes none.
 
@@ -133,7 +155,7 @@ def desk_page(
             asked = await run_in_threadpool(_open, request, secret) if secret else None
             if asked is None:
                 return sign_in_first(request)
-            response = await _answer(handler, asked, right=right, bytes_max=bytes_max, file_bytes_max=file_bytes_max)
+            response = await _answer(handler, asked, right=right, shows=shows_person, bytes_max=bytes_max, file_bytes_max=file_bytes_max)
         except (SQLAlchemyError, NotKeptError) as error:
             _log.error("a desk could not be shown (%s)", type(error).__name__)
             return _plain(request, "away", status.HTTP_503_SERVICE_UNAVAILABLE)
@@ -145,7 +167,7 @@ def desk_page(
     return answer
 
 
-async def _answer(handler: Handler, asked: Asked, *, right: str, bytes_max: int, file_bytes_max: int | None) -> Response:
+async def _answer(handler: Handler, asked: Asked, *, right: str, shows: bool, bytes_max: int, file_bytes_max: int | None) -> Response:
     """The page, once she is known; what is refused is said inside her desk."""
     if right not in asked.staff.rights:
         _log.warning("a desk was refused to staff %d: the right %s is missing", asked.staff.id, right)
@@ -155,11 +177,14 @@ async def _answer(handler: Handler, asked: Asked, *, right: str, bytes_max: int,
             fields, files = await _sent(asked.request, bytes_max=bytes_max, file_bytes_max=file_bytes_max)
             check_form(asked.request, fields, use=FORM, secret=asked.secret)
             asked = Asked(asked.request, asked.staff, asked.session_id, asked.secret, asked.at, fields, files)
-        return await handler(asked)
+        response = await handler(asked)
     except (Refused, ClientDisconnect):
         return message(asked, "form_refused", code=status.HTTP_403_FORBIDDEN)
     except NotFound:
         return message(asked, "not_found", code=status.HTTP_404_NOT_FOUND)
+    if shows and response.status_code == status.HTTP_200_OK and not asked.has_noted:
+        raise NotNotedError
+    return response
 
 
 async def _sent(request: Request, *, bytes_max: int, file_bytes_max: int | None) -> tuple[Fields, tuple[bytes, ...]]:

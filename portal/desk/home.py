@@ -56,8 +56,8 @@ ROOM: Final = Room(
     path="",
     right="desk.open",
     routes=(
-        Route(BASE, desk_page(home, right="desk.open"), methods=["GET"]),
-        Route(f"{BASE}/sessions/end", desk_page(end_sessions, right="desk.open"), methods=["POST"]),
+        Route(BASE, desk_page(home, shows_person=False, right="desk.open"), methods=["GET"]),
+        Route(f"{BASE}/sessions/end", desk_page(end_sessions, shows_person=False, right="desk.open"), methods=["POST"]),
     ),
 )
-rest: Final = [Route(f"{BASE}/{{rest:path}}", desk_page(nothing, right="desk.open"), methods=["GET", "POST"])]
+rest: Final = [Route(f"{BASE}/{{rest:path}}", desk_page(nothing, shows_person=False, right="desk.open"), methods=["GET", "POST"])]

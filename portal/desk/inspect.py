@@ -21,7 +21,6 @@ from gate.inspect import Look, look_in
 from ledger.engine import connection
 from ledger.inspections import SIZE_MAX, InspectionRefused, Population, Sample, inspected, known_now, sample
 from ledger.placements import lenders_date
-from ledger.staff_views import note_view
 from portal.desk.frame import BASE, Asked, NotFound, Room, desk_headers, desk_page, show
 
 RIGHT: Final = "inspect.sample"
@@ -58,7 +57,7 @@ async def look(asked: Asked) -> Response:
 
     def read() -> Look:
         with connection() as tx:
-            note_view(tx, asked.staff.id, inspected(tx, on, event).event["party_id"], "inspect contact")
+            asked.note(tx, inspected(tx, on, event).event["party_id"], "inspect contact")
             return look_in(tx, on, event, with_words=may_read)
 
     try:
@@ -103,7 +102,7 @@ ROOM: Final = Room(
     path="inspect",
     right=RIGHT,
     routes=(
-        Route(PLACE, desk_page(draw, right=RIGHT), methods=["GET"]),
-        Route(f"{PLACE}/{{day}}/{{event:int}}", desk_page(look, right=RIGHT), methods=["GET"]),
+        Route(PLACE, desk_page(draw, shows_person=False, right=RIGHT), methods=["GET"]),
+        Route(f"{PLACE}/{{day}}/{{event:int}}", desk_page(look, shows_person=True, right=RIGHT), methods=["GET"]),
     ),
 )

@@ -147,9 +147,9 @@ ROOM: Final = Room(
     path="packs",
     right=RIGHT,
     routes=(
-        Route(f"{BASE}/packs", desk_page(packs, right=RIGHT), methods=["GET"]),
-        Route(_ONE, desk_page(pack, right=RIGHT), methods=["GET"]),
-        Route(f"{_ONE}/changes", desk_page(changes, right=RIGHT), methods=["GET"]),
-        Route(f"{_ONE}/impact", desk_page(impact, right=RIGHT), methods=["POST"]),
+        Route(f"{BASE}/packs", desk_page(packs, shows_person=False, right=RIGHT), methods=["GET"]),
+        Route(_ONE, desk_page(pack, shows_person=False, right=RIGHT), methods=["GET"]),
+        Route(f"{_ONE}/changes", desk_page(changes, shows_person=False, right=RIGHT), methods=["GET"]),
+        Route(f"{_ONE}/impact", desk_page(impact, shows_person=False, right=RIGHT), methods=["POST"]),
     ),
 )

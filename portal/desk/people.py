@@ -21,7 +21,6 @@ from starlette.routing import Route
 from gate.evidence import gather
 from ledger import call_words, case_lists, page_reads, person_contacts, person_search
 from ledger.person_search import FOUND_MAX, Found
-from ledger.staff_views import note_view
 from portal.desk.frame import BASE, Asked, NotFound, Room, desk_page, show
 from portal.desk.working import REFUSALS, in_ledger, refused, today
 
@@ -40,12 +39,15 @@ async def search(asked: Asked) -> Response:
     """Whoever has or had what was typed."""
     typed, why = asked.fields.get("value", "").strip(), " ".join(asked.fields.get("why", "").split())
     if not typed or len(why) < REASON_CHARACTERS_MIN:
+        asked.nobody()
         return _form(asked, trouble=asked.words.say("co_search_incomplete"))
 
     def find(tx: Connection) -> tuple[Found, ...]:
         found = person_search.search(tx, typed)
         for one in found:
-            note_view(tx, asked.staff.id, one.party_id, "search", why)
+            asked.note(tx, one.party_id, "search", why)
+        if not found:
+            asked.nobody()
         return found
 
     return _form(asked, found=await in_ledger(find))
@@ -58,7 +60,7 @@ async def person(asked: Asked) -> Response:
     def read(tx: Connection) -> dict[str, Any] | None:
         if not person_search.exists(tx, party_id):
             return None
-        note_view(tx, asked.staff.id, party_id, "person")
+        asked.note(tx, party_id, "person")
         return {
             "name": call_words.names(tx, [party_id]).get(party_id),
             "person": page_reads.person(tx, party_id),
@@ -82,7 +84,7 @@ async def contact(asked: Asked) -> Response:
     def whose(tx: Connection) -> bool:
         if person_contacts.party_of(tx, [attempt_id]).get(attempt_id) != party_id:
             return False
-        note_view(tx, asked.staff.id, party_id, "contact")
+        asked.note(tx, party_id, "contact")
         return True
 
     if not await in_ledger(whose):
@@ -111,9 +113,9 @@ ROOM: Final = Room(
     path="people",
     right=RIGHT,
     routes=(
-        Route(f"{BASE}/people", desk_page(ask, right=RIGHT), methods=["GET"]),
-        Route(f"{BASE}/people", desk_page(search, right=RIGHT), methods=["POST"]),
-        Route(f"{BASE}/people/{{party:int}}", desk_page(person, right=RIGHT), methods=["GET"]),
-        Route(f"{BASE}/people/{{party:int}}/contacts/{{attempt:int}}", desk_page(contact, right=RIGHT), methods=["GET"]),
+        Route(f"{BASE}/people", desk_page(ask, shows_person=False, right=RIGHT), methods=["GET"]),
+        Route(f"{BASE}/people", desk_page(search, shows_person=True, right=RIGHT), methods=["POST"]),
+        Route(f"{BASE}/people/{{party:int}}", desk_page(person, shows_person=True, right=RIGHT), methods=["GET"]),
+        Route(f"{BASE}/people/{{party:int}}/contacts/{{attempt:int}}", desk_page(contact, shows_person=True, right=RIGHT), methods=["GET"]),
     ),
 )

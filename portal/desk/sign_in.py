@@ -205,5 +205,5 @@ routes: Final = [
     Route(PLACE, _in_language(ask), methods=["GET"]),
     Route(f"{PLACE}/go", leave, methods=["GET"]),
     Route(f"{PLACE}/back", come_back, methods=["GET"]),
-    Route(f"{BASE}/sign-out", desk_page(sign_out, right="desk.open"), methods=["POST"]),
+    Route(f"{BASE}/sign-out", desk_page(sign_out, shows_person=False, right="desk.open"), methods=["POST"]),
 ]

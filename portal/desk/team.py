@@ -28,7 +28,6 @@ from ledger import agent_figures, agent_reads, agents, call_quality, call_queue,
 from ledger.call_quality import WEEK, ScoreRefused, Talk
 from ledger.engine import connection
 from ledger.staff import Staff
-from ledger.staff_views import note_view
 from portal.desk.frame import BASE, Asked, NotFound, Room, desk_page, go, show
 from portal.pages import local_day
 
@@ -117,7 +116,7 @@ async def _talk(asked: Asked, *, trouble: bool = False, code: int = status.HTTP_
     def read() -> dict[str, Any]:
         with connection() as tx:
             found = _found(tx, asked)
-            note_view(tx, asked.staff.id, found.party_id, VIEW)
+            asked.note(tx, found.party_id, VIEW)
             return {"talk": found, "understood": agent_reads.said_in_call(tx, (found.business_date, found.attempt_id))}
 
     values = await run_in_threadpool(read)
@@ -160,9 +159,9 @@ ROOM: Final = Room(
     path="team",
     right="calls.supervise",
     routes=(
-        Route(f"{BASE}/team", desk_page(team, right="calls.supervise"), methods=["GET"]),
-        Route(f"{BASE}/team/talks/{{day}}/{{attempt:int}}", desk_page(talk, right="calls.supervise"), methods=["GET"]),
-        Route(f"{BASE}/team/talks/{{day}}/{{attempt:int}}", desk_page(score, right="calls.supervise"), methods=["POST"]),
-        Route(f"{BASE}/talks", desk_page(own, right="calls.work"), methods=["GET"]),
+        Route(f"{BASE}/team", desk_page(team, shows_person=False, right="calls.supervise"), methods=["GET"]),
+        Route(f"{BASE}/team/talks/{{day}}/{{attempt:int}}", desk_page(talk, shows_person=True, right="calls.supervise"), methods=["GET"]),
+        Route(f"{BASE}/team/talks/{{day}}/{{attempt:int}}", desk_page(score, shows_person=True, right="calls.supervise"), methods=["POST"]),
+        Route(f"{BASE}/talks", desk_page(own, shows_person=False, right="calls.work"), methods=["GET"]),
     ),
 )

@@ -30,7 +30,6 @@ from decisions.rule_answers import answers_here
 from decisions.words import BASES, CHANNELS, HOLD_KINDS, PARTIES, PURPOSES, ROLES, WHERE
 from ledger.decisions_log import find_party
 from ledger.person_case import case_of
-from ledger.staff_views import note_view
 from portal.desk.frame import BASE, Asked, Room, desk_page, show
 from portal.desk.working import REFUSALS, in_ledger
 
@@ -91,12 +90,13 @@ async def person(asked: Asked) -> Response:
 
     def read(tx: Connection) -> dict[str, Any]:
         party_id = find_party(tx, named)
-        note_view(tx, asked.staff.id, party_id, "what-if")
+        asked.note(tx, party_id, "what-if")
         return case_of(tx, party_id, at=asked.at, channel=channel if channel in CHANNELS else "sms")
 
     try:
         case = await in_ledger(read)
     except REFUSALS as error:
+        asked.nobody()
         return _page(asked, {"at": asked.at.isoformat(timespec="minutes")}, "", trouble=str(error))
     lines = yaml.safe_dump([case], sort_keys=False, allow_unicode=True)
     return _page(asked, {"at": case["proposed"]["at"], "by": "lines"}, lines, told=await run_in_threadpool(judged, lines, None))
@@ -207,8 +207,8 @@ ROOM: Final = Room(
     path=PLACE,
     right=RIGHT,
     routes=(
-        Route(f"{BASE}/{PLACE}", desk_page(form, right=RIGHT), methods=["GET"]),
-        Route(f"{BASE}/{PLACE}", desk_page(check, right=RIGHT), methods=["POST"]),
-        Route(f"{BASE}/{PLACE}/person", desk_page(person, right="person.search"), methods=["POST"]),
+        Route(f"{BASE}/{PLACE}", desk_page(form, shows_person=False, right=RIGHT), methods=["GET"]),
+        Route(f"{BASE}/{PLACE}", desk_page(check, shows_person=False, right=RIGHT), methods=["POST"]),
+        Route(f"{BASE}/{PLACE}/person", desk_page(person, shows_person=True, right="person.search"), methods=["POST"]),
     ),
 )

@@ -75,7 +75,7 @@ def test_a_bug_tells_its_class_and_nothing_that_somebody_wrote(desk: Desk, caplo
     async def breaks(asked: Asked) -> None:
         raise RuntimeError(f"{asked.fields['words']}\n2026-01-01 INFO forged line")
 
-    app.router.routes.insert(0, Route("/desk/breaks", desk_page(breaks, right="desk.open"), methods=["POST"]))  # type: ignore[arg-type]  # it answers nothing
+    app.router.routes.insert(0, Route("/desk/breaks", desk_page(breaks, shows_person=False, right="desk.open"), methods=["POST"]))  # type: ignore[arg-type]  # it answers nothing
     try:
         browser = desk.sign_in("agent")
         guard = re.findall(r'name="guard" value="(\w+)"', browser.get("/desk").text)[0]
