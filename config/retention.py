@@ -19,6 +19,7 @@ from config.load import ConfigError, Day, Strict, Whole, read
 from decisions.retention import HOUSE, RecordDuty
 
 RETENTION: Final = Path(__file__).with_name("retention.yaml")
+DAY_SECONDS: Final = 86_400
 Ends = Literal[
     "raw_callbacks",
     "reply_windows",
@@ -43,11 +44,28 @@ class DutyForm(Strict):
     confidence: Literal["V1", "V2", "R"]
 
 
+class PrefectForm(Strict):
+    """How long Prefect's own server keeps what it wrote, and how many runs are to be expected of it."""
+
+    runs_days: Annotated[Whole, Field(ge=1)]
+    events_days: Annotated[Whole, Field(ge=1)]
+    runs_max: Annotated[Whole, Field(ge=1)]
+
+    def environment(self) -> dict[str, str]:
+        """The settings of Prefect's server that say so; of itself it keeps runs for good."""
+        return {
+            "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "true",
+            "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(self.runs_days * DAY_SECONDS),
+            "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": f"P{self.events_days}D",
+        }
+
+
 class RetentionForm(Strict):
     """The file, as written."""
 
     reviewed_on: Day
     records: tuple[DutyForm, ...]
+    prefect: PrefectForm
     days: dict[Ends, Annotated[Whole, Field(ge=1)]]
 
 
@@ -58,9 +76,11 @@ class RetentionPolicy:
     Attributes:
         records: Duties to keep records, the house's own among them.
         days: What ends by itself → days of the wall clock.
+        prefect: What Prefect's own server keeps.
     """
 
     records: tuple[RecordDuty, ...]
+    prefect: PrefectForm
     days: Mapping[str, int]
 
 
@@ -79,7 +99,7 @@ def retention_policy(path: Path = RETENTION) -> RetentionPolicy:
     if missing := [name for name in get_args(Ends) if name not in form.days]:
         raise ConfigError(path, None, "days", f"says nothing of {missing[0]}")
     records = tuple(RecordDuty(**duty.model_dump()) for duty in form.records)
-    return RetentionPolicy(records=records, days={str(name): days for name, days in form.days.items()})
+    return RetentionPolicy(records=records, prefect=form.prefect, days={str(name): days for name, days in form.days.items()})
 
 
 @lru_cache(maxsize=1)

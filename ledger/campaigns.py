@@ -36,7 +36,8 @@ STOPPED_STATES: Final = frozenset({"paused", "rejected"})
 SHARD_BORROWERS_MIN: Final = 5_000
 SHARD_BORROWERS_MAX: Final = 20_000
 SHARDS_WANTED: Final = 20
-SHARDS_MAX: Final = 200
+# A shard is a task run when it is chosen and another when it is sent, and a run has at most 200 (docs/adr/0079).
+SHARDS_MAX: Final = 90
 
 
 class Policy(Protocol):

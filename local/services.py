@@ -32,6 +32,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.logging.handlers import APILogWorker
 from sqlalchemy.engine import make_url
 
+from config.retention import retention_policy_in_force
 from config.roles import roles_in_force
 from config.settings import HOUSE, MADE_UP_KEY_PREFIX, settings
 from ledger import embedded, schema, staff
@@ -120,6 +121,7 @@ class Services:
         ledger_url, prefect_url = self._databases()
         self.environment = {
             **PREFECT_QUIET,
+            **retention_policy_in_force().prefect.environment(),
             **_made_up_secrets(self.folder),
             "TIDEOVER_MODE": "sandbox",
             "TIDEOVER_STATE_DIR": str(self.folder),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 if TYPE_CHECKING:
+    from tasks.prefect_kept import Kept
     from tasks.schedule import Scheduled
 
 REFUSED: Final = 2
@@ -60,7 +61,7 @@ def morning(*, as_json: AsJson = False) -> None:
 
     with _ledger():
         address = settings().prefect_api_url
-        found = read_morning(_scheduled(address) if address else None)
+        found = read_morning(*(_asked(address) if address else ()))
     if as_json:
         typer.echo(json.dumps(found.as_json(), ensure_ascii=False))
         return
@@ -73,8 +74,8 @@ def morning(*, as_json: AsJson = False) -> None:
         typer.echo(page(found))
 
 
-def _scheduled(address: str) -> list[Scheduled] | None:
-    """What Prefect will start today; a server that is away is said, and the rest is told all the same."""
+def _asked(address: str) -> tuple[list[Scheduled], Kept] | tuple[()]:
+    """What Prefect will start today and how much it keeps; a server that is away is said, and the rest is told all the same."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     from tasks.morning_artifact import ask_prefect
@@ -84,7 +85,7 @@ def _scheduled(address: str) -> list[Scheduled] | None:
             return ask_prefect()
     except Exception as error:  # noqa: BLE001  # whatever keeps a server from answering: the ledger's part is told all the same
         typer.echo(f"the Prefect server does not answer ({type(error).__name__})", err=True)
-        return None
+        return ()
 
 
 def waiting(

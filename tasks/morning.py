@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from config.calendar_files import calendars
 from config.load import ConfigError
 from config.policies import other_files, policies
+from config.retention import retention_policy_in_force
 from config.settings import settings
 from config.strategy_files import stages_of
 from decisions.rules.calendars import holiday_name
@@ -28,6 +29,7 @@ from ledger.engine import connection
 from ledger.overview import Due
 from tasks import morning_items
 from tasks.morning_items import Item
+from tasks.prefect_kept import Kept, to_do
 from tasks.schedule import Scheduled
 
 HOLIDAYS_AHEAD_DAYS: Final = 7
@@ -115,11 +117,12 @@ class Morning:
         }
 
 
-def read_morning(planned: Sequence[Scheduled] | None = None) -> Morning:
+def read_morning(planned: Sequence[Scheduled] | None = None, kept: Kept | None = None) -> Morning:
     """Look at everything.
 
     Args:
         planned: What the Prefect server has scheduled; None = nobody could ask it.
+        kept: How many runs it keeps; None = likewise.
     """
     zone = ZoneInfo(settings().business_zone)
     with connection() as tx:
@@ -129,11 +132,12 @@ def read_morning(planned: Sequence[Scheduled] | None = None) -> Morning:
         facts = _facts(tx, at)
         before = overview.morning_before(tx, day)
         former = before[1] if before else {"policies": _short(overview.policies_of_last_runs(tx))}
+        items = [*morning_items.find(tx, day=day, at=at), *(to_do(kept, retention_policy_in_force().prefect) if kept else ())]
         due, later = overview.planned(tx, at=at)
         return Morning(
             day=day,
             at=at,
-            items=tuple(sorted(morning_items.find(tx, day=day, at=at), key=lambda item: item.urgency)),
+            items=tuple(sorted(items, key=lambda item: item.urgency)),
             promises=overview.promises_due(tx, on=day),
             holds_ending=overview.holds_ending(tx, since=begins, until=ends),
             notices=overview.notices_ending(tx, on=day),

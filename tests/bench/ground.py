@@ -25,6 +25,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
+from config.retention import retention_policy_in_force
 from config.settings import settings
 from ledger import embedded, schema, vault
 from ledger.engine import engine_of
@@ -48,6 +49,7 @@ def ground() -> Iterator[dict[str, str]]:
         yield {
             **os.environ,
             **PREFECT_QUIET,
+            **retention_policy_in_force().prefect.environment(),
             "PREFECT_HOME": str(folder / "prefect"),
             "TIDEOVER_STATE_DIR": str(state),
             "TIDEOVER_MODE": "sandbox",

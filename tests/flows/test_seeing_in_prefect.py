@@ -26,6 +26,7 @@ from ledger.engine import connection
 from ledger.outbox import wall_clock
 from ledger.overview import morning_before
 from tasks import progress
+from tasks.prefect_kept import kept
 from tests.plugins.portfolio import TODAY, Portfolio, noon
 from tests.plugins.sandbox_process import Sandbox
 
@@ -114,6 +115,12 @@ def test_the_morning_page_says_what_prefect_will_start_today(portfolio: Portfoli
     assert NUMBER[2:] not in told
     with connection() as tx:
         assert morning_before(tx, TODAY + timedelta(days=1)) is not None
+
+    # What that run looks like from where its time is over: of itself Prefect keeps it for good.
+    with get_client(sync_client=True) as client:
+        today, then = kept(client, now=soon + timedelta(minutes=10)), kept(client, now=soon + timedelta(days=40))
+    assert today.runs >= 1
+    assert (today.over, then.over) == (0, today.runs)
 
 
 @pytest.mark.usefixtures("prefect_server")
