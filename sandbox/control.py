@@ -22,12 +22,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from sandbox import lender_app
+from sandbox.happenings import Paid, Phone
 from sandbox.issuer import PEOPLE
 from sandbox.people import invent_people
 from sandbox.print_shop import fetch
 from sandbox.signed import GatewayError
 from sandbox.social import Button
-from sandbox.town import Paid, Phone
 from sandbox.twilio import is_loopback_url
 from sandbox.wallets import wallet
 from sandbox.world import Received, World

@@ -78,7 +78,64 @@ PARAMETERS: dict[str, Parameter] = {
     "moved_rate": Parameter(0.0003, 0.0, 0.001, "assumed", "chance a day to move to another zone of the country"),
     "posted_late_share": Parameter(0.05, 0.0, 0.20, "assumed", "share of payments that the feed shows one or two days late"),
     "returned_share": Parameter(0.01, 0.0, 0.03, "assumed", "share of payments that come back after three days"),
+    "call_effect_forgot": Parameter(0.10, 0.05, 0.15, "shape", "extra chance to pay the same day after a talk with a person, forgot"),
+    "call_effect_timing": Parameter(0.03, 0.015, 0.045, "shape", "the same, waits for income"),
+    "call_effect_hardship": Parameter(0.015, 0.0075, 0.0225, "shape", "the same, hardship"),
+    "call_effect_unwilling": Parameter(0.012, 0.006, 0.018, "shape", "the same, unwilling"),
+    "bot_effect_factor": Parameter(0.75, 0.60, 0.95, "shape", "effect of a machine's call, times that of a person's"),
+    "known_sender_factor": Parameter(
+        1.2, 1.0, 1.3, "published", "effect of a talk with whom they have talked before, times that of the first"
+    ),
+    "call_answered_named": Parameter(
+        0.53, 0.40, 0.70, "published", "share of calls that a person answers, by day, when the phone names the caller"
+    ),
+    "call_says": Parameter(
+        0.35, 0.15, 0.60, "assumed", "share of talks in which something is said that commits: a promise, a dispute, cannot pay"
+    ),
+    "email_opened": Parameter(0.25, 0.15, 0.40, "assumed", "share of emails that are opened"),
+    "email_effect_factor": Parameter(0.8, 0.4, 1.2, "assumed", "effect of an opened email, times that of a read text"),
+    "tone_warm": Parameter(1.1, 1.0, 1.2, "shape", "effect of a text with kind words, times that of a plain one"),
+    "tone_consequence": Parameter(1.05, 1.0, 1.2, "shape", "effect of a text about consequences at first, times that of a plain one"),
+    "tone_worn": Parameter(0.95, 0.85, 1.0, "shape", "the same after a week of them"),
+    "complaint_message": Parameter(
+        0.0003, 0.00009, 0.0009, "assumed", "chance to complain of a message that was read, times 1.5 per recent contact above 2"
+    ),
+    "complaint_call": Parameter(0.0009, 0.00027, 0.0027, "assumed", "the same, of a call, taken or not"),
+    "plan_accept_forgot": Parameter(0.02, 0.01, 0.03, "assumed", "chance to agree to a plan that is seen, forgot"),
+    "plan_accept_timing": Parameter(0.08, 0.04, 0.12, "assumed", "the same, waits for income"),
+    "plan_accept_hardship": Parameter(0.15, 0.075, 0.225, "assumed", "the same, hardship"),
+    "plan_accept_unwilling": Parameter(0.01, 0.005, 0.015, "assumed", "the same, unwilling"),
+    "plan_call_factor": Parameter(1.6, 1.0, 2.4, "assumed", "that chance on the phone, times that on the page"),
+    "plan_kept": Parameter(0.88, 0.80, 0.95, "assumed", "share of instalments kept that are within what is really free"),
+    "plan_strain": Parameter(0.9, 0.45, 1.35, "assumed", "how fast that falls above: times exp(-strain x (ratio - 1))"),
+    "spare_forgot": Parameter(0.35, 0.25, 0.45, "assumed", "share of income that is really free, forgot"),
+    "spare_timing": Parameter(0.20, 0.12, 0.30, "assumed", "the same, waits for income"),
+    "spare_hardship": Parameter(0.06, 0.02, 0.10, "assumed", "the same, hardship"),
+    "spare_unwilling": Parameter(0.30, 0.20, 0.40, "assumed", "the same, unwilling"),
+    "spare_spread": Parameter(0.5, 0.2, 0.8, "assumed", "how much that differs between people"),
+    "wallet_blur": Parameter(0.3, 0.1, 0.5, "assumed", "how far off the wallet's figures of it are"),
+    "empty_wallet_share": Parameter(
+        0.3, 0.15, 0.5, "assumed", "last part of the income cycle with an empty wallet, waits for income and hardship"
+    ),
+    "borrows_elsewhere": Parameter(
+        0.31, 0.10, 0.40, "published", "share of those moved to pay with an empty wallet who borrow for it elsewhere"
+    ),
+    "posting_delay_days": Parameter(0, 0, 0, "assumed", "days after which the feed shows any payment; set by hand only"),
+    "drift_day": Parameter(30, 30, 30, "assumed", "day of a loan's stay from which what works has changed; set by hand only"),
+    "drift_factor": Parameter(1, 1, 1, "assumed", "effects from that day on, times those before; set by hand only"),
+    "drift_slots": Parameter(0, 0, 0, "assumed", "by how many quarters of a day tastes have moved from that day on; set by hand only"),
+    "balance_median_usd": Parameter(60, 10, 200, "published", "median of what is owed, lognormal, in US dollars"),
+    "income_median_usd": Parameter(1250, 900, 1800, "assumed", "median of what comes in in 30 days, lognormal, in US dollars"),
+    "cost_push_usd": Parameter(0.0005, 0.00025, 0.0015, "assumed", "price of a push notification, in US dollars"),
+    "cost_sms_usd": Parameter(0.02, 0.01, 0.06, "published", "price of a text message"),
+    "cost_email_usd": Parameter(0.0005, 0.00025, 0.0015, "assumed", "price of an email"),
+    "cost_call_try_usd": Parameter(0.12, 0.06, 0.36, "published", "price of a call that is tried"),
+    "cost_talk_usd": Parameter(0.45, 0.225, 1.35, "published", "price of a talk with a colleague, beside the try"),
 }
+
+
+# Small by nature, and yet no share of anything.
+_NO_SHARES = frozenset({"posting_delay_days", "drift_factor", "drift_slots"}) | {name for name in PARAMETERS if name.startswith("cost_")}
 
 
 def default_world(settings: Mapping[str, float] | None = None) -> dict[str, float]:
@@ -108,6 +165,6 @@ def _checked(settings: Mapping[str, float]) -> dict[str, float]:
             raise UnknownParameterError(f"the town has no parameter {name!r}")
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
             raise UnknownParameterError(f"{name} must be a number from 0 up")
-        if PARAMETERS[name].high <= 1 and value > 1:
+        if PARAMETERS[name].high <= 1 and value > 1 and name not in _NO_SHARES:
             raise UnknownParameterError(f"{name} is a share: at most 1")
     return {name: float(value) for name, value in settings.items()}

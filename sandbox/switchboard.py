@@ -19,9 +19,10 @@ from urllib.parse import urlencode, urljoin
 from xml.etree import ElementTree as ET
 
 from sandbox.calls import ENDS, CallRecord, Calls
+from sandbox.happenings import NotTaken, PickedUp, Ring, Ringing
 from sandbox.post import Post, Postman
 from sandbox.signature import twilio_signature
-from sandbox.town import NotTaken, PickedUp, Ring, Ringing, Town
+from sandbox.town import Town
 from sandbox.twilio import TwilioError, is_loopback_url
 
 FORM: Final = "application/x-www-form-urlencoded; charset=utf-8"

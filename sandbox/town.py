@@ -21,15 +21,51 @@ from zoneinfo import ZoneInfo
 
 from sandbox import keys, words
 from sandbox.chance import Chance
-from sandbox.social import PREFIXES, Button
+from sandbox.happenings import (
+    Borrowed,
+    Complained,
+    Delivered,
+    Event,
+    Message,
+    NotTaken,
+    Opened,
+    Paid,
+    Phone,
+    PickedUp,
+    Plan,
+    Replied,
+    Ring,
+    Ringing,
+    Said,
+    Seen,
+    Sent,
+    TookPlan,
+    Undelivered,
+)
+from sandbox.purse import Purse, draw_purse, is_empty, keeps_instalment
+from sandbox.social import PREFIXES
 
 WAKES, SLEEPS = 7, 23
 CARRIER_GIVES_UP = timedelta(hours=4)
 READ_MINUTES_MEDIAN = 20
 PROMISE_DAYS_MAX = 10
 NUMBER_RESTS_DAYS = 21
+# How many missed instalments in a row end a plan, and after how many days words about consequences have worn off.
+MISSED_MAX = 2
+CONSEQUENCE_DAYS = 7
+# Contacts that are still felt before one more makes a complaint likelier.
+PATIENCE = 2
+# Whoever reads them does so wherever their number has gone.
+_NOT_BY_NUMBER = frozenset({"push", "messenger", "email", "in_app"})
 _AMOUNT = re.compile(r"\d")
 _WAY_TO_PAY = re.compile(r"https?://|www\.|\bpay at\b|[a-z0-9-]+\.[a-z]{2,}/", re.IGNORECASE)
+# The tone of a text, in the languages that the town reads.
+_CONSEQUENCE = re.compile(
+    r"consequence|legal|court|credit bureau|後果|後續|法律|訴訟|聯徵|后果|诉讼|征信|consecuencia|judicial|demanda", re.IGNORECASE
+)
+_WARM = re.compile(
+    r"\bhelp|together|more time|\btalk\b|協助|幫|一起|商量|更多時間|帮|协助|更多时间|ayud|juntos|más tiempo|hablar", re.IGNORECASE
+)
 # What people of each temper write when they write of their own accord (weights, assumed).
 _INTENTS = {
     "forgot": (("promise", 0.5), ("paid", 0.25), ("call_me", 0.05), ("unclear", 0.2)),
@@ -44,6 +80,9 @@ _WANTS = {
     "hardship": (("cannot_pay", 0.5), ("call_me", 0.2), ("help", 0.3)),
     "unwilling": (("help", 0.5), ("stop", 0.5)),
 }
+# Channels on which opening is not a matter of course, and those on which people talk.
+_READ_SHARE = {"push": "push_opened", "in_app": "push_opened", "email": "email_opened"}
+_CALLS = frozenset({"voice", "call"})
 # Where someone who moves may go.
 _ZONES = {
     "America": ("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles"),
@@ -72,8 +111,7 @@ class Resident:
     locale: str
     zone: str
     temper: str
-    income_every_days: int
-    income_offset_days: int
+    purse: Purse
     number: str
     app: str
     taste: tuple[float, ...]
@@ -82,153 +120,14 @@ class Resident:
     shows_reading: bool = False
     loans: dict[str, Loan] = field(default_factory=dict)
     phone_off_until: datetime | None = None
+    email: str | None = None
+    plan: Plan | None = None
+    missed: int = 0
+    talks: int = 0
+    pressed_at: datetime | None = None
     recent_contacts: float = 0.0
     stranger_answered: bool = False
     paid_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message as the carrier holds it.
-
-    Attributes:
-        address: Number, push token or Messenger id, without the channel's prefix.
-        text: What the phone shows; of a push, title and body.
-        buttons: That can be tapped in place of writing.
-        at_once: The carrier takes no time over this one.
-        doomed: The carrier will lose this one (a fault was switched on).
-        nth: The how-manieth to this address; the town counts.
-    """
-
-    message_id: str
-    channel: str
-    address: str
-    sender: str
-    text: str
-    expires_at: datetime
-    at_once: bool = False
-    doomed: bool = False
-    nth: int = 0
-    buttons: tuple[Button, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """The carrier took the message on."""
-
-    at: datetime
-    message: Message
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """The phone has it: a text is there, a notification is shown."""
-
-    at: datetime
-    message: Message
-
-
-@dataclass(frozen=True, slots=True)
-class Undelivered:
-    """It never will be. Reasons: expired, handset_off, unknown_handset, landline, carrier_unknown, not_there; for a push: not_shown."""
-
-    at: datetime
-    message: Message
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """Someone tapped the notification."""
-
-    at: datetime
-    message: Message
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """Someone read a message, on a channel that shows it, and lets it be shown."""
-
-    at: datetime
-    message: Message
-
-
-@dataclass(frozen=True, slots=True)
-class Replied:
-    """Someone answered a text, or tapped a button. `intent` is what they meant: for tests and the summary, not for the lender."""
-
-    at: datetime
-    message: Message
-    text: str
-    intent: str
-    tapped: Button | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Paid:
-    """Money moved; the lender's feed shows it from `at` on. A returned payment is negative and names what it takes back."""
-
-    at: datetime
-    external_id: str
-    loan_ref: str
-    currency: str
-    amount_minor: int
-    paid_at: datetime
-    state: str
-    reverses_external_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Ring:
-    """One call as the carrier holds it.
-
-    Attributes:
-        patience_seconds: So long it rings.
-        nth: The how-manieth to this number; the town counts.
-    """
-
-    call_id: str
-    address: str
-    sender: str
-    patience_seconds: int
-    nth: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Ringing:
-    """The phone rings."""
-
-    at: datetime
-    ring: Ring
-
-
-@dataclass(frozen=True, slots=True)
-class PickedUp:
-    """Somebody, or something, answered: `human`, `machine` or `fax`; `unknown` where a provider could not tell."""
-
-    at: datetime
-    ring: Ring
-    by: str
-
-
-@dataclass(frozen=True, slots=True)
-class NotTaken:
-    """Nobody answered. Reasons, as Twilio names them: busy, no-answer, failed."""
-
-    at: datetime
-    ring: Ring
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Phone:
-    """How a phone of the test's own answers: by whom, or why not; and which keys are pressed, one for each time that one is waited for."""
-
-    answers: str
-    keys: tuple[str, ...] = ()
-
-
-Event = Sent | Delivered | Undelivered | Opened | Seen | Replied | Paid | Ringing | PickedUp | NotTaken
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,10 +147,21 @@ class _Read:
 
 @dataclass(frozen=True, slots=True)
 class _Pay:
-    """Someone sits down to pay."""
+    """Someone sits down to pay; `lends` = with money borrowed elsewhere."""
 
     resident: Resident
     loan_ref: str
+    lends: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Instalment:
+    """The day of the plan's next payment."""
+
+    resident: Resident
+    loan_ref: str
+    plan: Plan
+    place: int
 
 
 class Town:
@@ -274,6 +184,7 @@ class Town:
         self._by_phone: dict[str, Resident] = {}
         self._by_token: dict[str, Resident] = {}
         self._by_messenger: dict[str, Resident] = {}
+        self._by_email: dict[str, Resident] = {}
         self._by_zone: dict[str, dict[str, Resident]] = {}
         self._owner: dict[str, str] = {}
         self._dead_tokens: set[str] = set()
@@ -283,7 +194,7 @@ class Town:
         self._phones: dict[str, Phone] = {}
         # Call → for how many keys it has waited.
         self._waited_for: dict[str, int] = {}
-        self._agenda: list[tuple[datetime, str, int, Event | _NewDay | _Read | _Pay]] = []
+        self._agenda: list[tuple[datetime, str, int, Event | _NewDay | _Read | _Pay | _Instalment]] = []
         self._serial = 0
 
     # Who lives here
@@ -297,6 +208,8 @@ class Town:
         zone: str,
         loans: Iterable[tuple[str, str, int]],
         messenger_id: str | None = None,
+        email: str | None = None,
+        income_minor: int = 0,
     ) -> Resident:
         """Someone moves in, or someone known owes a further loan. A loan that is known stays as it is.
 
@@ -307,6 +220,8 @@ class Town:
             zone: IANA name.
             loans: (loan_ref, ISO 4217, owed in minor units).
             messenger_id: What the lender's page knows them by on Messenger, or None.
+            email: Address of their post, or None.
+            income_minor: What comes into the wallet in 30 days; 0 = not known. Counts when they move in.
 
         Raises:
             ValueError: Neither phone nor token and no loan, an unknown zone, or an amount that is not positive.
@@ -316,9 +231,12 @@ class Town:
             raise ValueError("owed_minor must be positive")
         if not (phone or push_token or debts):
             raise ValueError("a resident needs a phone, a push token or a loan")
-        resident = self._known(phone, push_token, debts) or self._newcomer(phone, push_token, debts, locale, zone)
+        resident = self._known(phone, push_token, debts) or self._newcomer(phone, push_token, debts, locale, zone, income_minor)
         if messenger_id is not None:
             self._by_messenger[messenger_id] = resident
+        if email is not None:
+            resident.email = email
+            self._by_email[email] = resident
         today = self.now.astimezone(ZoneInfo(resident.zone)).date()
         for loan_ref, currency, owed_minor in debts:
             if loan_ref not in self._owner:
@@ -334,7 +252,9 @@ class Town:
             return self._by_token.get(push_token)
         return None if phone is None or debts else self._by_phone.get(phone)
 
-    def _newcomer(self, phone: str | None, push_token: str | None, debts: list[tuple[str, str, int]], locale: str, zone: str) -> Resident:
+    def _newcomer(
+        self, phone: str | None, push_token: str | None, debts: list[tuple[str, str, int]], locale: str, zone: str, income_minor: int
+    ) -> Resident:
         try:
             ZoneInfo(zone)
         except (KeyError, ValueError, OSError) as error:
@@ -343,7 +263,6 @@ class Town:
         key = phone if phone is not None and phone not in self._by_phone else push_token or debts[0][0]
         draw, world = self._chance, self._world
         tempers = [(temper, world[f"{temper}_share"]) for temper in _INTENTS]
-        incomes = [(days, world[f"income_{name}_share"]) for days, name in (("7", "weekly"), ("14", "fortnightly"), ("30", "monthly"))]
         dead = (1 - world["sms_delivered"]) / 2
         numbers = [
             ("wrong", world["wrong_number_share"]),
@@ -351,7 +270,7 @@ class Town:
             ("dead", dead),
             ("own", max(0.0, 1 - dead - world["wrong_number_share"] - world["landline_share"])),
         ]
-        every = int(draw.pick(incomes, key, "income"))
+        temper = draw.pick(tempers, key, "temper")
         spread = world["hour_taste_spread"]
         resident = Resident(
             key=key,
@@ -359,9 +278,8 @@ class Town:
             push_token=push_token,
             locale=locale,
             zone=zone,
-            temper=draw.pick(tempers, key, "temper"),
-            income_every_days=every,
-            income_offset_days=int(draw.unit(key, "payday") * every),
+            temper=temper,
+            purse=draw_purse(draw, world, key, temper, income_minor),
             number=draw.pick(numbers, key, "number"),
             app="shows" if draw.unit(key, "permission") < world["push_permitted"] else "silent",
             taste=tuple(draw.within(1 - spread, 1 + spread, key, "taste", slot) for slot in range(4)),
@@ -418,14 +336,19 @@ class Town:
         # The how-manieth to this address names the draws, so that ids decide nothing.
         nth = self._messages_to[message.address] = self._messages_to.get(message.address, 0) + 1
         carried = replace(message, nth=nth)
-        if message.channel == "push":
+        if message.channel in {"push", "in_app"}:
             self._carry_push(carried, resident)
         else:
             self._carry_text(carried, resident)
 
     def _whose(self, message: Message) -> Resident | None:
         """Who has an address; None = someone out of town."""
-        known = {"push": self._by_token, "messenger": self._by_messenger}.get(message.channel, self._by_phone)
+        known = {
+            "push": self._by_token,
+            "in_app": self._by_token,
+            "messenger": self._by_messenger,
+            "email": self._by_email,
+        }.get(message.channel, self._by_phone)
         return known.get(message.address)
 
     def withdraw(self, message_id: str) -> None:
@@ -479,6 +402,10 @@ class Town:
         nth = self._calls_to[ring.address] = self._calls_to.get(ring.address, 0) + 1
         carried = replace(ring, nth=nth)
         answers = self._answers(carried)
+        rung = self._by_phone.get(ring.address)
+        if rung is not None and rung.number == "own" and answers != "failed":
+            # A call that nobody takes disturbs as well.
+            self._bear(rung, ring.address, "call", nth)
         rings_at = self.now if self._prompt else self.now + timedelta(seconds=self._chance.within(1, 3, ring.address, "rings", nth))
         if answers == "failed":
             self._plan(rings_at, ring.address, NotTaken(rings_at, carried, "failed"))
@@ -504,7 +431,8 @@ class Town:
         awake = WAKES <= self.now.astimezone(ZoneInfo(resident.zone)).hour < SLEEPS
         if draw.unit(ring.address, "busy", ring.nth) < world["call_busy"]:
             return "busy"
-        if awake and draw.unit(ring.address, "answers-call", ring.nth) < world["call_answered"]:
+        answered = world["call_answered_named" if ring.named else "call_answered"]
+        if awake and draw.unit(ring.address, "answers-call", ring.nth) < answered:
             return "human"
         return "machine" if draw.unit(ring.address, "machine") < world["call_machine_share"] else "no-answer"
 
@@ -528,12 +456,46 @@ class Town:
             return "me" if draw.unit(ring.address, "says-who", ring.nth) < self._world["call_confirmed"] else None
         if waited > 1:
             return None
-        resident.recent_contacts += 1
-        self._be_moved(resident, Message(ring.call_id, "voice", ring.address, ring.sender, heard, self.now, nth=ring.nth))
+        self._weigh(resident, Message(ring.call_id, "voice", ring.address, ring.sender, heard, self.now, nth=ring.nth, plan=ring.plan))
         if draw.unit(ring.address, "stops-calls", ring.nth) < min(1.0, self._world["stop_rate"] * 1.2**resident.recent_contacts):
             return "stop"
         paid_lately = resident.paid_at is not None and self.now - resident.paid_at < timedelta(days=4)
         return "paid" if paid_lately else draw.pick(_WANTS[resident.temper], ring.address, "wants", ring.nth)
+
+    def _talk(self, ring: Ring) -> None:
+        """A colleague of the lender talks with whoever picked up."""
+        resident = self._by_phone.get(ring.address)
+        if resident is None or ring.address in self._phones:
+            return
+        if resident.number != "own":
+            self._plan(self.now, ring.address, Said(self.now, ring, "wrong_person"))
+            return
+        self._weigh(resident, Message(ring.call_id, "call", ring.address, ring.sender, "", self.now, nth=ring.nth, plan=ring.plan))
+        resident.talks += 1
+        said = self._says(resident, ring)
+        if said is not None:
+            on = self._promise(resident, Message(ring.call_id, "call", f"{ring.address}|call", ring.sender, "", self.now, nth=ring.nth))
+            self._plan(self.now, resident.key, Said(self.now, ring, said, on if said == "promise" else None))
+
+    def _says(self, resident: Resident, ring: Ring) -> str | None:
+        """What somebody lets a colleague know: a stop, or what someone of this temper says; mostly nothing that commits."""
+        draw = self._chance
+        if draw.unit(ring.address, "stops-calls", ring.nth) < min(1.0, self._world["stop_rate"] * 1.2**resident.recent_contacts):
+            return "stop"
+        if draw.unit(ring.address, "says", ring.nth) >= self._world["call_says"]:
+            return None
+        said = draw.pick(_INTENTS[resident.temper], ring.address, "says-what", ring.nth)
+        return None if said == "unclear" else said
+
+    def _bear(self, resident: Resident, address: str, channel: str, nth: int) -> None:
+        """One contact more; some complain, the likelier the more they still feel."""
+        rate = self._world["complaint_call" if channel == "call" else "complaint_message"]
+        rate *= 1.5 ** max(0.0, resident.recent_contacts - PATIENCE)
+        resident.recent_contacts += 1
+        if self._chance.unit(address, channel, "complains", nth) < min(1.0, rate):
+            at = self.now + timedelta(minutes=self._chance.within(5, 600, address, channel, "complains-in", nth))
+            loan = next(iter(resident.loans), None)
+            self._plan(at, resident.key, Complained(at, loan, address, channel))
 
     def _phone_back_at(self, message: Message, resident: Resident | None) -> datetime | None:
         """When a phone that is off now is on again; None when it is on. People out of town always have theirs on."""
@@ -578,16 +540,11 @@ class Town:
             at, _, _, what = heapq.heappop(self._agenda)
             self.now = max(self.now, at)
             match what:
-                case _NewDay():
-                    self._begin_day(what.zone)
-                case _Read():
-                    self._read(what.resident, what.message)
-                case _Pay():
-                    self._pay(what.resident, what.loan_ref)
+                case _NewDay() | _Read() | _Pay() | _Instalment():
+                    self._live(what)
                 case Sent() | Delivered() | Undelivered() | Ringing() | PickedUp() | NotTaken():
                     if not self._is_withdrawn(what):
-                        if isinstance(what, Delivered):
-                            self._look(what.message)
+                        self._follow(what)
                         yield what
                 case Paid(state="reversed"):
                     self._residents[self._owner[what.loan_ref]].loans[what.loan_ref].owed_minor -= what.amount_minor
@@ -596,11 +553,30 @@ class Town:
                     yield what
         self.now = to
 
+    def _live(self, what: _NewDay | _Read | _Pay | _Instalment) -> None:
+        """What nobody outside notices by itself."""
+        match what:
+            case _NewDay():
+                self._begin_day(what.zone)
+            case _Read():
+                self._read(what.resident, what.message)
+            case _Pay():
+                self._pay(what.resident, what.loan_ref, lends=what.lends)
+            case _Instalment():
+                self._keep_plan(what)
+
+    def _follow(self, what: Sent | Delivered | Undelivered | Ringing | PickedUp | NotTaken) -> None:
+        """What follows of its having arrived."""
+        if isinstance(what, Delivered):
+            self._look(what.message)
+        elif isinstance(what, PickedUp) and what.by == "human" and what.ring.by_person:
+            self._talk(what.ring)
+
     def _is_withdrawn(self, what: Sent | Delivered | Undelivered | Ringing | PickedUp | NotTaken) -> bool:
         told = what.message.message_id if isinstance(what, Sent | Delivered | Undelivered) else what.ring.call_id
         return told in self._withdrawn
 
-    def _plan(self, at: datetime, whose: str, what: Event | _NewDay | _Read | _Pay) -> None:
+    def _plan(self, at: datetime, whose: str, what: Event | _NewDay | _Read | _Pay | _Instalment) -> None:
         """Put something on the agenda. Ties are broken by whose it is, so that loading order does not show."""
         self._serial += 1
         heapq.heappush(self._agenda, (at, whose, self._serial, what))
@@ -638,6 +614,8 @@ class Town:
             resident.recent_contacts *= self._world["memory_per_day"]
             self._meet_accidents(resident, today)
             for loan in resident.loans.values():
+                if resident.plan is not None:
+                    continue
                 if loan.owed_minor > 0 and self._chance.unit(resident.key, "self-pay", loan.loan_ref, today) < self._hazard(
                     resident, loan, today
                 ):
@@ -649,7 +627,7 @@ class Town:
         age_days = max(0, (today - loan.since).days)
         hazard = self._world[f"self_pay_{resident.temper}"] * math.exp(-age_days / max(1.0, self._world["self_pay_decay_days"]))
         if resident.temper == "timing":
-            since_income = (today.toordinal() - resident.income_offset_days) % resident.income_every_days
+            since_income = resident.purse.days_since_income(today)
             hazard *= self._world["payday_factor"] if since_income < 3 else 0.5  # noqa: PLR2004  # "in the 3 days after income"
         return float(hazard)
 
@@ -680,7 +658,7 @@ class Town:
         resident = self._whose(message)
         if resident is None:
             return
-        share = self._world["push_opened" if message.channel == "push" else "sms_read"]
+        share = self._world[_READ_SHARE.get(message.channel, "sms_read")]
         if self._chance.unit(message.address, "reads", message.nth) >= share:
             return
         minutes = self._chance.waiting(READ_MINUTES_MEDIAN, message.address, "read-minutes", message.nth)
@@ -691,15 +669,15 @@ class Town:
     def _read(self, resident: Resident, message: Message) -> None:
         if message.channel in PREFIXES and resident.shows_reading:
             self._plan(self.now, resident.key, Seen(self.now, message))
-        if message.channel not in {"push", "messenger"} and resident.number == "wrong":
+        if message.channel not in _NOT_BY_NUMBER and resident.number == "wrong":
             self._puzzle_stranger(resident, message)
             return
-        if message.channel == "push":
+        if message.channel in _READ_SHARE:
             self._plan(self.now, resident.key, Opened(self.now, message))
-        self._be_moved(resident, message)
-        if message.channel != "push":
+        self._weigh(resident, message)
+        if message.channel not in {"push", "in_app"}:
             self._answer(resident, message)
-        resident.recent_contacts += 1
+        self._bear(resident, message.address, message.channel, message.nth)
 
     def _puzzle_stranger(self, resident: Resident, message: Message) -> None:
         if resident.stranger_answered or self._chance.unit(resident.key, "stranger") >= self._world["stranger_answers"]:
@@ -707,22 +685,81 @@ class Town:
         resident.stranger_answered = True
         self._write(resident, message, "wrong_person", None)
 
-    def _be_moved(self, resident: Resident, message: Message) -> None:
-        """A message that was read may make someone pay the same day."""
+    def _weigh(self, resident: Resident, message: Message) -> None:
+        """Somebody who has read, or was told, may agree to what is offered, or pay the same day, or neither."""
         debts = [loan for loan in resident.loans.values() if loan.owed_minor > 0]
-        if not debts:
+        if not debts or resident.plan is not None or self._agrees(resident, debts[0], message):
             return
+        # Calls count apart from texts: each has its own luck.
+        luck = (message.address, message.channel) if message.channel in _CALLS else (message.address,)
+        if self._chance.unit(*luck, "moved-to-pay", message.nth) < self._effect(resident, debts[0], message):
+            at = self.now + timedelta(minutes=self._chance.within(1, 120, *luck, "pays-in", message.nth))
+            borrows = is_empty(resident.purse, resident.temper, self._today(resident), self._world)
+            lends = borrows and self._chance.unit(*luck, "borrows", message.nth) < self._world["borrows_elsewhere"]
+            self._plan(at, resident.key, _Pay(resident, debts[0].loan_ref, lends))
+
+    def _effect(self, resident: Resident, debt: Loan, message: Message) -> float:
+        """Extra chance to pay the same day."""
         world = self._world
-        slot = self.now.astimezone(ZoneInfo(resident.zone)).hour // 6
-        effect = world[f"sms_effect_{resident.temper}"] * resident.taste[slot] * world["fatigue_factor"] ** resident.recent_contacts
-        if message.channel == "push":
+        drifted = (self._today(resident) - debt.since).days >= world["drift_day"]
+        slot = (self.now.astimezone(ZoneInfo(resident.zone)).hour // 6 + (int(world["drift_slots"]) if drifted else 0)) % 4
+        effect = resident.taste[slot] * world["fatigue_factor"] ** resident.recent_contacts * (world["drift_factor"] if drifted else 1.0)
+        if message.channel in _CALLS:
+            effect *= world[f"call_effect_{resident.temper}"]
+            if message.channel == "voice":
+                return float(effect * world["bot_effect_factor"])
+            return float(effect * (world["known_sender_factor"] if resident.talks else 1.0))
+        effect *= world[f"sms_effect_{resident.temper}"] * self._tone(resident, message)
+        if message.channel in {"push", "in_app"}:
             effect *= world["push_effect_factor"]
+        elif message.channel == "email":
+            effect *= world["email_effect_factor"]
         for named in (_AMOUNT, _WAY_TO_PAY):
             if not named.search(message.text):
                 effect *= world["unclear_text_factor"]
-        if self._chance.unit(message.address, "moved-to-pay", message.nth) < effect:
-            at = self.now + timedelta(minutes=self._chance.within(1, 120, message.address, "pays-in", message.nth))
-            self._plan(at, resident.key, _Pay(resident, debts[0].loan_ref))
+        return float(effect)
+
+    def _tone(self, resident: Resident, message: Message) -> float:
+        """Kind words help a little; what speaks of consequences helps at first and puts off after a week of it."""
+        if _CONSEQUENCE.search(message.text):
+            resident.pressed_at = resident.pressed_at or self.now
+            worn = min(1.0, (self.now - resident.pressed_at) / timedelta(days=CONSEQUENCE_DAYS))
+            return self._world["tone_consequence"] + worn * (self._world["tone_worn"] - self._world["tone_consequence"])
+        return self._world["tone_warm"] if _WARM.search(message.text) else 1.0
+
+    def _agrees(self, resident: Resident, debt: Loan, message: Message) -> bool:
+        """Whether somebody takes the plan that stands on the page, or that a colleague offers."""
+        if message.plan is None:
+            return False
+        share = self._world[f"plan_accept_{resident.temper}"] * (self._world["plan_call_factor"] if message.channel in _CALLS else 1.0)
+        if self._chance.unit(message.address, message.channel, "agrees", message.nth) >= share:
+            return False
+        resident.plan, resident.missed = message.plan, 0
+        at = self.now + timedelta(minutes=self._chance.within(1, 60, message.address, message.channel, "agrees-in", message.nth))
+        self._plan(at, resident.key, TookPlan(at, debt.loan_ref, message.plan))
+        self._await(resident, debt.loan_ref, message.plan, 0)
+        return True
+
+    def _await(self, resident: Resident, loan_ref: str, plan: Plan, place: int) -> None:
+        """Put the day of a plan's payment on the agenda."""
+        on, _ = plan.payments[place]
+        hour = self._chance.within(WAKES + 1, SLEEPS - 1, resident.key, "instalment-hour", loan_ref, on)
+        self._plan(max(self.now, self._at_hour(on, resident, hour)), resident.key, _Instalment(resident, loan_ref, plan, place))
+
+    def _keep_plan(self, due: _Instalment) -> None:
+        """Pay an instalment, or miss it; whoever misses some in a row gives the plan up."""
+        resident, plan = due.resident, due.plan
+        if resident.plan is not plan:
+            return
+        on, amount_minor = plan.payments[due.place]
+        keeps = self._chance.unit(resident.key, "keeps-instalment", due.loan_ref, on) < keeps_instalment(resident.purse, plan, self._world)
+        resident.missed = 0 if keeps else resident.missed + 1
+        if keeps:
+            self._pay(resident, due.loan_ref, at_most_minor=amount_minor)
+        if resident.missed >= MISSED_MAX or due.place + 1 == len(plan.payments) or resident.loans[due.loan_ref].owed_minor <= 0:
+            resident.plan = None
+        else:
+            self._await(resident, due.loan_ref, plan, due.place + 1)
 
     def _answer(self, resident: Resident, message: Message) -> None:
         """Perhaps write back: a stop, "I paid" from those who did, or what someone of this temper writes."""
@@ -755,8 +792,8 @@ class Town:
         at = self.now + timedelta(minutes=self._chance.within(0.5, 10, message.address, "types", message.nth))
         self._plan(at, resident.key, Replied(at, message, text, intent, tapped))
 
-    def _pay(self, resident: Resident, loan_ref: str) -> None:
-        """Pay all or a part; the feed may hear of it late, and money may come back."""
+    def _pay(self, resident: Resident, loan_ref: str, *, lends: bool = False, at_most_minor: int | None = None) -> None:
+        """Pay all or a part, or an instalment; the feed may hear of it late, and money may come back."""
         loan = resident.loans[loan_ref]
         if loan.owed_minor <= 0:
             return
@@ -764,13 +801,18 @@ class Town:
         chance, name = self._chance, (resident.key, loan_ref, loan.payments)
         partial = min(1.0, self._world["partial_share"] * (3 if resident.temper == "hardship" else 1))
         amount_minor = loan.owed_minor
-        if chance.unit("partial", *name) < partial:
+        if at_most_minor is not None:
+            amount_minor = min(amount_minor, at_most_minor)
+        elif chance.unit("partial", *name) < partial:
             amount_minor = max(1, int(amount_minor * chance.within(0.2, 0.6, "part", *name)))
         loan.owed_minor -= amount_minor
         resident.paid_at = self.now
         external_id = f"PAY-{chance.hexadecimal(16, 'payment', *name).upper()}"
         late = chance.unit("posted-late", *name) < self._world["posted_late_share"]
         posted_at = self.now + (timedelta(days=chance.within(1, 2, "late-days", *name)) if late else timedelta(0))
+        posted_at += timedelta(days=self._world["posting_delay_days"])
+        if lends:
+            self._plan(self.now, resident.key, Borrowed(self.now, loan_ref, amount_minor))
         paid = Paid(posted_at, external_id, loan_ref, loan.currency, amount_minor, self.now, "posted", None)
         self._plan(posted_at, resident.key, paid)
         if chance.unit("returned", *name) < self._world["returned_share"]:
@@ -781,7 +823,7 @@ class Town:
 
 def _never_there(channel: str, resident: Resident | None) -> str | None:
     """Why a message to somebody of the town never arrives on a channel; None where it may. People out of town have them all."""
-    if resident is None or channel == "messenger":
+    if resident is None or channel in _NOT_BY_NUMBER:
         return None
     if channel in PREFIXES:
         # A number that is nobody's, or no mobile phone's, is on none of them.

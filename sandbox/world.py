@@ -25,13 +25,9 @@ from sandbox.core import Core, Told
 from sandbox.faults import CALLBACK_FAULTS, CREATE_FAULTS, LIST_FAULTS, Fault, Faults
 from sandbox.fcm import FcmError, Project, Push
 from sandbox.gateway import BY_NUMBER, ENDS, Gateway, GatewayError, Taken
-from sandbox.issuer import Issuer
-from sandbox.parameters import default_world, drawn_world
-from sandbox.post import Post, Postman
-from sandbox.signature import app_signature, gateway_signature, twilio_signature
-from sandbox.social import CHANNELS, Button, bare, channel_of
-from sandbox.switchboard import FORM, Switchboard
-from sandbox.town import (
+from sandbox.happenings import (
+    Borrowed,
+    Complained,
     Delivered,
     Event,
     Message,
@@ -41,11 +37,19 @@ from sandbox.town import (
     PickedUp,
     Replied,
     Ringing,
+    Said,
     Seen,
     Sent,
-    Town,
+    TookPlan,
     Undelivered,
 )
+from sandbox.issuer import Issuer
+from sandbox.parameters import default_world, drawn_world
+from sandbox.post import Post, Postman
+from sandbox.signature import app_signature, gateway_signature, twilio_signature
+from sandbox.social import CHANNELS, Button, bare, channel_of
+from sandbox.switchboard import FORM, Switchboard
+from sandbox.town import Town
 from sandbox.twilio import Account, Record, TwilioError, conclude, shown_sender
 from sandbox.wallet import Asked, Wallet
 
@@ -490,9 +494,11 @@ class World:
     def _apply(self, event: Event) -> list[Post]:
         """Write down what happened; returns what webhooks are to be told."""
         match event:
-            case Paid():
-                self.payments.append(event)
-                self.counts[f"payment {event.state}"] += 1
+            case Complained() | TookPlan() | Borrowed() | Said() | Paid():
+                # None of it comes by a webhook; payments are fetched, of the rest the summary tells.
+                if isinstance(event, Paid):
+                    self.payments.append(event)
+                self.counts[f"payment {event.state}" if isinstance(event, Paid) else type(event).__name__.lower()] += 1
                 return []
             case Ringing() | PickedUp() | NotTaken():
                 if not isinstance(event, Ringing):

@@ -10,10 +10,11 @@ import pytest
 from twilio.base.exceptions import TwilioRestException  # type: ignore[import-untyped]  # twilio ships no py.typed
 from twilio.rest import Client  # type: ignore[import-untyped]  # as above
 
+from sandbox.happenings import Message, Replied, Seen, Sent, Undelivered
 from sandbox.parameters import default_world
 from sandbox.people import invent_people
 from sandbox.social import Button
-from sandbox.town import Message, Replied, Seen, Sent, Town, Undelivered
+from sandbox.town import Town
 from tests.plugins.sandbox_process import Sandbox, SandboxRefusedError
 from tests.sandbox.conftest import Webhooks
 

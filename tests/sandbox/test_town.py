@@ -11,9 +11,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sandbox.happenings import (
+    Borrowed,
+    Complained,
+    Delivered,
+    Event,
+    Message,
+    NotTaken,
+    Opened,
+    Paid,
+    PickedUp,
+    Replied,
+    Ringing,
+    Said,
+    TookPlan,
+    Undelivered,
+)
 from sandbox.parameters import default_world
 from sandbox.people import invent_people
-from sandbox.town import SLEEPS, WAKES, Delivered, Event, Message, NotTaken, Opened, Paid, PickedUp, Replied, Ringing, Town, Undelivered
+from sandbox.town import SLEEPS, WAKES, Town
 
 START = datetime(2026, 3, 17, 1, tzinfo=UTC)
 TEXT = "You owe 100.00 USD. Pay at https://pay.example/x"
@@ -57,7 +73,7 @@ def _stories(events: list[Event]) -> list[tuple[object, ...]]:
         if isinstance(event, Paid)
         else (type(event), event.at, event.message.address, getattr(event, "text", ""), getattr(event, "reason", ""))
         for event in events
-        if not isinstance(event, Ringing | PickedUp | NotTaken)
+        if not isinstance(event, Ringing | PickedUp | NotTaken | Said | Complained | TookPlan | Borrowed)
     ]
 
 
