@@ -178,6 +178,48 @@ def demo(
 
 
 @app.command()
+def simulate(
+    *,
+    strategies: Annotated[str, typer.Option(help="Names in config/strategies, with commas between.")],
+    worlds: Annotated[Path, typer.Option(help="World file: `worlds: [{id, seed, set: {parameter: value}}]`; sandbox/worlds has some.")],
+    days: Annotated[int, typer.Option(min=1, max=90, help="How many days to play.")] = 60,
+    borrowers: Annotated[int, typer.Option(min=1, max=20_000, help="In each world.")] = 500,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Play each world so often, each time with other people and luck.")] = 1,
+    plans: Annotated[str, typer.Option(help="Whether pages offer instalments: on, off or both. Their effects are assumed.")] = "off",
+    out: Annotated[Path | None, typer.Option(help="Folder for report.json and the picture frontier.png.")] = None,
+    processes: Annotated[int | None, typer.Option(min=1, max=64, help="At most so many; left out = one a core.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
+) -> None:
+    """Try strategies on simulated people, by the real rules and the real gate: money, contacts, harm. Needs no database."""
+    from config.load import ConfigError
+    from local import simulate_screen
+    from sandbox.parameters import default_world
+    from sandbox.simulation import open_world
+    from tasks.simulation_report import lines
+
+    try:
+        told = simulate_screen.simulate(
+            worlds,
+            [name.strip() for name in strategies.split(",") if name.strip()],
+            opens=open_world,
+            check=default_world,
+            days=days,
+            borrowers=borrowers,
+            seeds=seeds,
+            plans=plans,
+            processes=processes,
+            say=lambda line: typer.echo(line, err=True),
+        )
+    except (ConfigError, simulate_screen.SimulationRefused) as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(FILE_UNREADABLE) from None
+    for path in [] if out is None else simulate_screen.write(told, out):
+        typer.echo(f"wrote {path}", err=True)
+    for line in [json.dumps(told)] if as_json else lines(told):
+        typer.echo(line)
+
+
+@app.command()
 def clock(at: Annotated[str, typer.Argument(help="An instant with its offset, like 2026-03-02T10:00+08:00.")]) -> None:
     """Step the simulated clock forward, ours and the sandbox's; refused in live mode."""
     from local.clock import ClockRefused, step_both

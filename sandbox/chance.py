@@ -25,7 +25,7 @@ class Chance:
 
     def unit(self, *name: object) -> float:
         """A number in [0, 1), the same whenever the same name is asked for."""
-        words = "\x1f".join((self.seed, *map(str, name)))
+        words = "\x1f".join([self.seed, *map(str, name)])
         return int.from_bytes(blake2b(words.encode(), digest_size=8).digest(), "big") / _SPAN
 
     def within(self, low: float, high: float, *name: object) -> float:

@@ -90,7 +90,7 @@ PARAMETERS: dict[str, Parameter] = {
         0.53, 0.40, 0.70, "published", "share of calls that a person answers, by day, when the phone names the caller"
     ),
     "call_says": Parameter(
-        0.35, 0.15, 0.60, "assumed", "share of talks in which something is said that commits: a promise, a dispute, cannot pay"
+        0.06, 0.02, 0.12, "assumed", "share of talks in which something is said that commits: a promise, a dispute, cannot pay"
     ),
     "email_opened": Parameter(0.25, 0.15, 0.40, "assumed", "share of emails that are opened"),
     "email_effect_factor": Parameter(0.8, 0.4, 1.2, "assumed", "effect of an opened email, times that of a read text"),

@@ -447,6 +447,13 @@ class Town:
         want = None if resident is None else self._want(resident, ring, heard, waited)
         return None if resident is None or want is None else keys.key_for(want, heard, resident.locale)
 
+    def wants(self, ring: Ring) -> str | None:
+        """What whoever picked up wants of a menu that a machine reads out, for whoever has no menu at hand; None = nothing, or no more."""
+        waited = self._waited_for.get(ring.call_id, 0)
+        self._waited_for[ring.call_id] = waited + 1
+        resident = self._by_phone.get(ring.address)
+        return None if resident is None else self._want(resident, ring, "", waited)
+
     def _want(self, resident: Resident, ring: Ring, heard: str, waited: int) -> str | None:
         """What somebody wants of a menu: to say who they are, and then what someone of this temper wants."""
         draw = self._chance
@@ -473,9 +480,11 @@ class Town:
         self._weigh(resident, Message(ring.call_id, "call", ring.address, ring.sender, "", self.now, nth=ring.nth, plan=ring.plan))
         resident.talks += 1
         said = self._says(resident, ring)
-        if said is not None:
-            on = self._promise(resident, Message(ring.call_id, "call", f"{ring.address}|call", ring.sender, "", self.now, nth=ring.nth))
-            self._plan(self.now, resident.key, Said(self.now, ring, said, on if said == "promise" else None))
+        if said is None:
+            return
+        # Named apart from what is promised in answer to a text.
+        call = Message(ring.call_id, "call", f"{ring.address}|call", ring.sender, "", self.now, nth=ring.nth)
+        self._plan(self.now, resident.key, Said(self.now, ring, said, self._promise(resident, call) if said == "promise" else None))
 
     def _says(self, resident: Resident, ring: Ring) -> str | None:
         """What somebody lets a colleague know: a stop, or what someone of this temper says; mostly nothing that commits."""
@@ -610,13 +619,15 @@ class Town:
             return
         self._plan(self._midnight_after(self.now, zone), "", _NewDay(zone))
         today = self.now.astimezone(ZoneInfo(zone)).date()
+        # Written once for all draws of the day.
+        day = str(today)
         for resident in list(neighbours.values()):
             resident.recent_contacts *= self._world["memory_per_day"]
-            self._meet_accidents(resident, today)
+            self._meet_accidents(resident, day)
             for loan in resident.loans.values():
                 if resident.plan is not None:
                     continue
-                if loan.owed_minor > 0 and self._chance.unit(resident.key, "self-pay", loan.loan_ref, today) < self._hazard(
+                if loan.owed_minor > 0 and self._chance.unit(resident.key, "self-pay", loan.loan_ref, day) < self._hazard(
                     resident, loan, today
                 ):
                     hour = self._chance.within(WAKES + 1, SLEEPS - 1, resident.key, "pay-hour", loan.loan_ref, today)
@@ -631,7 +642,7 @@ class Town:
             hazard *= self._world["payday_factor"] if since_income < 3 else 0.5  # noqa: PLR2004  # "in the 3 days after income"
         return float(hazard)
 
-    def _meet_accidents(self, resident: Resident, today: date) -> None:
+    def _meet_accidents(self, resident: Resident, today: str) -> None:
         chance, world, key = self._chance, self._world, resident.key
         if chance.unit(key, "lost", today) < world["phone_lost_rate"]:
             resident.phone_off_until = self.now + timedelta(days=chance.within(1, 5, key, "off-days", today))
@@ -645,7 +656,7 @@ class Town:
         if chance.unit(key, "moved", today) < world["moved_rate"]:
             self._move_away(resident, today)
 
-    def _move_away(self, resident: Resident, today: date) -> None:
+    def _move_away(self, resident: Resident, today: str) -> None:
         places = next((zones for zones in _ZONES.values() if resident.zone in zones), None)
         if places is None:
             return

@@ -1,0 +1,92 @@
+"""`tideover simulate`: reads the worlds, has them played with progress, writes what came of it.
+
+In:   a world file, strategies, how worlds are opened and checked (the sandbox's, handed in by tideover.py).
+Out:  the report as a value; in a folder, if asked for: report.json, frontier.png.
+Pure: no.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from config.strategy_files import strategy_names
+from config.world_files import WorldSpec, read_worlds
+from tasks.simulated_world import Opens
+from tasks.simulation_report import frontier, report
+from tasks.simulations import run
+
+PLANS: Final[Mapping[str, tuple[bool, ...]]] = {"on": (True,), "off": (False,), "both": (False, True)}
+
+
+class SimulationRefused(ValueError):
+    """What was asked for cannot be simulated; the message says what to do."""
+
+
+def simulate(
+    worlds: Path,
+    strategies: Sequence[str],
+    *,
+    opens: Opens,
+    check: Callable[[Mapping[str, float]], object],
+    days: int,
+    borrowers: int,
+    seeds: int,
+    plans: str,
+    processes: int | None,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Play and report.
+
+    Args:
+        worlds: World file.
+        strategies: Folders of config/strategies.
+        opens: How a world begins.
+        check: Raises ValueError where a world cannot be set so.
+        days: How many.
+        borrowers: In each world.
+        seeds: Each world is played so many times, each time with people and luck of its own.
+        plans: on, off or both.
+        processes: At most; None = one a core.
+        say: Is told how far it is.
+
+    Raises:
+        SimulationRefused: No such strategy, or plans is none of the three.
+        ConfigError: The world file, a strategy, a text or a pack cannot be used.
+    """
+    if unknown := [name for name in strategies if name not in strategy_names()]:
+        raise SimulationRefused(f"no strategy {unknown[0]!r}: config/strategies has {', '.join(strategy_names())}")
+    if plans not in PLANS:
+        raise SimulationRefused("--plans is on, off or both")
+    found = run(
+        _often(read_worlds(worlds, check), seeds),
+        list(dict.fromkeys(strategies)),
+        opens,
+        days=days,
+        borrowers=borrowers,
+        plans=PLANS[plans],
+        processes=processes,
+        progress=lambda done, total: say(f"{done} of {total} worlds x strategies played"),
+    )
+    return report(found, days=days)
+
+
+def _often(specs: Sequence[WorldSpec], seeds: int) -> list[WorldSpec]:
+    """Each world as often as asked; the first time is the file's own."""
+    return [
+        one if number == 0 else replace(one, id=f"{one.id}#{number + 1}", seed=f"{one.seed}#{number + 1}")
+        for one in specs
+        for number in range(seeds)
+    ]
+
+
+def write(told: dict[str, Any], folder: Path) -> list[Path]:
+    """The report and the picture, in a folder that is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    report_file, picture = folder / "report.json", folder / "frontier.png"
+    report_file.write_text(json.dumps(told, indent=1) + "\n")
+    picture.write_bytes(frontier(told))
+    return [report_file, picture]

@@ -1,0 +1,85 @@
+"""Many worlds by many strategies, on all cores: who plays what, and in which process.
+
+In:   world specs, how worlds are opened, strategies.
+Out:  `tasks.simulate.Played`, one a world and strategy, in that order.
+Pure: no; starts processes of its own. What comes out does not depend on how many.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+from config.world_files import WorldSpec
+from tasks.simulate import FIRST_DAY, Played, play
+from tasks.simulated_world import Opens
+
+# Of fewer worlds a second process would spend its time on starting.
+ALONE_MAX = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Worlds that one strategy plays side by side."""
+
+    worlds: tuple[WorldSpec, ...]
+    strategy: str
+    plans: bool
+    days: int
+    borrowers: int
+
+
+def run_job(job: Job, opens: Opens) -> list[Played]:
+    """Open the worlds and play them."""
+    worlds = [opens(one.id, one.seed, one.settings, borrowers=job.borrowers, first_day=FIRST_DAY) for one in job.worlds]
+    return play(worlds, job.strategy, days=job.days, plans=job.plans)
+
+
+def run(
+    specs: Sequence[WorldSpec],
+    strategies: Sequence[str],
+    opens: Opens,
+    *,
+    days: int,
+    borrowers: int,
+    plans: Sequence[bool],
+    processes: int | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> list[Played]:
+    """Play every world by every strategy.
+
+    Args:
+        specs: The worlds.
+        strategies: Folders of config/strategies.
+        opens: A function of a module, so that other processes find it.
+        days: How many.
+        borrowers: In each world.
+        plans: With, without, or both.
+        processes: At most; None = as many as this process may use cores.
+        progress: Told after each part how many worlds of how many are played.
+    """
+    count = processes or len(os.sched_getaffinity(0))
+    parts = [tuple(specs[start::count]) for start in range(count) if specs[start::count]]
+    jobs = [
+        Job(worlds=part, strategy=name, plans=on, days=days, borrowers=borrowers) for name in strategies for on in plans for part in parts
+    ]
+    total, done, played = len(specs) * len(strategies) * len(plans), 0, []
+    for job, found in _results(jobs, opens, count):
+        played += found
+        done += len(job.worlds)
+        progress(done, total)
+    order = {one.id: number for number, one in enumerate(specs)}
+    return sorted(played, key=lambda one: (order[one.id], strategies.index(one.strategy), one.plans))
+
+
+def _results(jobs: Sequence[Job], opens: Opens, count: int) -> Iterator[tuple[Job, list[Played]]]:
+    if count == 1 or len(jobs) <= ALONE_MAX:
+        yield from ((job, run_job(job, opens)) for job in jobs)
+        return
+    with ProcessPoolExecutor(min(count, len(jobs)), mp_context=get_context("spawn")) as pool:
+        waiting = {pool.submit(run_job, job, opens): job for job in jobs}
+        for future in as_completed(waiting):
+            yield waiting[future], future.result()
