@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 import polars as pl
@@ -25,11 +26,14 @@ from decisions.aging_few import Known as KnownLoan
 from decisions.aging_few import age_one
 from decisions.facts import Schema
 from ledger import ageing_again
+from ledger.ageing_again import Base
 from ledger.engine import arrow, connection
 from ledger.frames import Ids, Known, Source, ids_clause, read
 from ledger.together import Rows
 
 LOANS_A_CHUNK: Final = 100_000
+# While the database reads and writes one, another one is aged.
+CHUNKS_AT_ONCE: Final = 2
 
 LOANS: Final[Schema] = {"loan_id": pl.Int64, "status": pl.String, "grace_days": pl.Int32, "bucket_scheme": pl.String}
 INSTALMENTS: Final[Schema] = {
@@ -55,6 +59,14 @@ AGED: Final = (
     "bucket",
     "stage",
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chunk:
+    """How many loans of some are late or nearly due, and how many of them were aged anew."""
+
+    kept: int
+    anew: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,28 +158,44 @@ def age_portfolio(
         loans_a_chunk: At most so many in one transaction.
         progress: Told after each chunk how many of how many loans are aged.
     """
-    with connection() as tx:
-        begun = ageing_again.begin(tx, business_date, policy_hash=_policy_hash())
-        chunks = loan_chunks(tx, loans_a_chunk)
-        total = tx.scalar(_COUNT) or 0
-    ahead = max(scheme.pre_due_days for scheme in _policy().schemes.values())
-    base = begun.base
-    changed = None if base is None else ageing_again.changed(base, business_date, pre_due_days=ahead)
-    kept = anew = 0
-    for number, chunk in enumerate(chunks, start=1):
-        if base is None or changed is None:
-            kept += _age_chunk(chunk, business_date)
-            anew = min(number * loans_a_chunk, total)
-        else:
-            mine = changed.filter((changed >= chunk.start) & (changed < chunk.stop))
-            kept += _carry_chunk(chunk, mine, base.business_date, business_date)
-            anew += len(mine)
-        progress(min(number * loans_a_chunk, total), total)
-    with connection() as tx:
+    with connection() as alone:
+        # Two stages may age the same date at once: the second waits here, and then finds what the first has written to begin from.
+        alone.execute(_ONE_WRITER, {"days": business_date.toordinal()})
+        with connection() as tx:
+            begun = ageing_again.begin(tx, business_date, policy_hash=_policy_hash())
+            chunks = loan_chunks(tx, loans_a_chunk)
+            total = tx.scalar(_COUNT) or 0
+        aged = _age_chunks(chunks, begun.base, business_date, lambda done: progress(min(done * loans_a_chunk, total), total))
         # A new date is unknown to the planner until its statistics are taken.
-        tx.execute(text("ANALYZE loan_aging"))
-        ageing_again.end(tx, begun)
-    return Aged(loans=total, kept=kept, anew=anew)
+        alone.execute(text("ANALYZE loan_aging"))
+        # By the connection that kept others away: where it was lost meanwhile, nothing is said to be whole.
+        ageing_again.end(alone, begun)
+    return Aged(loans=total, kept=aged.kept, anew=total if begun.base is None else aged.anew)
+
+
+def _age_chunks(chunks: Sequence[range], base: Base | None, business_date: date, after: Callable[[int], None]) -> _Chunk:
+    """Age all chunks, some at once; `after` is told how many are done."""
+    if base is None:
+        work = [partial(_age_chunk, chunk, business_date) for chunk in chunks]
+    else:
+        ahead = max(scheme.pre_due_days for scheme in _policy().schemes.values())
+        changed = ageing_again.changed(base, business_date, pre_due_days=ahead)
+        mine = (changed.filter((changed >= chunk.start) & (changed < chunk.stop)) for chunk in chunks)
+        work = [partial(_carry_chunk, chunk, some, base.business_date, business_date) for chunk, some in zip(chunks, mine, strict=True)]
+    kept = anew = 0
+    with ThreadPoolExecutor(CHUNKS_AT_ONCE, "ageing") as threads:
+        try:
+            for number, done in enumerate(threads.map(_call, work), start=1):
+                kept, anew = kept + done.kept, anew + done.anew
+                after(number)
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+    return _Chunk(kept=kept, anew=anew)
+
+
+def _call(work: Callable[[], _Chunk]) -> _Chunk:
+    return work()
 
 
 def loan_chunks(connection: Connection, loans_a_chunk: int = LOANS_A_CHUNK) -> list[range]:
@@ -175,27 +203,26 @@ def loan_chunks(connection: Connection, loans_a_chunk: int = LOANS_A_CHUNK) -> l
     return [range(row.first, row.last + 1) for row in connection.execute(_CHUNKS, {"loans_a_chunk": loans_a_chunk})]
 
 
-def _age_chunk(loans: range, business_date: date) -> int:
-    """Age every loan of a chunk and replace its rows; returns how many were written."""
+def _age_chunk(loans: range, business_date: date) -> _Chunk:
+    """Age every loan of a chunk and replace its rows."""
     with arrow() as tx:
-        _wait_for_other_writers(tx, business_date)
         rows = _aged_rows(tx, loans, business_date)
         _run(tx, _DELETE.format(which=ids_clause(loans), on=_day(business_date)))
         _append(tx, rows)
-    return rows.height
+    return _Chunk(kept=rows.height, anew=len(loans))
 
 
-def _carry_chunk(loans: range, changed: pl.Series, base: date, business_date: date) -> int:
-    """Carry a chunk's rows on from another date, or the same one, the changed loans aged anew; returns how many it has then."""
+def _carry_chunk(loans: range, changed: pl.Series, base: date, business_date: date) -> _Chunk:
+    """Carry a chunk's rows on from another date, or the same one, the changed loans aged anew."""
     anew = changed.to_list()
     with arrow() as tx:
-        _wait_for_other_writers(tx, business_date)
         rows = _aged_rows(tx, anew, business_date) if anew else None
         if base == business_date:
             if rows is not None:
                 _run(tx, _DELETE.format(which=ids_clause(anew), on=_day(business_date)))
                 _append(tx, rows)
-            return int(read(tx, _COUNT_KEPT.format(which=ids_clause(loans), on=_day(business_date)), {"kept": pl.Int64})["kept"][0])
+            kept = read(tx, _COUNT_KEPT.format(which=ids_clause(loans), on=_day(business_date)), {"kept": pl.Int64})["kept"][0]
+            return _Chunk(kept=int(kept), anew=len(anew))
         before = read(tx, _ROWS.format(which=ids_clause(loans), on=_day(base)), _CARRIED).filter(
             ~pl.col("loan_id").is_in(changed.implode())
         )
@@ -204,7 +231,7 @@ def _carry_chunk(loans: range, changed: pl.Series, base: date, business_date: da
         _append(tx, carried.with_columns(business_date=pl.lit(business_date, pl.Date)))
         if rows is not None:
             _append(tx, rows)
-        return carried.height + (0 if rows is None else rows.height)
+        return _Chunk(kept=carried.height + (0 if rows is None else rows.height), anew=len(anew))
 
 
 def _aged_rows(source: Source, loans: Ids, business_date: date) -> pl.DataFrame:
@@ -212,11 +239,6 @@ def _aged_rows(source: Source, loans: Ids, business_date: date) -> pl.DataFrame:
     aged = age_loans(source, loans, business_date=business_date)
     liable = read(source, _BORROWER_OF_LOAN.format(which=ids_clause(loans), on=_day(business_date)), _BORROWER)
     return aged.join(liable, on="loan_id").with_columns(business_date=pl.lit(business_date, pl.Date))
-
-
-def _wait_for_other_writers(source: ArrowConnection, business_date: date) -> None:
-    """Before facts are read: who writes a chunk last has also read it last."""
-    read(source, _ONE_WRITER.format(days=business_date.toordinal()), {"locked": pl.String})
 
 
 def _run(source: ArrowConnection, statement: str) -> None:
@@ -334,8 +356,7 @@ _CHUNKS = text("""
     GROUP BY chunk ORDER BY chunk
 """)
 _COUNT = text("SELECT count(*) FROM loan")
-# Two stages may age the same date at once: the second waits here, and its DELETE sees what the first wrote.
-_ONE_WRITER = "SELECT pg_advisory_xact_lock(hashtext('loan_aging'), {days:d})::text AS locked"
+_ONE_WRITER = text("SELECT pg_advisory_xact_lock(hashtext('loan_aging'), :days)")
 _ROWS = """
     SELECT a.loan_id, a.days_past_due, a.delinquent_days, a.past_due_minor, a.outstanding_minor, a.oldest_unpaid_due_on, a.next_due_on,
            a.bucket, a.stage, a.party_id, v.bucket_scheme

@@ -300,9 +300,11 @@ def cut_shards(connection: Connection, campaign_run_id: int) -> list[int]:
     left = None if run.borrowers_max is None else run.borrowers_max - sum(shard.borrowers for shard in shards)
     if left is None or left > 0:
         where = {**_staged(run), "behind": behind, "left": left}
-        borrowers = connection.execute(_COUNT_STAGED, where).scalar_one()
+        connection.execute(_STAGE, where)
+        borrowers = connection.execute(_COUNT_STAGED).scalar_one()
         size = shard_size(borrowers, shards_max=SHARDS_MAX - len(shards))
-        connection.execute(_CUT, {**where, "id": run.id, "number": number, "size": size})
+        connection.execute(_CUT, {"id": run.id, "number": number, "size": size})
+        connection.execute(_UNSTAGE)
     return [shard.shard for shard in read_shards(connection, run.id)]
 
 
@@ -474,13 +476,16 @@ _STAGED_LITERAL = _STAGED.replace(
 _LOANS_OF_SHARD = (
     "SELECT DISTINCT loan_id FROM loan_party WHERE superseded_at IS NULL AND party_id BETWEEN {first:d} AND {last:d} ORDER BY loan_id"
 )
-_COUNT_STAGED = text(f"SELECT count(*) FROM ({_STAGED_BOUND}) staged")  # noqa: S608  # as above
-_CUT = text(f"""
+# Found once, counted and cut.
+_STAGE = text(f"CREATE TEMPORARY TABLE staged_now ON COMMIT DROP AS {_STAGED_BOUND}")
+_COUNT_STAGED = text("SELECT count(*) FROM staged_now")
+_CUT = text("""
     INSERT INTO campaign_shard (campaign_run_id, shard, first_party_id, last_party_id, borrowers)
     SELECT :id, :number + part, min(party_id), max(party_id), count(*)
-    FROM (SELECT party_id, (row_number() OVER (ORDER BY party_id) - 1) / :size AS part FROM ({_STAGED_BOUND}) staged) numbered
+    FROM (SELECT party_id, (row_number() OVER (ORDER BY party_id) - 1) / :size AS part FROM staged_now) numbered
     GROUP BY part
-""")  # noqa: S608  # as above
+""")
+_UNSTAGE = text("DROP TABLE staged_now")
 _CUT_WHOLE = text("""
     INSERT INTO campaign_shard (campaign_run_id, shard, first_party_id, last_party_id, borrowers) VALUES (:run, 1, :first, :last, :people)
 """)

@@ -229,7 +229,8 @@ def _names(schema: Schema, *names: str) -> Schema:
 def _history(source: Source, asked: _Asked) -> pl.DataFrame:
     """Contacts, each with the latest result known of it, without those that were taken back."""
     rows = asked.read(source, _HISTORY, {**facts.HISTORY, "about_event_id": pl.Int64, "uncounts": pl.Boolean})
-    return _with_latest_results(rows).select(facts.HISTORY.keys())
+    # Sorted here: the database would sort whole rows, with all their words.
+    return _with_latest_results(rows).sort("party_id", "at", "event_id").select(facts.HISTORY.keys())
 
 
 def _payments(source: Source, asked: _Asked, liable: pl.DataFrame, since: date | None) -> pl.DataFrame:
@@ -402,7 +403,6 @@ _HISTORY = """
     FROM contact_event e
     WHERE e.party_id {who} AND e.at >= {history_from} AND {recorded_e}
       AND (e.about_event_id IS NOT NULL OR e.counts OR e.direction = 'inbound')
-    ORDER BY e.party_id, e.at, e.id
 """
 # A later correction (undelivered, and then delivered after all) takes a failure back.
 _FAILURES = """

@@ -359,12 +359,12 @@ class DelinquencySnapshot(Fact, table=True):
 
 
 class LoanAging(SQLModel, table=True):
-    """What ageing found for the loans that are late or nearly due; derived, may be computed again."""
+    """What ageing found for the loans that are late or nearly due; may be computed again. That its loan is there: docs/adr/0076."""
 
     __tablename__: ClassVar[str] = "loan_aging"
 
     business_date: date = Field(primary_key=True)
-    loan_id: int = Field(primary_key=True, sa_type=BigInteger, foreign_key="loan.id")
+    loan_id: int = Field(primary_key=True, sa_type=BigInteger)
     party_id: int = big()
     days_past_due: int
     delinquent_days: int

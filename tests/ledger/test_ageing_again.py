@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
@@ -13,8 +15,8 @@ from sqlalchemy import text
 
 from config.aging import aging_hash
 from ledger import ageing_again
-from ledger.aging_facts import AGED, age_loans, age_portfolio
-from ledger.engine import connection
+from ledger.aging_facts import _ONE_WRITER, AGED, Aged, age_loans, age_portfolio
+from ledger.engine import connection, engine
 from tests.plugins.portfolio import SINCE, TODAY, Portfolio
 
 COLUMNS = ", ".join((*AGED, "party_id"))
@@ -282,3 +284,23 @@ def test_an_ageing_that_somebody_else_began_anew_says_nothing(portfolio: Portfol
         assert tx.scalar(text("SELECT known_until FROM ageing_run")) is None
         ageing_again.end(tx, second)
         assert tx.scalar(text("SELECT known_until FROM ageing_run")) == second.known_until
+
+
+def test_whoever_ages_the_same_date_waits_and_goes_on_from_there(portfolio: Portfolio) -> None:
+    for days in (5, 40, -2):
+        portfolio.borrower(days_past_due=days)
+    found: list[Aged] = []
+    other = threading.Thread(target=lambda: found.append(age_portfolio(TODAY)))
+    with connection() as alone:
+        alone.execute(_ONE_WRITER, {"days": TODAY.toordinal()})
+        other.start()
+        deadline = time.monotonic() + 20
+        with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as look:
+            while not look.scalar(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")):
+                assert time.monotonic() < deadline, "it does not wait"
+                time.sleep(0.02)
+            assert look.scalar(text("SELECT count(*) FROM ageing_run")) == 0, "nothing is said of a date that somebody else ages"
+    other.join(20)
+    again = age_portfolio(TODAY)
+    assert [found[0].anew, again.anew] == [3, 0]
+    assert found[0].kept == again.kept

@@ -89,6 +89,27 @@ def test_what_is_named_is_neither_removed_nor_numbered_anew(planned: BorrowerIds
         assert tx.exec_driver_sql(f"DELETE FROM {removed} {where}").rowcount > 0, "the trigger alone stood against it"  # noqa: S608  # as above
 
 
+def test_an_aged_loan_is_there_and_stays(planned: BorrowerIds) -> None:
+    with pytest.raises(IntegrityError, match="names a loan that is not there"), connection() as tx:
+        tx.exec_driver_sql(
+            """INSERT INTO loan_aging (business_date, loan_id, party_id, days_past_due, delinquent_days, past_due_minor,
+                                       outstanding_minor, bucket)
+               SELECT business_date, 999999999, party_id, 1, 1, 1, 1, bucket FROM loan_aging LIMIT 1"""
+        )
+    with connection() as tx:
+        tx.execute(text("SET LOCAL session_replication_role = replica"))
+        for table in ("loan_version", "loan_party", "instalment", "payment"):
+            tx.execute(text(f"DELETE FROM {table}"))  # noqa: S608  # names above
+    hers = {"id": planned.loan_id}
+    with pytest.raises(IntegrityError, match="is named by a row of loan_aging"), connection() as tx:
+        tx.execute(text("DELETE FROM loan WHERE id = :id"), hers)
+    with pytest.raises(IntegrityError, match="stays what it is"), connection() as tx:
+        tx.execute(text("UPDATE loan SET id = id + 5000 WHERE id = :id"), hers)
+    with connection() as tx:
+        tx.execute(text("DELETE FROM loan_aging"))
+        assert tx.execute(text("DELETE FROM loan WHERE id = :id"), hers).rowcount == 1
+
+
 def test_what_nothing_names_may_be_removed(planned: BorrowerIds, portfolio: Portfolio) -> None:
     del planned
     with connection() as tx:
