@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     log: Literal["text", "json"] = "text"
     # None = the embedded PostgreSQL of ledger/embedded.py.
     database_url: str | None = None
+    # Prepare statements in each session, where no pooler stands in between (docs/adr/0072): for the portal.
+    database_prepares: bool = False
     data_dir: Path | None = None
 
     twilio_base_url: str = "https://api.twilio.com"

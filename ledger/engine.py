@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import adbc_driver_postgresql.dbapi
 from adbc_driver_manager.dbapi import Connection as ArrowConnection
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 from sqlmodel import Session
@@ -24,6 +24,9 @@ from config.settings import settings
 from ledger import embedded
 
 CONNECT_SECONDS_MAX: Final = 10
+# A statement asked so often in a session is prepared; so many are kept, more than the portal has.
+PREPARE_AFTER: Final = 5
+PREPARED_MAX: Final = 400
 _one_at_a_time: Final = threading.Lock()
 
 
@@ -45,9 +48,13 @@ def engine_of(address: str) -> Engine:
     """The engine for one address; made once a process.
 
     Errors hide their parameters: they may hold a name or a number. No session settings and no server-side prepared
-    statements: a transaction pooler may stand in between. A server that does not answer is given up after some seconds.
+    statements: a transaction pooler may stand in between; where a process asks for them, they are prepared where none does
+    (docs/adr/0072). A server that does not answer is given up after some seconds.
     """
-    return _engine(address, pool_size=8, max_overflow=24, pool_pre_ping=True)
+    found = _engine(address, pool_size=8, max_overflow=24, pool_pre_ping=True)
+    if settings().database_prepares:
+        event.listen(found, "connect", _prepare)
+    return found
 
 
 def engine() -> Engine:
@@ -93,6 +100,14 @@ def _engine(address: str, **pool: Any) -> Engine:
     url = make_url(address).set(drivername="postgresql+psycopg")
     given = {"prepare_threshold": None, "connect_timeout": CONNECT_SECONDS_MAX}
     return create_engine(url, hide_parameters=True, connect_args=given, **pool)
+
+
+def _prepare(driver: Any, _record: object) -> None:
+    """Let a session prepare what it is asked again and again, where it is the server's own: a pooler makes up who serves us."""
+    serving = driver.execute("SELECT pg_backend_pid()").fetchone()[0]
+    driver.rollback()
+    if serving == driver.info.backend_pid:
+        driver.prepare_threshold, driver.prepared_max = PREPARE_AFTER, PREPARED_MAX
 
 
 @contextmanager

@@ -228,7 +228,7 @@ def server(application: str) -> Iterator[int]:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
     command = [sys.executable, "-m", "uvicorn", application, "--port", str(port), "--workers", str(WORKERS)]
-    environment = {**os.environ, "TIDEOVER_TWILIO_AUTH_TOKEN": TOKEN, "TIDEOVER_PUBLIC_URL": PUBLIC}
+    environment = {**os.environ, "TIDEOVER_TWILIO_AUTH_TOKEN": TOKEN, "TIDEOVER_PUBLIC_URL": PUBLIC, "TIDEOVER_DATABASE_PREPARES": "yes"}
     quiet = ["--log-level", "warning", "--no-access-log"]
     with subprocess.Popen([*command, *quiet], cwd=HOUSE, env=environment) as process:
         try:
