@@ -56,6 +56,8 @@ RESULTS_OF: Final[Mapping[str, Mapping[str, bool]]] = {
 }
 # The person is right about what is owed: the hold stays until the books say so too.
 NEEDS_CORRECTION: Final = frozenset({("dispute", "upheld"), ("dispute", "partly_upheld")})
+# Peace for good, and letters to somebody else about her money: somebody has seen that it is true.
+NEEDS_PROOF: Final = frozenset({("deceased", "borrower_died")})
 # Nobody is left without an answer, unless she wants none.
 ANSWERED_FIRST: Final = frozenset({"dispute", "complaint", "hardship", "data_request"})
 # Kind → the hold that stands while the case is open; its own kinds come from CASES.md.

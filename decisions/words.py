@@ -33,7 +33,9 @@ Purpose = Literal[
     "callback",
     "one_time_code",
 ]
-Party = Literal["borrower", "co_borrower", "spouse", "guarantor", "attorney", "employer", "reference", "household", "third_party"]
+Party = Literal[
+    "borrower", "co_borrower", "spouse", "guarantor", "attorney", "employer", "reference", "household", "third_party", "executor"
+]
 Role = Literal["first_party", "third_party", "debt_buyer"]
 ContactPointKind = Literal["mobile", "landline", "email", "address", "push", "whatsapp", "messenger", "social"]
 Result = Literal[

@@ -26,7 +26,6 @@ from ledger.locks import lock_with_liable
 # How a case comes that no message brought.
 BY_A_PERSON = "person"
 # Before the name of a proof in a case's history.
-PROOF_SEEN = "proof seen: "
 
 
 def open_case(
@@ -132,7 +131,9 @@ def see_proof(number: int, *, by: str, reference: str, words: str | None = None)
 
     def seen(tx: Connection) -> bool:
         cases.lock(tx, number)
-        cases.note(tx, number, kind="note", by=by.strip(), at=clock.now(tx), reference=f"{PROOF_SEEN}{reference.strip()}", words=words)
+        cases.note(
+            tx, number, kind="note", by=by.strip(), at=clock.now(tx), reference=f"{cases.PROOF_SEEN}{reference.strip()}", words=words
+        )
         return True
 
     _write(by, reference, seen)

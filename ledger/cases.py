@@ -28,6 +28,7 @@ from decisions.cases import (
     CLOSED,
     HOLD_OF,
     NEEDS_CORRECTION,
+    NEEDS_PROOF,
     RESULTS_OF,
     STATED_BY,
     WITHDRAWN,
@@ -41,6 +42,7 @@ from ledger.law import law_in_force
 from ledger.locks import lock_with_liable
 
 # The source of a hold that ends with its case.
+PROOF_SEEN: Final = "proof seen: "
 OURS: Final = "case"
 # Who opens a case by what a person wrote or pressed.
 MACHINE: Final = "tideover"
@@ -254,7 +256,8 @@ def close(
         is_corrected: The lender's books say by now what the result says.
 
     Raises:
-        CaseRefused: No such case or result, a closed one, one that was not answered, or of which the books are still wrong.
+        CaseRefused: No such case or result, a closed one, one that was not answered, of which no proof was seen, or the books are still
+            wrong.
     """
     case = _open_one(tx, case_id)
     results = RESULTS_OF[case.kind]
@@ -266,6 +269,11 @@ def close(
         raise CaseRefused(
             "the person is right, and the books still ask for what is not owed: have them put right and imported, then close with"
             " --corrected; contact stays stopped until then"
+        )
+    if (case.kind, result) in NEEDS_PROOF and not tx.execute(_PROOF, {"id": case_id, "seen": PROOF_SEEN}).scalar():
+        raise CaseRefused(
+            f"nobody has seen a proof of it: `tideover cases proof {case_id} --by … --reference …` comes first; until then the case stays"
+            " open and she is left in peace"
         )
     tx.execute(_CLOSE, {"id": case_id, "result": result, "at": at})
     note(tx, case_id, kind=CLOSED, by=by, at=at, reference=result, words=words)
@@ -419,6 +427,7 @@ _HEARD = text("""
     SELECT c.id FROM case_event e JOIN borrower_case c ON c.id = e.case_id
     WHERE c.party_id = :party AND e.reference = :reference ORDER BY e.id DESC LIMIT 1
 """)
+_PROOF = text("SELECT EXISTS (SELECT FROM case_event WHERE case_id = :id AND kind = 'note' AND starts_with(reference, :seen))")
 _CLOSE = text("UPDATE borrower_case SET state = 'closed', result = :result, closed_at = :at WHERE id = :id")
 _NOTE = text("""
     INSERT INTO case_event (case_id, kind, said_by, reference, words_encrypted, key_id, at)

@@ -476,7 +476,7 @@ class ContactPointVersion(Fact, table=True):
         one_of("status", ("active", "inactive", "invalid", "unreachable"), "contact_point_status"),
         one_of(
             "owner",
-            ("borrower", "co_borrower", "spouse", "guarantor", "attorney", "employer", "reference", "household", "third_party"),
+            ("borrower", "co_borrower", "spouse", "guarantor", "attorney", "employer", "reference", "household", "third_party", "executor"),
             "contact_point_owner",
         ),
         current("contact_point_version_current", "contact_point_id"),

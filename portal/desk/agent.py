@@ -91,7 +91,10 @@ WHY: Final[Mapping[str, str]] = {
         "often",
     ),
     **dict.fromkeys(("opted_out", "against_wish", "consent_revoked", "no_consent"), "stopped"),
-    **dict.fromkeys(("on_hold", "disputed", "complaint_open", "promised", "breathing_space", "protected_person", "represented"), "peace"),
+    **dict.fromkeys(
+        ("on_hold", "disputed", "complaint_open", "promised", "breathing_space", "protected_person", "executor_asked", "represented"),
+        "peace",
+    ),
     **dict.fromkeys(("stale_payments", "unknown_zone", "unknown_jurisdiction"), "unknown"),
 }
 # Words of the gate's own, and of who may call.

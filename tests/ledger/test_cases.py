@@ -11,8 +11,8 @@ import pytest
 from channels.codes import intent_of, meaning_of_callback, state_of
 from config.cases import case_terms
 from config.replies import reply_policy_in_force
-from decisions.cases import ANSWERED_FIRST, RESULTS_OF
-from ledger import case_lists, cases, inbox
+from decisions.cases import ANSWERED_FIRST, NEEDS_PROOF, RESULTS_OF
+from ledger import case_lists, case_work, cases, inbox
 from ledger.case_lists import Case
 from ledger.cases import CaseRefused, Statement
 from ledger.engine import connection
@@ -194,6 +194,12 @@ def test_nobody_writes_to_the_dead_again_and_mourning_ends_with_its_case(borrowe
     (case,) = found()
     assert close(case.id, "somebody_else_died", answered=False).still_held == ()
     dead = stated(borrower, "deceased")
+    with pytest.raises(CaseRefused, match="tideover cases proof"):
+        close(dead, "borrower_died", answered=False)
+    assert [kind for kind, until in known.holds(borrower) if until is None] == ["deceased"], (
+        "no proof, and she is left in peace all the same"
+    )
+    case_work.see_proof(dead, by="ben", reference="death certificate, file 31")
     assert close(dead, "borrower_died", answered=False).still_held == ("deceased",)
     assert [kind for kind, until in known.holds(borrower) if until is None] == ["deceased"]
 
@@ -207,6 +213,8 @@ def test_every_kind_can_be_worked_to_each_of_its_ends(borrower: BorrowerIds) -> 
                 assert not cases.take(tx, case_id, by="ben", at=NOON)
                 assert cases.acknowledge(tx, case_id, by="ben", at=NOON)
                 assert not cases.acknowledge(tx, case_id, by="ben", at=NOON)
+            if (kind, result) in NEEDS_PROOF:
+                case_work.see_proof(case_id, by="ben", reference="death certificate, file 31")
             close(case_id, result, is_corrected=True, answered=kind in ANSWERED_FIRST)
     assert {(one.kind, one.result) for one in found(closed_too=True)} == {(kind, end) for kind in RESULTS_OF for end in RESULTS_OF[kind]}
     assert found() == []
