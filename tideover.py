@@ -33,6 +33,7 @@ from local.incident_commands import incident
 from local.inspect_commands import inspect
 from local.keys_commands import keys
 from local.law_commands import rules
+from local.learn_commands import learn
 from local.ledger_commands import backup, migrate, restore
 from local.lint_commands import lint
 from local.mail_commands import email, letter
@@ -58,6 +59,7 @@ app.add_typer(agents, name="agents")
 app.add_typer(calls, name="calls")
 app.add_typer(cases, name="cases")
 app.add_typer(plans, name="plans")
+app.add_typer(learn, name="learn")
 app.add_typer(staff, name="staff")
 app.add_typer(backfill, name="backfill")
 app.add_typer(agencies, name="agencies")

@@ -1,12 +1,13 @@
 """Reads config/learning.yaml: how models are learned, and from how little they are not.
 
 In:   the file.
-Out:  `decisions.learning.Terms`; which part of what was due counts as paid.
+Out:  `decisions.learning.Terms`, `Looked`.
 Pure: no; reads one file.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -65,6 +66,23 @@ class LearningForm(Strict):
     line: LineForm
     isotonic_from: Count
     paid_percent_min: Annotated[Whole, Field(ge=1, le=100)]
+    rows_max: Count
+    days: Annotated[Whole, Field(ge=30)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What is looked at.
+
+    Attributes:
+        paid_percent_min: Of what was past due: so much counts as paid.
+        rows_max: Decisions that are read at most.
+        days: How far back.
+    """
+
+    paid_percent_min: int
+    rows_max: int
+    days: int
 
 
 def learning_terms(path: Path = LEARNING_FILE) -> Terms:
@@ -92,10 +110,11 @@ def learning_terms(path: Path = LEARNING_FILE) -> Terms:
     )
 
 
-def paid_percent_min(path: Path = LEARNING_FILE) -> int:
-    """Which part of what was past due counts as paid.
+def learning_looks_at(path: Path = LEARNING_FILE) -> Looked:
+    """Which decisions are looked at, and what counts as paid.
 
     Raises:
         ConfigError: The file is not of that form.
     """
-    return read(path, LearningForm).paid_percent_min
+    form = read(path, LearningForm)
+    return Looked(paid_percent_min=form.paid_percent_min, rows_max=form.rows_max, days=form.days)

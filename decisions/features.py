@@ -103,6 +103,28 @@ _COUNTS: Final = (
 )  # fmt: skip
 
 
+def contacts_today(past: Past, *, as_of: datetime) -> pl.DataFrame:
+    """`party_id`, `contacts_today` (Int32): how many were made so far on each person's own day; for `decisions.models.ARMS`."""
+    people = past.people.select("party_id", "zone").unique("party_id").sort("party_id")
+    made = past.contacts.filter(pl.col("at") < as_of).join(people, on="party_id")
+    same = made.filter(_local(pl.col("at"), people).dt.date() == _local(pl.lit(as_of), people).dt.date())
+    counts = same.group_by("party_id").agg(contacts_today=pl.len())
+    return (
+        people.select("party_id").join(counts, on="party_id", how="left").with_columns(pl.col("contacts_today").fill_null(0).cast(pl.Int32))
+    )
+
+
+def local_slot(people: pl.DataFrame, sent: pl.DataFrame) -> pl.DataFrame:
+    """`party_id`, `hour_slot` (Int32): in which slot of each person's day an instant falls.
+
+    Args:
+        people: `decisions.past.PEOPLE`.
+        sent: `party_id`, `send_after`; one row a person.
+    """
+    here = sent.select("party_id", "send_after").join(people, on="party_id")
+    return here.select("party_id", hour_slot=slot_of(_local(pl.col("send_after"), people).dt.hour()))
+
+
 def slot_of(hour: pl.Expr) -> pl.Expr:
     """The slot of an hour of the day, 0 to 5."""
     return (hour // SLOT_HOURS).cast(pl.Int32)

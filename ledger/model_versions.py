@@ -26,7 +26,6 @@ from ledger.campaigns import write_policies
 KIND: Final = "model"
 PREFIX_CHARACTERS_MIN: Final = 6
 SHOWN_CHARACTERS: Final = 12
-LIVE: Final = "live"
 
 
 class NoModelError(LookupError):
@@ -162,7 +161,7 @@ def model_for(tx: Connection, kind: str, *, at: datetime) -> Model:
     models = _kept(tx, at, kind=kind)
     if not models:
         raise NoModelError(f"there is no model of {kind}: train one with `tideover learn train {kind}`")
-    usable = [one for one in models if one.approved or settings().mode != LIVE]
+    usable = [one for one in models if one.approved or not settings().is_real]
     if not usable:
         newest = models[0].version[:SHOWN_CHARACTERS]
         raise NoModelError(f"no model of {kind} is approved: two people approve one, `tideover learn approve {newest} --by NAME`")

@@ -55,7 +55,7 @@ def read_past(source: Source, *, facts: Facts, at: datetime, business_date: date
         "spent": _listed(GOES_OUT),
         "balance": _listed((BALANCE,)),
     }
-    owed = _OWES.format(**filled)
+    owed = OWES.format(**filled)
     frames = {name: read(source, statement.format(owed=owed, **filled), past.SCHEMAS[name]) for name, statement in STATEMENTS.items()}
     return Past(
         people=facts.borrowers.select("party_id", zone=pl.coalesce("known_zone", pl.col("zones").list.first())),
@@ -83,7 +83,7 @@ def _listed(words: Iterable[str]) -> str:
 
 # Who pays; who only advises or represents somebody does not.
 _OWING: Final = ("borrower", "co_borrower", "guarantor")
-_OWES: Final = """
+OWES: Final = """
     SELECT DISTINCT m.party_id, m.loan_id FROM loan_party m
     WHERE m.party_id {who} AND {known[m]} AND m.role IN ({owing})
       AND (m.starts_on IS NULL OR m.starts_on <= {on}) AND (m.ends_on IS NULL OR m.ends_on > {on})

@@ -66,7 +66,7 @@ def funnel_picture(funnel: Funnel, *, title: str) -> bytes:
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(axis="x", labelbottom=False, length=0)
 
-    return _png(figure)
+    return png(figure)
 
 
 def roll_picture(rolls: Sequence[Roll], *, title: str) -> bytes | None:
@@ -87,7 +87,7 @@ def roll_picture(rolls: Sequence[Roll], *, title: str) -> bytes | None:
         panels = figure.subplots(1, len(shown), squeeze=False, width_ratios=widths)[0]
     for axes, roll in zip(panels, shown, strict=True):
         _heat_map(axes, roll)
-    return _png(figure)
+    return png(figure)
 
 
 def _froms(roll: Roll) -> list[str]:
@@ -137,7 +137,8 @@ def _heat_map(axes: Axes, roll: Roll) -> None:
     axes.spines[:].set_visible(False)
 
 
-def _png(figure: Figure) -> bytes:
-    png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=DOTS_PER_INCH)
-    return png.getvalue()
+def png(figure: Figure) -> bytes:
+    """A figure as the bytes of a file."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=DOTS_PER_INCH)
+    return drawn.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Event
 from uuid import UUID
@@ -15,9 +16,13 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.client.schemas.objects import Artifact
 from prefect.runtime import flow_run
 from prefect.states import Scheduled
+from sqlalchemy import text
 
+import tasks.learn
+from config.learning import learning_terms
 from config.settings import settings
 from flows.early import early
+from flows.learn import learn
 from flows.morning import morning
 from flows.report import report
 from ledger.aging_facts import age_portfolio
@@ -29,6 +34,7 @@ from tasks import progress
 from tasks.prefect_kept import kept
 from tests.plugins.portfolio import TODAY, Portfolio, noon
 from tests.plugins.sandbox_process import Sandbox
+from tests.plugins.sending import Outbox
 
 NUMBER = "+12125550177"
 
@@ -175,3 +181,34 @@ def test_a_bar_that_cannot_be_shown_stops_no_work(monkeypatch: pytest.MonkeyPatc
 
     assert works()
     progress.tell(50, "outside of a run nothing happens")
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_the_flow_learn_shows_each_model_with_its_curve_or_what_is_missing(
+    portfolio: Portfolio, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terms = replace(learning_terms(), rows_min=20, people_min=20, of_each_min=4, folds=2, rounds=2, rows_a_leaf=2)
+    monkeypatch.setattr(tasks.learn, "learning_terms", lambda: terms)
+    later = TODAY + timedelta(days=20)
+    portfolio.clock(noon("US", later))
+    people = [portfolio.borrower(days_past_due=2 + number, consent=(), push=False, number=NUMBER) for number in range(25)]
+    for day in (TODAY, TODAY + timedelta(days=8)):
+        run = outbox.run(business_date=day)
+        for who in people:
+            outbox.plan(run, who)
+    with connection() as tx:
+        tx.execute(text("UPDATE decision SET facts_known_at = now()"))
+    for who in people[::2]:
+        portfolio.payment(who.loan_id, 3_000, paid_on=TODAY + timedelta(days=2))
+        portfolio.payment(who.loan_id, 3_000, paid_on=TODAY + timedelta(days=10))
+
+    found = learn(day=later, kinds=["paid_7d", "plan_kept"])
+    assert learn(day=later, kinds=["paid_7d"]) == {"paid_7d": found["paid_7d"]}
+    assert "0 rows whose end is known" in found["plan_kept"]
+    shown = artifacts()
+    assert f"`tideover learn approve {found['paid_7d'][:12]}" in str(shown["model-paid-7d"].data)
+    assert str(shown["model-paid-7d-reliability"].data).startswith("data:image/png;base64,")
+    assert "no model" in str(shown["model-plan-kept"].data)
+    assert "model-plan-kept-reliability" not in shown
+    with connection() as tx:
+        assert tx.execute(text("SELECT count(*) FROM model_version")).scalar() == 1

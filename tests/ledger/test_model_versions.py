@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import polars as pl
 import pytest
 from sqlalchemy import text
 
-from config.settings import settings
 from decisions.learning import CALIBRATION, Trained
 from decisions.models import Calibration, Input, Line, Model, Term, UnreadableModelError
 from ledger import approvals, model_versions
@@ -45,7 +46,7 @@ def said_yes(version: str, *names: str, reject: bool = False) -> None:
 @pytest.fixture
 def live(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     del ledger_url
-    monkeypatch.setattr(model_versions, "LIVE", settings().mode)
+    monkeypatch.setattr(model_versions, "settings", lambda: SimpleNamespace(is_real=True))
 
 
 def test_a_model_is_kept_once_and_comes_back_as_it_was(ledger_url: str) -> None:
