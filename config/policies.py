@@ -27,6 +27,8 @@ from config.settings import settings
 from config.strategy_files import strategy, strategy_body
 
 AFFORDABILITY_FILE: Final = Path(__file__).with_name("affordability.yaml")
+# A strategy that treats some of a run's borrowers beside the run's own: the champion of those held out.
+ARM: Final = "arm"
 EDUCATION_FILE: Final = Path(__file__).with_name("education.yaml")
 
 
@@ -35,7 +37,7 @@ class Policy:
     """A rule pack, strategy, message or order of ageing.
 
     Attributes:
-        kind: rules, calendar, clearance, strategy, prices, message, ageing.
+        kind: rules, calendar, clearance, strategy, arm (a strategy that treats some of a run's borrowers), prices, model, message, ageing.
         name: Unique among the policies of a kind: "us", "static-ladder/early", "early_reminder/en".
         body: The whole text.
     """
@@ -67,12 +69,14 @@ def policies(stage: str, rules: Mapping[str, str] | None = None, named: str | No
         ConfigError: A file cannot be used; nothing is decided then.
     """
     treated = strategy(named or settings().strategy, stage)
+    arms = (treated.learned.hold_outs.champion,) if treated.learned and treated.learned.hold_outs else ()
     return (
         Policy("ageing", "ageing", AGING_FILE.read_text("utf-8")),
         *_law(rules),
         Policy("strategy", f"{treated.name}/{stage}", strategy_body(treated.name, stage)),
+        *(Policy(ARM, f"{arm.name}/{stage}", strategy_body(arm.name, stage)) for arm in arms),
         *((Policy("prices", "prices", PRICES.read_text("utf-8")),) if treated.weighs_cost else ()),
-        *message_policies({step.message for step in treated.steps}),
+        *message_policies({step.message for one in (treated, *arms) for step in one.steps}),
     )
 
 

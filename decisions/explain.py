@@ -8,18 +8,22 @@ Pure: no I/O, no clock. It decides again with the same functions: nothing here k
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import polars as pl
 
-from decisions.choose import DECISIONS, Considered, conclude, consider
+from decisions.assignment import ORDINARY, Trial, groups
+from decisions.capacity import THOUSAND
+from decisions.choose import DECISIONS, By, Considered, conclude, consider_group, defer
 from decisions.draws import draw_key
 from decisions.facts import Facts
 from decisions.messages import Texts, money_text
 from decisions.packs import HOUSE, Packs
 from decisions.parts import PARTS
+from decisions.policy import VALUED, Predicts, Prices
 from decisions.strategy import Strategy
 
 # What the strategy's own reasons mean, for people.
@@ -45,7 +49,19 @@ REASONS: Final = {
 
 
 def explain(
-    facts: Facts, strategy: Strategy, packs: Packs, texts: Texts, *, at: datetime, business_date: date, seed: bytes
+    facts: Facts,
+    strategy: Strategy,
+    packs: Packs,
+    texts: Texts,
+    *,
+    at: datetime,
+    business_date: date,
+    seed: bytes,
+    predicts: Predicts | None = None,
+    prices: Prices | None = None,
+    trials: Sequence[Trial] = (),
+    line: bytes | None = None,
+    put_off: bool = False,
 ) -> dict[str, Any]:
     """Decide again for one borrower and tell everything on the way.
 
@@ -57,6 +73,11 @@ def explain(
         at: Business instant of the decision.
         business_date: Local day that is treated.
         seed: Of the run.
+        predicts: Whom a strategy with a model asks.
+        prices: Of scarce capacity in the run.
+        trials: Experiments that ran in the stage.
+        line: Who is held out or tried on.
+        put_off: Whether a full cap put her off: no fact of hers says so.
 
     Returns:
         `party_id`, `business_date`, `at`, `strategy`, `owed`, `candidates` (each with its `verdicts`), `arms`, `decision`;
@@ -67,8 +88,12 @@ def explain(
     """
     if facts.borrowers.height != 1:
         raise ValueError(f"an explanation is about one borrower, not {facts.borrowers.height}")
-    considered = consider(facts, strategy, packs, texts, at=at, business_date=business_date)
-    decision = conclude(considered, key=draw_key(seed, strategy.stage, business_date)).row(0, named=True)
+    (group,) = groups(facts.borrowers["party_id"], strategy, trials, key=line)
+    by = By(packs=packs, texts=texts, at=at, business_date=business_date, predicts=predicts, prices=prices)
+    considered = consider_group(facts, group, by)
+    concluded = conclude(considered, key=draw_key(seed, strategy.stage, business_date))
+    decision = (defer(concluded, group.party_ids) if put_off else concluded).row(0, named=True)
+    strategy = group.strategy
     stands = considered.stands.row(0, named=True)
     places = {HOUSE, *(facts.borrowers.row(0, named=True)["jurisdictions"] or [])}
     told = {
@@ -78,6 +103,10 @@ def explain(
         "strategy": {
             "name": f"{strategy.name}/{strategy.stage}",
             "version": strategy.version,
+            "group": group.name,
+            "predicts": None if predicts is None or strategy.learned is None else predicts.version,
+            "weights": _weights(strategy, stands["currency"]),
+            "prices": [asdict(pool) for pool in considered.prices.pools] if strategy.learned else [],
             "step_reached": stands["step"],
             **{name: stands[name] for name in ("in_stage", "offered", "waits", "budget_reached", "rests", "day_over")},
         },
@@ -108,6 +137,10 @@ def words(told: Mapping[str, Any]) -> Iterator[str]:
     strategy, owed = told["strategy"], told["owed"]
     yield f"Borrower #{told['party_id']} on {told['business_date']}, looked at {told['at']}"
     yield f"Strategy: {strategy['name']}, version {strategy['version'][:12]}."
+    if strategy["group"] != ORDINARY:
+        yield f"She is treated as {strategy['group']}, drawn once by a secret and the same every day: {strategy['name']} decides for her."
+    if strategy["predicts"]:
+        yield f"What an arm is expected to bring is said by model {strategy['predicts'][:12]}; rules and the ladder bound it."
     if owed is None:
         yield "Nothing is asked for: no undisputed amount is past due on a loan that is treated by stage."
     else:
@@ -126,8 +159,22 @@ def words(told: Mapping[str, Any]) -> Iterator[str]:
     yield "Arms:"
     for arm in told["arms"]:
         name = "no contact" if arm["channel"] is None else f"{arm['channel']} to #{arm['contact_point_id']}, offer {arm['offer'] or 'none'}"
-        yield f"  {name}: score {arm['score']}, probability {arm['probability']}"
+        yield f"  {name}{_hours(arm)}: score {arm['score']}{_worth(arm, owed)}, probability {arm['probability']}"
     yield from _decision_words(told["decision"])
+
+
+def _hours(arm: Mapping[str, Any]) -> str:
+    return "" if arm["hour_slot"] is None else f", {4 * arm['hour_slot']:02d} to {4 * arm['hour_slot'] + 4:02d} h"
+
+
+def _worth(arm: Mapping[str, Any], owed: Mapping[str, Any] | None) -> str:
+    """What a model's value is made of, in the currency of what is owed."""
+    if arm["gain"] is None or owed is None:
+        return ""
+    said = {"brings": arm["gain"], "costs": arm["spent"], "bothers": arm["harm"], "is scarce": arm["price"]}
+    return (
+        " (" + ", ".join(f"{name} {value / THOUSAND:.2f}" for name, value in said.items() if value or name == "brings") + " in minor units)"
+    )
 
 
 def log_words(told: Mapping[str, Any]) -> Iterator[str]:
@@ -242,9 +289,15 @@ def _verdicts(
             }
 
 
+def _weights(strategy: Strategy, currency: str | None) -> dict[str, int] | None:
+    """What counts against a contact in the currency of what is owed, in thousandths of a minor unit; None = no model weighs."""
+    weights = strategy.learned.weights.get(currency or "") if strategy.learned else None
+    return None if weights is None else {"a_complaint_counts": weights.harm, "temperature": weights.temperature}
+
+
 def _arms(considered: Considered) -> Iterator[dict[str, Any]]:
     for arm in considered.arms.iter_rows(named=True):
-        shown = {name: arm[name] for name in ("channel", "contact_point_id", "offer", "score")}
+        shown = {name: arm[name] for name in ("channel", "contact_point_id", "offer", "score", *VALUED)}
         yield {**shown, "probability": arm["parts"] / PARTS}
 
 

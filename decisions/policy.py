@@ -345,3 +345,31 @@ def _uses(arms: pl.DataFrame, learned: Learned) -> tuple[list[Keys], list[Use]]:
 def bound(cap: Cap, currency: str) -> int:
     """Thousandths of contacts, or of a minor unit, that a creditor may use of a capacity in a day."""
     return cap.contacts * THOUSAND if cap.contacts is not None else cap.money.get(currency, 0)
+
+
+def over_caps(decisions: pl.DataFrame, creditors: pl.DataFrame, learned: Learned, planned: pl.DataFrame) -> list[int]:
+    """Who is left out today because a cap on contacts is full: of each creditor those of the lowest value.
+
+    Prices keep expected use below the caps; the draw may pass one by chance, and then this holds to it.
+
+    Args:
+        decisions: decisions/choose.DECISIONS.
+        creditors: `party_id`, `creditor_id`.
+        learned: Its caps on contacts; one on money is held to by its price alone.
+        planned: What the run has planned already: `creditor_id`, `channel`, `contacts`.
+    """
+    made = decisions.filter(pl.col("action") == "contact").join(creditors.select("party_id", "creditor_id"), on="party_id")
+    out: set[int] = set()
+    for cap in learned.caps:
+        if cap.contacts is None:
+            continue
+        drawing = pl.col("channel").is_in(list(cap.channels))
+        used = planned.filter(drawing).group_by("creditor_id").agg(used=pl.col("contacts").sum())
+        ranked = (
+            made.filter(drawing & ~pl.col("party_id").is_in(list(out)))
+            .join(used, on="creditor_id", how="left")
+            .sort("creditor_id", "score", "party_id", descending=[False, True, False])
+            .with_columns(place=pl.int_range(pl.len()).over("creditor_id") + pl.col("used").fill_null(0))
+        )
+        out |= set(ranked.filter(pl.col("place") >= cap.contacts)["party_id"])
+    return sorted(out)

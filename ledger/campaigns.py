@@ -191,6 +191,12 @@ def open_run(
     return run
 
 
+def policies_of_run(connection: Connection, *, stage: str, business_date: date, scope: str) -> Mapping[str, str]:
+    """By which policies a run was opened, `kind/name` → hash; empty = there is none."""
+    key = {"stage": stage, "business_date": business_date, "scope": scope}
+    return dict(connection.execute(_POLICIES_OF_RUN, key).scalar() or {})
+
+
 def creditor_countries(connection: Connection) -> list[str]:
     """Countries (ISO 3166-1) in which creditors of the portfolio are, ascending."""
     return list(connection.execute(_CREDITOR_COUNTRIES).scalars())
@@ -426,6 +432,7 @@ _OPEN = text("""
     ON CONFLICT ON CONSTRAINT campaign_run_once DO NOTHING
     RETURNING id
 """).bindparams(bindparam("policy_hashes", type_=JSONB))
+_POLICIES_OF_RUN = text("SELECT policy_hashes FROM campaign_run WHERE stage = :stage AND business_date = :business_date AND scope = :scope")
 _FIND = text("""
     SELECT r.id, r.state, r.caught_up_on, r.preview, r.borrowers_max, r.policy_hashes,
            (SELECT count(*) FROM campaign_shard s WHERE s.campaign_run_id = r.id AND s.decided_at IS NOT NULL) AS decided

@@ -19,13 +19,14 @@ from sqlalchemy import Connection, text
 
 from config.aging import aging_policy
 from config.message_files import texts_of
-from config.policies import Policy
+from config.policies import ARM, Policy
 from config.prices import prices
 from config.rule_files import BesideThen, packs_of
 from config.settings import settings
-from config.strategy_files import strategy_of
+from config.strategy_files import champion_named, strategy_of
 from decisions.aging import AgingPolicy
 from decisions.messages import Texts
+from decisions.models import Model
 from decisions.packs import Packs
 from decisions.strategy import Strategy
 from ledger.approvals import approved_messages, approved_packs
@@ -33,6 +34,7 @@ from ledger.law import KEPT
 from ledger.policies import jurisdiction_of
 
 SEVERAL: Final = 16
+MODEL: Final = "model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,7 @@ class InForce:
         packs: In live mode held to what was approved at that instant.
         texts: Messages, in live mode held to approvals as well; those of which the run named none are not among them.
         ageing: Schemes of buckets and stages.
+        models: Kind → the model that weighs; those that the ledger keeps.
         hashes: `kind/name` → hash of each.
         not_kept: Of those asked for, which the ledger does not keep: today's stands in for each.
     """
@@ -53,6 +56,7 @@ class InForce:
     texts: Texts
     ageing: AgingPolicy
     hashes: Mapping[str, str]
+    models: Mapping[str, Model]
     not_kept: tuple[str, ...]
 
 
@@ -87,7 +91,7 @@ def in_force(connection: Connection, hashes: Mapping[str, str], today: Iterable[
     if named is None:
         raise LookupError(f"no strategy for the stage {stage} among these policies")
     texts = _texts(tuple(_of_kind(bodies, "message").items()))
-    treatment = strategy_of(named.split("/")[1], stage, bodies[named], KEPT)
+    treatment = _treatment(named, stage, bodies)
     if treatment.weighs_cost and "prices/prices" in bodies:
         treatment = replace(treatment, prices=prices(KEPT / "prices.yaml", bodies["prices/prices"]))
     packs = _packs(*(tuple(_of_kind(bodies, kind).items()) for kind in ("rules", "calendar", "clearance")))
@@ -97,8 +101,26 @@ def in_force(connection: Connection, hashes: Mapping[str, str], today: Iterable[
         texts=texts.in_live_mode(approved_messages(connection, at)) if settings().is_real else texts,
         ageing=_ageing(next(iter(_of_kind(bodies, "ageing").values()))),
         hashes=used,
+        models={kind: Model.from_json(body) for kind, body in _of_kind(bodies, MODEL).items()},
         not_kept=tuple(sorted(name for name, version in hashes.items() if used.get(name) != version)),
     )
+
+
+def _treatment(named: str, stage: str, bodies: Mapping[str, str]) -> Strategy:
+    """The stage's strategy, with the champion of whom it holds out.
+
+    Raises:
+        ConfigError: A text cannot be read any more.
+        LookupError: The champion is not among the policies.
+    """
+    name = named.split("/")[1]
+    champion = champion_named(name, stage, bodies[named], KEPT)
+    if champion is None:
+        return strategy_of(name, stage, bodies[named], KEPT)
+    body = bodies.get(f"{ARM}/{champion}/{stage}")
+    if body is None:
+        raise LookupError(f"{named} holds borrowers out for {champion}, which is not among these policies")
+    return strategy_of(name, stage, bodies[named], KEPT, champion=strategy_of(champion, stage, body, KEPT))
 
 
 def policy_key(policy: Policy) -> str:

@@ -59,6 +59,7 @@ OF_NOBODY: Final[Mapping[str, str]] = {
     "pause": "of operations",
     "policy_version": "rules, strategies and texts",
     "reason_set": "shared by everybody's decisions, which name it",
+    "run_policy": "of a run",
     "sandbox_clock": "one instant",
     "sender_pace": "of the lender's senders",
     "staff": "of colleagues",

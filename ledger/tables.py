@@ -715,7 +715,20 @@ class PolicyVersion(SQLModel, table=True):
     __table_args__ = (
         one_of(
             "kind",
-            ("rules", "strategy", "message", "experiment", "mapping", "calendar", "ageing", "clearance", "affordability", "model"),
+            (
+                "rules",
+                "strategy",
+                "message",
+                "experiment",
+                "mapping",
+                "calendar",
+                "ageing",
+                "clearance",
+                "affordability",
+                "model",
+                "prices",
+                "arm",
+            ),
             "policy_version_kind",
         ),
     )

@@ -7,20 +7,26 @@ Pure: no; reads facts, calls decisions, writes: nothing else happens here.
 
 from __future__ import annotations
 
+import polars as pl
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+from sqlalchemy import Connection
 
 from config.message_files import message_texts
 from config.strategy_files import strategy
-from decisions.choose import decide
+from decisions.choose import defer
+from decisions.facts import Facts
+from decisions.policy import over_caps
+from decisions.strategy import Strategy
 from ledger import clock
-from ledger.campaigns import read_run, read_shard, shard_borrowers
+from ledger.campaigns import Run, read_run, read_shard, shard_borrowers
 from ledger.decisions_log import write_decisions
 from ledger.engine import arrow, connection
-from ledger.facts import read_facts
 from ledger.law import law_in_force, texts_in_force
 from ledger.outbox import wall_clock
+from ledger.run_policies import lock_common, planned_so_far
 from tasks.progress import stage_progress, tell
+from tasks.weigh import Weighing, common_of, models_of, read_treated, weighed
 
 
 @task(task_run_name="choose shard {shard}", retries=2, retry_delay_seconds=[10, 60], persist_result=False, cache_policy=NO_CACHE)
@@ -31,6 +37,9 @@ def choose(shard: int, campaign_run_id: int) -> int:
 
     Returns:
         Number of planned attempts.
+
+    Raises:
+        NoModelError: The strategy asks a model, and the run has none.
     """
     with connection() as tx:
         run = read_run(tx, campaign_run_id)
@@ -40,31 +49,29 @@ def choose(shard: int, campaign_run_id: int) -> int:
     if part.planned is not None:
         return part.planned
     treatment = strategy(run.strategy, run.stage)
+    with connection() as tx:
+        models = {} if treatment.learned is None else models_of(tx, run, treatment.learned)
+    weighing = Weighing(common=common_of(run, treatment, law.packs, texts, models, at=at), models=models)
     with arrow() as source:
         borrowers = shard_borrowers(source, run, part)
-        facts = read_facts(
-            source,
-            parties=borrowers,
-            at=at,
-            business_date=run.business_date,
-            loans="planned",
-            treated_by=treatment.looks_at,
-            falls_back=treatment.falls_back,
-            payments_since=treatment.payments_since(run.business_date),
+        facts = read_treated(source, borrowers, treatment, at=at, business_date=run.business_date)
+        decisions = weighed(
+            source, facts, treatment, law.packs, texts, weighing, at=at, business_date=run.business_date, seed=run.seed.encode()
         )
-    decisions = decide(
-        facts,
-        treatment,
-        law.packs,
-        texts,
-        at=at,
-        business_date=run.business_date,
-        seed=run.seed.encode(),
-    )
     with connection() as tx:
+        decisions = _held_to_caps(tx, run, treatment, decisions, facts)
         planned = write_decisions(tx, run.id, shard, decisions, at=at, facts_known_at=facts_known_at)
     if law.fault is not None:
         get_run_logger().error("shard %d: %s", shard, law.fault)
     tell(*stage_progress(run.id))
     get_run_logger().info("shard %d: %d borrowers, %d contacts planned", shard, len(borrowers), planned)
     return planned
+
+
+def _held_to_caps(tx: Connection, run: Run, treatment: Strategy, decisions: pl.DataFrame, facts: Facts) -> pl.DataFrame:
+    """Put off whom a cap on contacts leaves out, counting what other shards have planned; one shard at a time does this."""
+    learned = treatment.learned
+    if learned is None or all(cap.contacts is None for cap in learned.caps):
+        return decisions
+    lock_common(tx, run.id)
+    return defer(decisions, over_caps(decisions, facts.borrowers, learned, planned_so_far(tx, run.id)))

@@ -40,6 +40,7 @@ from ledger.engine import arrow, connection
 from ledger.frames import Source
 from ledger.in_force import InForce, policy_key
 from tasks.re_decide import facts_then, policies_then
+from tasks.weigh import models_in_force, predictor
 
 MONEY: Final = "money"
 COMPLAINTS: Final = "complaints_and_opt_outs"
@@ -217,6 +218,7 @@ def _of_run(
         then = policies_then(tx, run.stage, run.policy_hashes, instead={}, at=run.decided_at)
         instead = {policy_key(tried): tried.hash}
         other = policies_then(tx, run.stage, run.policy_hashes, instead=instead, at=run.decided_at, tried=(tried,))
+        models = other.models or models_in_force(tx, other.treatment, at=run.decided_at)
     labels = _labels(run, source, policy, today)
     for (at, known_at), group in decided.group_by("decided_at", "facts_known_at", maintain_order=True):
         for start in range(0, group.height, SHARD_BORROWERS_MAX):
@@ -224,7 +226,9 @@ def _of_run(
             facts = facts_then(source, part["party_id"].to_list(), _wider(then, other), at=at, day=run.business_date, known_at=known_at)
             stands = standing(facts, then.treatment, at=at, business_date=run.business_date)
             ways = message_of_ways(candidates(facts, stands, then.treatment, then.texts))
-            judged = consider(facts, other.treatment, other.packs, other.texts, at=at, business_date=run.business_date)
+            when: dict[str, Any] = {"at": at, "business_date": run.business_date}
+            predicts = predictor(source, facts, other.treatment.learned, models, known_at=known_at, **when)
+            judged = consider(facts, other.treatment, other.packs, other.texts, predicts=predicts, **when)
             target = arms_of_target(judged)
             # Who was erased since is in the log, and nothing is known of her.
             there = part.join(target, on="party_id", how="semi", maintain_order="left")

@@ -20,6 +20,7 @@ from config.policies import Policy, policies
 from config.settings import settings
 from config.strategy_files import REST_DAYS_MAX, stages_of, strategy
 from decisions.candidates import owed
+from decisions.choose import CAPPED
 from decisions.explain import as_json, differences, explain
 from decisions.strategy import STAGE_ORDER
 from ledger import clock
@@ -29,6 +30,8 @@ from ledger.engine import connection
 from ledger.facts import read_facts
 from ledger.in_force import in_force, policy_key
 from ledger.law import law_in_force, texts_in_force
+from ledger.run_policies import read_common
+from tasks.weigh import models_in_force, own_line, predictor
 
 # A day that is not today, and on which nothing was decided, is looked at from its middle.
 MIDDAY: Final = time(12)
@@ -52,6 +55,7 @@ def explain_borrower(named: str, as_of: date | None = None) -> dict[str, Any]:
 
     Raises:
         UnknownBorrowerError: No such borrower, or several.
+        NoModelError: Nothing is decided yet, and the strategy in force asks a model that there is not.
     """
     with connection() as tx:
         party = find_party(tx, named)
@@ -76,18 +80,27 @@ def explain_borrower(named: str, as_of: date | None = None) -> dict[str, Any]:
             payments_since=on - timedelta(days=REST_DAYS_MAX),
             ageing=then.ageing if then else None,
         )
+        named = settings().strategy
+        stage = stage or next(iter(set(owed(facts.loans)["stage"]) & set(stages_of(named))), stages_of(named)[0])
+        treatment = then.treatment if then else strategy(named, stage)
+        models = then.models if then else models_in_force(tx, treatment, at=at)
+        common = read_common(tx, run.id) if run else None
+        when: dict[str, Any] = {"at": stored.decided_at if stored else at, "business_date": on}
+        known_at = stored.facts_known_at if stored else None
+        predicts = predictor(tx, facts, treatment.learned, models, known_at=known_at, **when)
         flow_runs = read_flow_runs(tx, run.id) if run else []
         attempts = read_attempts(tx, party, business_date=on)
-    champion = settings().strategy
-    stage = stage or next(iter(set(owed(facts.loans)["stage"]) & set(stages_of(champion))), stages_of(champion)[0])
     told = explain(
         facts,
-        then.treatment if then else strategy(champion, stage),
+        treatment,
         then.packs if then else law.packs,
         then.texts if then else texts,
-        at=stored.decided_at if stored else at,
-        business_date=on,
         seed=(run.seed if run else seed_of(stage, on)).encode(),
+        predicts=predicts,
+        prices=common.prices if common else None,
+        line=common.line if common else own_line(),
+        put_off=stored is not None and CAPPED in stored.row["reasons"],
+        **when,
     )
     differing = differences(told, stored.row) if stored else []
     return told | as_json(

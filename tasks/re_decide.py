@@ -29,7 +29,7 @@ from config.rule_files import pack_text
 from config.settings import settings
 from config.zones import zone_tables
 from decisions.backfills import DECIDED, booked_on, changed, compare_decisions
-from decisions.choose import decide
+from decisions.choose import CAPPED, defer
 from decisions.facts import Facts, type_instant
 from ledger import backfill_reads, clock
 from ledger.aging_facts import loan_chunks
@@ -42,7 +42,9 @@ from ledger.frames import Source
 from ledger.in_force import InForce, in_force, policy_key
 from ledger.law import law_in_force
 from ledger.policies import find_policy
+from ledger.run_policies import Common, read_common
 from tasks.backfill_requests import THEN, ReDecide
+from tasks.weigh import Weighing, weighed
 
 MIDDAY: Final = time(12)
 HASH: Final = re.compile(r"[0-9a-f]{6,64}")
@@ -64,6 +66,7 @@ class Part:
         at: Business instant, for borrowers of whom nothing is decided.
         known_at: Wall clock, for the same.
         run: The run; None = there was none.
+        common: What a model weighed by in it; None = nothing, or there was no run.
     """
 
     stage: str
@@ -73,6 +76,7 @@ class Part:
     at: datetime
     known_at: datetime
     run: DecidedRun | None
+    common: Common | None = None
 
 
 def open_re_decide(asked: ReDecide) -> Backfill:
@@ -230,6 +234,7 @@ def _parts(request: Mapping[str, Any], day: date, *, tx: Connection, at: datetim
             at=run.decided_at,
             known_at=run.facts_known_at,
             run=run,
+            common=read_common(tx, run.id),
         )
         for run in runs
     ]
@@ -304,6 +309,8 @@ def _decide(part: Part, policy: InForce, before: pl.DataFrame, people: _People, 
         for key, group in before.group_by("decided_at", "facts_known_at", maintain_order=True):
             groups[key[0], key[1]] = group["party_id"].to_list()
     known = set(before["party_id"])
+    # A full cap is no fact about a borrower: whom it put off then is put off again.
+    put_off = before.filter(pl.col("reasons").list.contains(CAPPED))["party_id"].to_list()
     # A run for the first so many borrowers says nothing of the others.
     whole_stage = part.run is None or part.run.borrowers_max is None
     besides = [party for party in people.of(part, policy, known_at=latest or part.known_at) if party not in known] if whole_stage else []
@@ -315,8 +322,19 @@ def _decide(part: Part, policy: InForce, before: pl.DataFrame, people: _People, 
             facts = facts_then(people.source, shard, policy, at=at, day=people.day, known_at=latest or known_at)
             if latest is not None or part.run is None:
                 facts = _until(facts, at)
-            found = decide(facts, policy.treatment, policy.packs, policy.texts, at=at, business_date=people.day, seed=part.seed.encode())
-            yield found.select("party_id", *DECIDED)
+            found = weighed(
+                people.source,
+                facts,
+                policy.treatment,
+                policy.packs,
+                policy.texts,
+                Weighing(common=part.common, models=policy.models),
+                at=at,
+                business_date=people.day,
+                seed=part.seed.encode(),
+                known_at=latest or known_at,
+            )
+            yield defer(found, put_off).select("party_id", *DECIDED)
 
 
 def facts_then(source: Source, parties: Sequence[int], policy: InForce, *, at: datetime, day: date, known_at: datetime) -> Facts:

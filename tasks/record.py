@@ -17,20 +17,25 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas import State, TaskRun
 from prefect.runtime import flow_run
+from sqlalchemy import Connection
 
 from config.canary import canary
-from config.policies import policies
+from config.policies import Policy, policies
 from config.settings import settings
 from config.strategy_files import strategy
 from config.zones import zone_tables
+from decisions.models import UnreadableModelError
+from decisions.strategy import Strategy
 from ledger import campaigns, clock
 from ledger.engine import connection
 from ledger.funnel import STEPS
 from ledger.law import law_in_force
+from ledger.model_versions import NoModelError
 from ledger.strategy_approvals import must_be_approved
 from tasks.progress import WHOLE, tell
 from tasks.report import read_stage_day
 from tasks.report_artifacts import show
+from tasks.weigh import model_policies
 
 
 class ShardsUnfinished(RuntimeError):
@@ -117,6 +122,7 @@ def open_campaign(
         kept = policies(stage, law.bodies, treatment.name)
         if not preview:
             must_be_approved(tx, kept)
+        kept = (*kept, *_models(tx, treatment, day, country or campaigns.ALL))
         run = campaigns.open_run(
             tx,
             stage=stage,
@@ -135,6 +141,19 @@ def open_campaign(
         show_fault(law.fault, stage=stage, day=day)
     get_run_logger().info("%s %s: campaign run %d%s", stage, day.isoformat(), run, ", preview" if preview else "")
     return run
+
+
+def _models(tx: Connection, treatment: Strategy, day: date, scope: str) -> list[Policy]:
+    """The models that the run is to be decided by.
+
+    Raises:
+        StrategyRefused: There is none that may be used.
+    """
+    before = campaigns.policies_of_run(tx, stage=treatment.stage, business_date=day, scope=scope)
+    try:
+        return list(model_policies(tx, treatment, before, at=clock.now(tx)))
+    except (NoModelError, UnreadableModelError) as fault:
+        raise StrategyRefused(f"{treatment.name}/{treatment.stage} is not run: {fault}. Or name another strategy") from None
 
 
 def show_fault(fault: str, *, stage: str, day: date) -> None:

@@ -1,0 +1,86 @@
+"""What a run's decisions have in common beside its policies: the line of its borrowers, prices of what is scarce, experiments.
+
+Found once, before the first shard is decided: whoever comes second finds it, and a replay reads it (I8).
+
+In:   a connection inside a transaction; a run's id.
+Out:  rows of `run_policy`, as `Common`; how much of each capacity a run has planned so far.
+Pure: no; reads and writes the ledger.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+from sqlalchemy import Connection, text
+
+from decisions.policy import NO_PRICES, PoolPrice, Prices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """What all decisions of a run have in common.
+
+    Attributes:
+        line: Key of decisions/assignment.groups.
+        prices: Of scarce capacity.
+        trials: Experiment → `{"hash": …, "stopped": [arm, …]}` as it stood then.
+    """
+
+    line: bytes
+    prices: Prices = NO_PRICES
+    trials: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_common(tx: Connection, campaign_run_id: int) -> Common | None:
+    """Of one run; None = nothing was written: a ladder alone decides it, or its first shard is still to come."""
+    row = tx.execute(_READ, {"run": campaign_run_id}).one_or_none()
+    if row is None:
+        return None
+    pools = tuple(PoolPrice(**pool) for pool in row.prices.get("pools", ()))
+    return Common(line=bytes.fromhex(row.line), prices=Prices(pools=pools, borrowers=row.prices.get("borrowers", 0)), trials=row.trials)
+
+
+def keep_common(tx: Connection, campaign_run_id: int, found: Common, *, at: datetime) -> Common:
+    """Write it, unless another shard has; returns what stands."""
+    tx.execute(
+        _KEEP,
+        {
+            "run": campaign_run_id,
+            "line": found.line.hex(),
+            "prices": json.dumps({"borrowers": found.prices.borrowers, "pools": [asdict(pool) for pool in found.prices.pools]}),
+            "trials": json.dumps(dict(found.trials)),
+            "at": at,
+        },
+    )
+    stands = read_common(tx, campaign_run_id)
+    return found if stands is None else stands
+
+
+def lock_common(tx: Connection, campaign_run_id: int) -> None:
+    """Let nobody else hold the run's contacts against its caps until this transaction ends."""
+    tx.execute(_LOCK, {"run": campaign_run_id})
+
+
+def planned_so_far(tx: Connection, campaign_run_id: int) -> pl.DataFrame:
+    """Contacts of a run: `creditor_id`, `channel`, `contacts`."""
+    rows = [tuple(row) for row in tx.execute(_PLANNED, {"run": campaign_run_id})]
+    return pl.DataFrame(rows, schema={"creditor_id": pl.Int64, "channel": pl.String, "contacts": pl.Int64}, orient="row")
+
+
+_READ = text("SELECT line, prices, trials FROM run_policy WHERE campaign_run_id = :run")
+_KEEP = text("""
+    INSERT INTO run_policy (campaign_run_id, line, prices, trials, found_at)
+    VALUES (:run, :line, CAST(:prices AS jsonb), CAST(:trials AS jsonb), :at)
+    ON CONFLICT (campaign_run_id) DO NOTHING
+""")
+_LOCK = text("SELECT FROM run_policy WHERE campaign_run_id = :run FOR UPDATE")
+_PLANNED = text("""
+    SELECT p.creditor_id, d.channel, count(*) AS contacts FROM decision d JOIN party p ON p.id = d.party_id
+    WHERE d.campaign_run_id = :run AND d.business_date = (SELECT business_date FROM campaign_run WHERE id = :run) AND d.action = 'contact'
+    GROUP BY p.creditor_id, d.channel
+""")

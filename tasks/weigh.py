@@ -1,0 +1,241 @@
+"""Weigh: what a strategy with a model decides by: its models, the features of the people, the prices of what is scarce.
+
+The models are fixed when a run is opened, and the prices before its first shard is decided; both are written down, so that every
+shard, every retry and every replay weighs alike. Without a model that may be used nothing is decided: never by another strategy instead.
+
+In:   a run; facts of some of its borrowers, and the connection that they were read from.
+Out:  decisions/predicting.ByModels, ledger/run_policies.Common.
+Pure: no; reads the ledger, writes `run_policy`.
+Source: SCIENCE.md C1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Final
+
+import polars as pl
+from sqlalchemy import Connection
+
+from config.model_files import shipped_model
+from config.policies import Policy
+from config.settings import settings
+from decisions.assignment import line_key
+from decisions.choose import By, decide, price
+from decisions.facts import Facts
+from decisions.features import features
+from decisions.messages import Texts
+from decisions.models import Model
+from decisions.packs import Packs
+from decisions.policy import NO_PRICES, Prices, sample
+from decisions.predicting import ByModels
+from decisions.strategy import Learned, Strategy
+from ledger import model_versions, run_policies
+from ledger.campaigns import Run, read_shards, shard_borrowers
+from ledger.engine import arrow, connection
+from ledger.facts import read_facts
+from ledger.frames import Ids, Source
+from ledger.model_versions import NoModelError
+from ledger.past import read_past
+from ledger.run_policies import Common
+
+MODEL: Final = "model"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighing:
+    """What a run weighs by beside its policies.
+
+    Attributes:
+        common: Of all its decisions; None = a ladder alone decides, or there was no such run.
+        models: Kind → model.
+    """
+
+    common: Common | None = None
+    models: Mapping[str, Model] = field(default_factory=dict)
+
+
+LADDER_ALONE: Final = Weighing()
+
+
+def kinds_of(learned: Learned) -> tuple[str, ...]:
+    """Kinds of models that a strategy asks."""
+    return (learned.model,) if learned.harm_model is None else (learned.model, learned.harm_model)
+
+
+def model_policies(tx: Connection, treatment: Strategy, before: Mapping[str, str], *, at: datetime) -> Iterator[Policy]:
+    """The models of a run that is opened: those that it was opened by before, else those in force.
+
+    Raises:
+        NoModelError: One is missing, or may not be used; the message says what to do.
+        UnreadableModelError: A text is not what its version says.
+        ConfigError: A model that ships cannot be read.
+    """
+    for kind in () if treatment.learned is None else kinds_of(treatment.learned):
+        version = before.get(f"{MODEL}/{kind}")
+        model = model_versions.load(tx, version) if version else _in_force(tx, kind, at=at)
+        yield Policy(MODEL, kind, model.as_json())
+
+
+def _in_force(tx: Connection, kind: str, *, at: datetime) -> Model:
+    try:
+        return model_versions.model_for(tx, kind, at=at)
+    except NoModelError:
+        model = None if settings().is_real else shipped_model(kind)
+        if model is None:
+            raise
+        return model
+
+
+def models_in_force(tx: Connection, treatment: Strategy, *, at: datetime) -> dict[str, Model]:
+    """The models by which a strategy would decide now, by kind.
+
+    Raises:
+        NoModelError: As `model_policies`; likewise the other errors.
+    """
+    return {kind: _in_force(tx, kind, at=at) for kind in (kinds_of(treatment.learned) if treatment.learned else ())}
+
+
+def models_of(tx: Connection, run: Run, learned: Learned) -> dict[str, Model]:
+    """The models by which a run decides, by kind.
+
+    Raises:
+        NoModelError: The run was opened without one.
+    """
+    found = {}
+    for kind in kinds_of(learned):
+        version = run.policy_hashes.get(f"{MODEL}/{kind}")
+        if version is None:
+            raise NoModelError(f"campaign run {run.id} was opened without a model of {kind}: run the flow again")
+        found[kind] = model_versions.load(tx, version)
+    return found
+
+
+def predictor(
+    source: Source,
+    facts: Facts,
+    learned: Learned | None,
+    models: Mapping[str, Model],
+    *,
+    at: datetime,
+    business_date: date,
+    known_at: datetime | None = None,
+) -> ByModels | None:
+    """Whom a strategy asks about these people; None where it asks nobody.
+
+    Raises:
+        NoModelError: A model is missing.
+    """
+    if learned is None:
+        return None
+    if missing := sorted(set(kinds_of(learned)) - models.keys()):
+        raise NoModelError(f"no model of {', '.join(missing)} is among these policies")
+    past = read_past(source, facts=facts, at=at, business_date=business_date, known_at=known_at)
+    harming = None if learned.harm_model is None else models[learned.harm_model]
+    return ByModels(paying=models[learned.model], harming=harming, features=features(past, as_of=at))
+
+
+def weighed(
+    source: Source,
+    facts: Facts,
+    treatment: Strategy,
+    packs: Packs,
+    texts: Texts,
+    weighing: Weighing,
+    *,
+    at: datetime,
+    business_date: date,
+    seed: bytes,
+    known_at: datetime | None = None,
+) -> pl.DataFrame:
+    """Decide, by models where the strategy asks any: decisions/choose.DECISIONS.
+
+    Args:
+        source: That the facts were read from.
+        facts: Of some borrowers.
+        treatment: The strategy.
+        packs: Rule packs.
+        texts: All messages.
+        weighing: Of the run; without `common`, prices are found on these borrowers and the line is the installation's of today.
+        at: Business instant.
+        business_date: Local date.
+        seed: Of the run.
+        known_at: Wall clock as of which the past is read; None = now.
+
+    Raises:
+        NoModelError: A model is missing.
+        UnassignableError: Experiments or hold-outs want the same borrowers.
+    """
+    common = weighing.common
+    return decide(
+        facts,
+        treatment,
+        packs,
+        texts,
+        at=at,
+        business_date=business_date,
+        seed=seed,
+        predicts=predictor(source, facts, treatment.learned, weighing.models, at=at, business_date=business_date, known_at=known_at),
+        prices=None if common is None else common.prices,
+        line=own_line() if common is None else common.line,
+    )
+
+
+def own_line() -> bytes:
+    """The line of this installation."""
+    return line_key(settings().seed.get_secret_value().encode())
+
+
+def common_of(run: Run, treatment: Strategy, packs: Packs, texts: Texts, models: Mapping[str, Model], *, at: datetime) -> Common | None:
+    """What all shards of a run have in common; found by the first one that asks. None where a ladder alone decides."""
+    if treatment.learned is None:
+        return None
+    with connection() as tx:
+        found = run_policies.read_common(tx, run.id)
+    if found is not None:
+        return found
+    line = own_line()
+    prices = _prices(run, treatment, packs, texts, models, line=line, at=at)
+    with connection() as tx:
+        return run_policies.keep_common(tx, run.id, Common(line=line, prices=prices), at=at)
+
+
+def _prices(run: Run, treatment: Strategy, packs: Packs, texts: Texts, models: Mapping[str, Model], *, line: bytes, at: datetime) -> Prices:
+    """On some borrowers of every shard."""
+    learned = treatment.learned
+    if learned is None or not learned.caps:
+        return NO_PRICES
+    with connection() as tx:
+        shards = read_shards(tx, run.id)
+    whole = sum(shard.borrowers for shard in shards)
+    with arrow() as source:
+        parties: list[int] = []
+        for shard in shards:
+            ids = shard_borrowers(source, run, shard)
+            parties += sample(_ids(ids), max(1, learned.sample_max * shard.borrowers // max(whole, 1))).to_list()
+        facts = read_treated(source, sorted(parties), treatment, at=at, business_date=run.business_date)
+        predicts = predictor(source, facts, learned, models, at=at, business_date=run.business_date)
+    by = By(packs=packs, texts=texts, at=at, business_date=run.business_date, predicts=predicts)
+    counts = facts.borrowers.group_by("creditor_id").len().iter_rows()
+    totals = {creditor: round(count * whole / max(len(parties), 1)) for creditor, count in counts}
+    return price(facts, treatment, by, line=line, totals=totals)
+
+
+def read_treated(source: Source, parties: Ids, treatment: Strategy, *, at: datetime, business_date: date) -> Facts:
+    """Facts of some borrowers as far as a strategy looks at them, aged as `tasks/pick` aged them."""
+    return read_facts(
+        source,
+        parties=parties,
+        at=at,
+        business_date=business_date,
+        loans="planned",
+        treated_by=treatment.looks_at,
+        falls_back=treatment.falls_back,
+        payments_since=treatment.payments_since(business_date),
+    )
+
+
+def _ids(parties: Sequence[int]) -> pl.Series:
+    return pl.Series(list(parties), dtype=pl.Int64)
