@@ -21,6 +21,7 @@ from ledger import (
     tables_papers,
     tables_payments,
     tables_plans,
+    tables_policies,
     tables_staff,
 )
 
@@ -37,6 +38,7 @@ __all__ = [
     "tables_papers",
     "tables_payments",
     "tables_plans",
+    "tables_policies",
     "tables_staff",
 ]
 

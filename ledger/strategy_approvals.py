@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, text
 
 from config.load import ConfigError
-from config.policies import Policy
+from config.policies import ARM, Policy
 from config.settings import settings
 from config.strategy_files import STRATEGIES, stages_of, strategy, strategy_body, strategy_names
 from ledger import approvals, clock
@@ -156,7 +156,7 @@ def why_not(tx: Connection, policy_hashes: Mapping[str, str]) -> str | None:
         tx: Any.
         policy_hashes: `kind/name` → hash, as a run names them; one that names no strategy treats no stage.
     """
-    used = [(key.partition("/")[2], version) for key, version in policy_hashes.items() if key.startswith(f"{KIND}/")]
+    used = [(key.partition("/")[2], version) for key, version in policy_hashes.items() if key.startswith((f"{KIND}/", f"{ARM}/"))]
     if not used or not settings().is_real:
         return None
     approved = approved_strategies(tx, clock.now(tx))

@@ -34,6 +34,7 @@ NAMES: Final = (
     "import",
     "ageing",
     "plan",
+    "policy",
     "gate",
     "send",
     "webhooks",
@@ -49,7 +50,7 @@ NAMES: Final = (
 )
 MODULES: Final = {"import": "portfolio_import", "peers": "peers.measure"}
 # Measured at sizes of a portfolio, in borrowers; what they do at each shows how it grows.
-BY_BORROWERS: Final = ("import", "ageing", "plan", "gate", "send", "webhooks", "prefect")
+BY_BORROWERS: Final = ("import", "ageing", "plan", "policy", "gate", "send", "webhooks", "prefect")
 QUICK_SIZES: Final = (2_000, 10_000)
 SIZES: Final = (10_000, 100_000)
 FULL_SIZES: Final = (*SIZES, 1_000_000)

@@ -10,12 +10,12 @@ import pytest
 from prefect.logging import disable_run_logger
 from sqlalchemy import text
 
+from config.settings import settings
 from decisions.backfills import DECIDED
 from decisions.explain import words
 from decisions.models import Calibration, Input, Line, Model, Term
 from ledger import model_versions
 from ledger.engine import connection
-from tasks import record
 from tasks.backfill_requests import THEN
 from tasks.choose import choose
 from tasks.explain import explain_borrower
@@ -92,7 +92,7 @@ def test_without_a_model_no_run_is_opened_and_it_says_what_to_do(portfolio: Port
 
 def test_a_straw_man_treats_no_real_person(portfolio: Portfolio, monkeypatch: pytest.MonkeyPatch) -> None:
     portfolio.clock(noon("US"))
-    monkeypatch.setattr(type(record.settings()), "is_real", property(lambda _self: True))
+    monkeypatch.setattr(type(settings()), "is_real", property(lambda _self: True))
     with pytest.raises(StrategyRefused, match="calls-everyone is a straw man"):
         open_campaign.fn("early", TODAY, preview=False, limit=None, named="calls-everyone")
 

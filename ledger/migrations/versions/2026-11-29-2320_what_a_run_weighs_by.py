@@ -1,7 +1,7 @@
 """What a run's decisions by a model have in common; strategies of some of a run's borrowers, and prices, are policies.
 
 Revision: 7e40b1c9d3a5
-After:    5c1d2e7f9a04
+After:    7e41c8a92d30
 Written:  2026-11-29 23:20:00
 """
 
@@ -12,7 +12,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "7e40b1c9d3a5"
-down_revision = "5c1d2e7f9a04"
+down_revision = "7e41c8a92d30"
 branch_labels = None
 depends_on = None
 
