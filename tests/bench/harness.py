@@ -50,6 +50,7 @@ class Result:
         floor_seconds: Median wall time of the floor, measured by turns with it.
         ratio: The number that has a target; `ratio_means` says what it is.
         peak_rss_bytes: Most memory that the product's processes and PostgreSQL held.
+        met: Whether the target is met; None where it is a target of another size.
         more: Whatever else is worth reporting.
     """
 
@@ -63,7 +64,7 @@ class Result:
     unit: str
     ratio_means: str
     target: str
-    met: bool
+    met: bool | None
     more: dict[str, Any] = field(default_factory=dict)
 
     def as_line(self) -> str:

@@ -30,6 +30,8 @@ ROUNDS: Final = 3
 SECONDS_MAX: Final = 150.0
 ROWS_PER_SECOND_MIN: Final = 25_000
 PEAK_BYTES_MAX: Final = 2**30
+# Fewer are mostly fixed costs.
+TARGET_BORROWERS: Final = 100_000
 TODAY: Final = date(2026, 3, 17)
 COVERS_UNTIL: Final = datetime(2026, 3, 17, 23, tzinfo=UTC)
 TEMPLATE: Final = "bench_template"
@@ -65,7 +67,7 @@ def _measure(folder: Path, borrowers: int) -> Result:
         unit="borrowers",
         ratio_means="seconds ÷ floor_seconds",
         target=f"≥ {ROWS_PER_SECOND_MIN} rows a second, ≤ 1 GiB",
-        met=per_second >= ROWS_PER_SECOND_MIN and measured["peak_rss_bytes"] <= PEAK_BYTES_MAX,
+        met=per_second >= ROWS_PER_SECOND_MIN and measured["peak_rss_bytes"] <= PEAK_BYTES_MAX if borrowers >= TARGET_BORROWERS else None,
         more={**sides.spread(), "rows_per_second": per_second, "rows_in_all": filled.total, "rows": filled.rows},
     )
 

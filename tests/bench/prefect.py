@@ -47,6 +47,8 @@ from tests.bench.plan import AT, LEDGER, SHARDS_AT_ONCE, TODAY, forget, portfoli
 ROUNDS: Final = 4
 SECONDS_MAX: Final = 150.0
 TARGET: Final = 0.10
+# A run of one shard is hardly more than its orchestration.
+TARGET_BORROWERS: Final = 100_000
 DATABASE: Final = "bench_prefect"
 # On a quiet machine it takes about twenty.
 READY_SECONDS_MAX: Final = 240
@@ -72,7 +74,7 @@ def at(size: int) -> Iterator[Result]:
         unit="borrowers",
         ratio_means="share of orchestration = (seconds − floor_seconds) ÷ seconds",
         target=f"≤ {TARGET:g}",
-        met=share <= TARGET,
+        met=share <= TARGET if borrowers >= TARGET_BORROWERS else None,
         more={**sides.spread(), "shards": shards},
     )
 
