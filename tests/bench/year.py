@@ -85,7 +85,7 @@ def play(borrowers: int, days: int) -> list[dict[str, Any]]:
     with FILE.open("w") as file:
         for number in range(1, days + 1):
             one = {"day": number, **_day(FIRST + timedelta(days=number - 1))}
-            if number in {EARLY_DAY, days}:
+            if number in looks(days):
                 one["tables"] = _tables()
             file.write(json.dumps(one) + "\n")
             file.flush()
@@ -217,6 +217,22 @@ def ratios(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def looks(days: int) -> tuple[int, int, int, int]:
+    """The days at whose end tables are looked at: before and after those that are compared."""
+    return EARLY_DAY - WINDOW_DAYS // 2 - 1, EARLY_DAY + WINDOW_DAYS // 2 - 1, days - WINDOW_DAYS, days
+
+
+def reads(days: Sequence[dict[str, Any]]) -> dict[str, list[int]]:
+    """Table → rows read a day around the thirtieth and on the last days, by scans and by indexes together; most growth first."""
+    looked = [days[number - 1]["tables"] for number in looks(len(days))]
+
+    def read(which: int, name: str) -> int:
+        return sum(int(looked[which].get(name, {}).get(field, 0)) for field in ("read_by_scans", "read_by_index"))
+
+    found = {name: [(read(1, name) - read(0, name)) // WINDOW_DAYS, (read(3, name) - read(2, name)) // WINDOW_DAYS] for name in looked[3]}
+    return dict(sorted(found.items(), key=lambda item: item[1][0] - item[1][1]))
+
+
 def _report(days: Sequence[dict[str, Any]], sizes: dict[str, dict[str, int]], borrowers: int) -> None:
     for name, row in sorted(sizes.items(), key=lambda item: -item[1]["bytes"])[:15]:
         _say(f"{name}: {row['bytes'] / 2**20:.1f} MiB, {row['alive']:,} rows, {row['dead']:,} dead")
@@ -224,6 +240,9 @@ def _report(days: Sequence[dict[str, Any]], sizes: dict[str, dict[str, int]], bo
         _say("too few days to compare")
         return
     found = {name: float(f"{value:.3g}") for name, value in ratios(days).items()}
+    grown = {name: of for name, of in reads(days).items() if of[1] > of[0]}
+    for name, (then, now) in list(grown.items())[:15]:
+        _say(f"{name}: {then:,} rows read a day around day {EARLY_DAY}, {now:,} on the last days")
     last = days[-WINDOW_DAYS:]
     entry = {
         "name": "year",
@@ -240,6 +259,7 @@ def _report(days: Sequence[dict[str, Any]], sizes: dict[str, dict[str, int]], bo
         "days": len(days),
         "decisions_a_day": int(median(one["decisions"] for one in last)),
         "database_bytes": last[-1]["database_bytes"],
+        "rows_read_a_day": dict(list(grown.items())[:10]),
         "largest_tables": dict(sorted(((name, row["bytes"]) for name, row in sizes.items()), key=lambda item: -item[1])[:10]),
     }
     book.add([{**entry, "at": datetime.now(UTC).isoformat(timespec="seconds"), "load": round(os.getloadavg()[0], 1), "machine": machine()}])
@@ -269,6 +289,6 @@ _COUNTS: Final = text("""
 """)
 _TABLES: Final = text("""
     SELECT relname, pg_total_relation_size(relid) AS bytes, n_live_tup AS alive, n_dead_tup AS dead, seq_tup_read AS read_by_scans,
-           coalesce(idx_tup_fetch, 0) AS read_by_index, autovacuum_count AS vacuumed, autoanalyze_count AS analysed
+           coalesce(idx_tup_fetch, 0) AS read_by_index, pg_relation_size(relid) AS heap_bytes, n_tup_upd AS updated, n_tup_hot_upd AS updated_hot, autovacuum_count AS vacuumed, autoanalyze_count AS analysed
     FROM pg_stat_user_tables WHERE n_live_tup > 0 OR pg_total_relation_size(relid) > 1000000 ORDER BY relname
 """)
