@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
 from babel import Locale
@@ -98,6 +99,7 @@ class Shown:
     cost: str | None
 
 
+@lru_cache(maxsize=256)
 def names_of(locale: str) -> tuple[str, str]:
     """How its own readers call a language, and how we do."""
     known = known_locale(locale)

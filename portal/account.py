@@ -7,9 +7,10 @@ Pure: no; reads, but for ending sessions and links.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from sqlalchemy import Connection, text
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
@@ -64,25 +65,67 @@ def inside_with_files(handler: Callable[[Asked, Session, Sent], Awaitable[Respon
     return answer
 
 
+def reading(template: str, read: Callable[[Connection, Asked, Session], Mapping[str, Any] | None]) -> Handler:
+    """Such a page that only shows: her session is found and all is read in one transaction, which writes nothing else.
+
+    Args:
+        template: Name in portal/templates, without its ending.
+        read: What the page shows, besides the token of its forms; None = there is nothing, and she is led to her account.
+    """
+
+    def at_once(asked: Asked) -> Response:
+        if not asked.secret:
+            return _closed(asked)
+        with connection() as tx:
+            session = page_sessions.find(tx, asked.secret, page_policy_in_force())
+            if session is not None:
+                # From here on the database itself refuses every write.
+                tx.execute(_READ_ONLY)
+                values = read(tx, asked, session)
+        if session is None:
+            return _closed(asked)
+        return go("account") if values is None else show(asked, template, guard=guard(asked), **values)
+
+    async def answer(asked: Asked) -> Response:
+        return await run_in_threadpool(at_once, asked)
+
+    return answer
+
+
 def guard(asked: Asked) -> str:
     """Token of the forms on this session's pages."""
     return guard_of(asked.secret or "")
 
 
-async def account(asked: Asked, session: Session) -> Response:
+def account(tx: Connection, asked: Asked, session: Session) -> dict[str, Any]:
     """What she owes and why, what happens next, what she can do."""
-    values = await run_in_threadpool(_account, asked.words, session)
-    return show(asked, "account", guard=guard(asked), does=DOES, **values)
+    words, at = asked.words, clock.now(tx)
+    person = page_reads.person(tx, session.party_id)
+    debts = page_reads.debts(tx, session.party_id, on=local_day(at, person.zone))
+    standing = page_reads.standing(tx, session.party_id, at=at)
+    policy = plan_policy_in_force()
+    placed = placements.who_has(tx, [debt.loan_id for debt in debts])
+    return {
+        "does": DOES,
+        "person": person,
+        "debts": debts,
+        "placed": {
+            loan: {"name": one.name, "contact": one.contact, "since": local_day(one.starts_at, person.zone)} for loan, one in placed.items()
+        },
+        "solved": helped.solved(tx, session.party_id, at=at),
+        "next": list(what_happens(debts, standing, words, person.zone)),
+        "planned": plans.standings(tx, session.party_id, policy).keys(),
+        "may_choose": plan_offers.may_choose(tx, session.party_id, debts, policy, today=local_day(at, person.zone)),
+        # There is a wallet to pay by (portal/paying.py).
+        "pays": bool(settings().wallet_base_url),
+        "all_ways": _named(all_ways(), words),
+    }
 
 
-async def contacts(asked: Asked, session: Session) -> Response:
+def contacts(tx: Connection, asked: Asked, session: Session) -> dict[str, Any]:
     """Every contact made to her."""
-
-    def read() -> dict[str, Any]:
-        with connection(read_only=True) as tx:
-            return {"contacts": page_reads.contacts(tx, session.party_id), "zone": page_reads.zone_of(tx, session.party_id)}
-
-    return show(asked, "contacts", guard=guard(asked), **await run_in_threadpool(read))
+    del asked
+    return {"contacts": page_reads.contacts(tx, session.party_id), "zone": page_reads.zone_of(tx, session.party_id)}
 
 
 async def contact(asked: Asked, session: Session) -> Response:
@@ -130,33 +173,6 @@ def _closed(asked: Asked, *, said: str = "closed") -> Response:
     response = show(asked, "message", heading=asked.words.say("title"), body=asked.words.say(said))
     forget(response)
     return response
-
-
-def _account(words: PageWords, session: Session) -> dict[str, Any]:
-    with connection(read_only=True) as tx:
-        at = clock.now(tx)
-        person = page_reads.person(tx, session.party_id)
-        debts = page_reads.debts(tx, session.party_id, on=local_day(at, person.zone))
-        standing = page_reads.standing(tx, session.party_id, at=at)
-        policy = plan_policy_in_force()
-        planned = plans.standings(tx, session.party_id, policy)
-        may_choose = plan_offers.may_choose(tx, session.party_id, debts, policy, today=local_day(at, person.zone))
-        solved = helped.solved(tx, session.party_id, at=at)
-        placed = placements.who_has(tx, [debt.loan_id for debt in debts])
-    return {
-        "person": person,
-        "debts": debts,
-        "placed": {
-            loan: {"name": one.name, "contact": one.contact, "since": local_day(one.starts_at, person.zone)} for loan, one in placed.items()
-        },
-        "solved": solved,
-        "next": list(what_happens(debts, standing, words, person.zone)),
-        "planned": planned.keys(),
-        "may_choose": may_choose,
-        # There is a wallet to pay by (portal/paying.py).
-        "pays": bool(settings().wallet_base_url),
-        "all_ways": _named(all_ways(), words),
-    }
 
 
 def what_happens(debts: Sequence[Debt], standing: Standing, words: PageWords, zone: str) -> list[str]:
@@ -226,10 +242,11 @@ def all_ways() -> list[str]:
     )
 
 
+_READ_ONLY = text("SET TRANSACTION READ ONLY")
 routes: Final = [
     Route(f"{BASE}/page.css", stylesheet, methods=["GET"]),
-    Route(f"{BASE}/account", page(inside(account)), methods=["GET"]),
-    Route(f"{BASE}/contacts", page(inside(contacts)), methods=["GET"]),
+    Route(f"{BASE}/account", page(reading("account", account)), methods=["GET"]),
+    Route(f"{BASE}/contacts", page(reading("contacts", contacts)), methods=["GET"]),
     Route(f"{BASE}/contacts/{{attempt:int}}", page(inside(contact)), methods=["GET"]),
     Route(f"{BASE}/out", page(inside(out)), methods=["POST"]),
     Route(f"{BASE}/close-links", page(inside(close_links)), methods=["POST"]),

@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
+from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
@@ -31,7 +32,7 @@ from ledger.page_reads import Heard
 from ledger.page_sessions import Session
 from ledger.person_files import TooManyFiles
 from ledger.replies import Pressed
-from portal.account import DOES, guard, inside, inside_with_files
+from portal.account import DOES, guard, inside_with_files, reading
 from portal.door import said
 from portal.pages import BASE, Asked, day, forget, go, last_day, local_day, named_once, page, show
 from portal.receiver import Receiver
@@ -74,10 +75,10 @@ class Setting:
     open_minor: int
 
 
-async def form(asked: Asked, session: Session) -> Response:
+def form(tx: Connection, asked: Asked, session: Session) -> dict[str, Any] | None:
     """One form."""
     act = asked.request.path_params["act"]
-    return _form(asked, session, act, await run_in_threadpool(_setting, session)) if act in DOES else go("account")
+    return _filled(asked, session, act, _setting(tx, session)) if act in DOES else None
 
 
 async def do(asked: Asked, session: Session, sent: Sent) -> Response:
@@ -85,12 +86,11 @@ async def do(asked: Asked, session: Session, sent: Sent) -> Response:
     act = asked.request.path_params["act"]
     if act not in DOES:
         return go("account")
-    setting = await run_in_threadpool(_setting, session)
+    setting, address = await run_in_threadpool(_ready, session)
     try:
         pressed = meant(act, asked.fields, session.party_id, session.channel, setting, asked.words)
     except UnclearError as error:
         return _form(asked, session, act, setting, trouble=error.field)
-    address = await run_in_threadpool(_address, session)
     if address is None:
         return go("account")
     name = named_once(asked.fields)
@@ -107,16 +107,11 @@ async def do(asked: Asked, session: Session, sent: Sent) -> Response:
     return go(f"done/{act}/{name}")
 
 
-async def done(asked: Asked, session: Session) -> Response:
+def done(tx: Connection, asked: Asked, session: Session) -> dict[str, Any]:
     """What became of it, as the ledger has it."""
     act, name = asked.request.path_params["act"], asked.request.path_params["name"]
-
-    def read() -> tuple[Heard | None, str]:
-        with connection(read_only=True) as tx:
-            return page_reads.heard(tx, session.party_id, f"{session.id}/{act}/{name.hex}"), page_reads.zone_of(tx, session.party_id)
-
-    heard, zone = await run_in_threadpool(read)
-    return show(asked, "done", guard=guard(asked), said=became(heard, asked.words, zone))
+    heard = page_reads.heard(tx, session.party_id, f"{session.id}/{act}/{name.hex}")
+    return {"said": became(heard, asked.words, page_reads.zone_of(tx, session.party_id))}
 
 
 def meant(act: str, fields: Mapping[str, str], party_id: int, channel: str, setting: Setting, words: PageWords) -> Pressed:
@@ -162,24 +157,26 @@ def became(heard: Heard | None, words: PageWords, zone: str) -> list[str]:
     return sentences
 
 
-def _form(asked: Asked, session: Session, act: str, setting: Setting, *, trouble: str | None = None) -> Response:
-    return show(
-        asked,
-        "act",
-        guard=guard(asked),
-        act=act,
-        about=MEANS[act],
-        once=uuid4().hex,
-        today=setting.today.isoformat(),
-        asks_amount=act in NAMES_AMOUNTS and setting.currency is not None,
-        takes_words=act in TAKES_WORDS,
-        way=session.channel,
-        trouble=trouble,
-        trouble_says=_trouble(asked, setting, trouble),
-        takes_files=act in TAKES_FILES,
-        policy=papers_policy_in_force(),
-        typed=asked.fields,
-    )
+def _form(asked: Asked, session: Session, act: str, setting: Setting, *, trouble: str) -> Response:
+    """The form again, with what was wrong."""
+    return show(asked, "act", guard=guard(asked), **_filled(asked, session, act, setting, trouble=trouble))
+
+
+def _filled(asked: Asked, session: Session, act: str, setting: Setting, *, trouble: str | None = None) -> dict[str, Any]:
+    return {
+        "act": act,
+        "about": MEANS[act],
+        "once": uuid4().hex,
+        "today": setting.today.isoformat(),
+        "asks_amount": act in NAMES_AMOUNTS and setting.currency is not None,
+        "takes_words": act in TAKES_WORDS,
+        "way": session.channel,
+        "trouble": trouble,
+        "trouble_says": _trouble(asked, setting, trouble),
+        "takes_files": act in TAKES_FILES,
+        "policy": papers_policy_in_force(),
+        "typed": asked.fields,
+    }
 
 
 def _trouble(asked: Asked, setting: Setting, trouble: str | None) -> str | None:
@@ -199,14 +196,19 @@ def _example(setting: Setting, words: PageWords) -> str:
     return written(minor, setting.currency, words)
 
 
-def _setting(session: Session) -> Setting:
-    with connection(read_only=True) as tx:
-        today = local_day(clock.now(tx), page_reads.zone_of(tx, session.party_id))
-        currencies, open_minor = page_reads.past_due(tx, session.party_id, on=today)
+def _ready(session: Session) -> tuple[Setting, str | None]:
+    """What a form that was sent is read by, and where it is said to come from."""
+    with connection() as tx:
+        return _setting(tx, session), _address(tx, session)
+
+
+def _setting(tx: Connection, session: Session) -> Setting:
+    today = local_day(clock.now(tx), page_reads.zone_of(tx, session.party_id))
+    currencies, open_minor = page_reads.past_due(tx, session.party_id, on=today)
     return Setting(today=today, currency=next(iter(currencies)) if len(currencies) == 1 else None, open_minor=open_minor)
 
 
-def _address(session: Session) -> str | None:
+def _address(tx: Connection, session: Session) -> str | None:
     link = Link(
         token=session.token,
         business_date=session.business_date,
@@ -215,13 +217,12 @@ def _address(session: Session) -> str | None:
         contact_point_id=session.contact_point_id,
         channel=session.channel,
     )
-    with connection() as tx:
-        return page_links.address_of(tx, link)
+    return page_links.address_of(tx, link)
 
 
 def _keep(session: Session, sent: Sent, said_under: str) -> str | None:
     """Keep her files, before what she says is heard, so that it is not heard without its proof; what is wrong with them, or None."""
-    if sent.trouble is not None:
+    if sent.trouble is not None or not sent.files:
         return sent.trouble
     try:
         with connection() as tx:
@@ -246,7 +247,7 @@ async def _not_hers(asked: Asked, session: Session) -> Response:
 
 
 routes: Final = [
-    Route(f"{BASE}/do/{{act:str}}", page(inside(form)), methods=["GET"]),
+    Route(f"{BASE}/do/{{act:str}}", page(reading("act", form)), methods=["GET"]),
     Route(f"{BASE}/do/{{act:str}}", page(inside_with_files(do)), methods=["POST"]),
-    Route(f"{BASE}/done/{{act:str}}/{{name:uuid}}", page(inside(done)), methods=["GET"]),
+    Route(f"{BASE}/done/{{act:str}}/{{name:uuid}}", page(reading("done", done)), methods=["GET"]),
 ]

@@ -103,4 +103,11 @@ async def read_form(request: Request, *, bytes_max: int = BODY_BYTES_MAX) -> Fie
 @lru_cache(maxsize=1)
 def templates() -> Environment:
     """All of them; whatever is put into one is text, never markup."""
-    return Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )

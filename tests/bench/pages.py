@@ -100,6 +100,7 @@ def _measure(portal: int, bare: int, readers: Sequence[Reader], borrowers: int) 
             "floor_p95_ms": _percentile([seconds for _, seconds, _ in floor], 95),
             "p95_ms_of": {kind: round(_percentile(some, 95), 1) for kind, some in sorted(by_kind.items())},
             "requests": len(taken),
+            "cpu_ms_a_request": samples[0].cpu_seconds * 1000 / len(taken),
             "workers": WORKERS,
             "connections": CONNECTIONS,
         },

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 from httpx import Client, Response
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from channels.registry import openers
 from config.audit_limits import audit_limits
@@ -21,7 +21,7 @@ from config.policies import policies
 from config.settings import settings
 from decisions.messages import date_text
 from gate.lane import run_lane
-from ledger import campaigns
+from ledger import campaigns, page_reads
 from ledger.audit import audit, seal
 from ledger.engine import connection
 from ledger.law import law_in_force
@@ -317,6 +317,21 @@ def test_every_form_does_what_a_reply_with_its_meaning_does(house: House, known:
     ]
     payloads = b"".join(bytes(row[0]) for row in house.outbox.rows("SELECT payload_encrypted FROM provider_event_payload"))
     assert b"shouted" not in payloads
+
+
+def test_a_page_that_only_shows_cannot_write(house: House, send: Callable[..., Sent], monkeypatch: pytest.MonkeyPatch) -> None:
+    borrower = house.portfolio.borrower()
+    send(borrower)
+    house.open(borrower)
+
+    def write(tx: Connection, party_id: int) -> list[object]:
+        tx.execute(text("UPDATE page_session SET ended_at = clock_timestamp() WHERE party_id = :party"), {"party": party_id})
+        return []
+
+    with monkeypatch.context() as broken:
+        broken.setattr(page_reads, "contacts", write)
+        assert house.get("/b/contacts").status_code == 503
+    assert house.get("/b/contacts").status_code == 200
 
 
 def test_a_form_that_cannot_be_understood_changes_nothing_and_pages_close(house: House, known: Known, send: Callable[..., Sent]) -> None:
