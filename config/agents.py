@@ -84,6 +84,7 @@ class NeedForm(Strict):
     need: Name
     stops: tuple[str, ...] = ()
     first: bool = False
+    hers: bool = False
 
 
 class NeedsForm(Strict):
@@ -127,11 +128,13 @@ class Need:
         name: What to do.
         stops: Channels that are not used any more.
         first: Stands before anything else.
+        hers: She may say so herself, on her page.
     """
 
     name: str
     stops: tuple[str, ...]
     first: bool
+    hers: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +204,7 @@ def needs(path: Path = NEEDS) -> dict[str, Need]:
     _once(path, (one.need for one in form.needs))
     if unknown := sorted({channel for one in form.needs for channel in one.stops} - set(CHANNELS)):
         raise ConfigError(path, None, "needs", f"no channel {unknown[0]!r}")
-    return {one.need: Need(name=one.need, stops=one.stops, first=one.first) for one in form.needs}
+    return {one.need: Need(name=one.need, stops=one.stops, first=one.first, hers=one.hers) for one in form.needs}
 
 
 def rubric(path: Path = QUALITY) -> Rubric:

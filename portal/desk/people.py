@@ -18,11 +18,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
+from config.agents import needs_in_force
 from gate.evidence import gather
-from ledger import call_words, case_lists, page_reads, person_contacts, person_search
+from ledger import call_words, case_lists, needs, page_reads, person_contacts, person_search
 from ledger.person_search import FOUND_MAX, Found
-from portal.desk.frame import BASE, Asked, NotFound, Room, desk_page, show
-from portal.desk.working import REFUSALS, in_ledger, refused, today
+from portal.desk.frame import BASE, Asked, NotFound, Room, desk_page, go, show
+from portal.desk.working import REFUSALS, actor, in_ledger, refused, today
 
 RIGHT: Final = "person.search"
 # A reason of a letter or two explains nothing.
@@ -67,6 +68,7 @@ async def person(asked: Asked) -> Response:
             "standing": page_reads.standing(tx, party_id, at=asked.at),
             "debts": page_reads.debts(tx, party_id, on=today(asked)),
             "points": person_search.points_of(tx, party_id),
+            "needs": needs.of_party(tx, party_id),
             "cases": case_lists.listed(tx, closed_too=True, party_id=party_id),
             "days": person_contacts.days_of(tx, party_id),
         }
@@ -74,7 +76,24 @@ async def person(asked: Asked) -> Response:
     found = await in_ledger(read)
     if found is None:
         raise NotFound
-    return show(asked, "desk/person", party_id=party_id, **found)
+    return show(asked, "desk/person", party_id=party_id, all_needs=list(needs_in_force()), **found)
+
+
+async def note_needs(asked: Asked) -> Response:
+    """What is done differently for her from now on is written down, or that it is over: what to do, never why."""
+    party_id = _number(asked, "party")
+    over, wanted = asked.fields.get("over", ""), [name for name in needs_in_force() if f"need_{name}" in asked.fields]
+
+    def write(tx: Connection) -> None:
+        if not person_search.exists(tx, party_id):
+            raise NotFound
+        asked.note(tx, party_id, "needs")
+        if over in needs_in_force():
+            needs.end(tx, party_id, over, by=actor(asked), at=asked.at)
+        needs.write(tx, party_id, wanted, by=actor(asked), at=asked.at)
+
+    await in_ledger(write)
+    return go(f"people/{party_id}")
 
 
 async def contact(asked: Asked) -> Response:
@@ -116,6 +135,7 @@ ROOM: Final = Room(
         Route(f"{BASE}/people", desk_page(ask, shows_person=False, right=RIGHT), methods=["GET"]),
         Route(f"{BASE}/people", desk_page(search, shows_person=True, right=RIGHT), methods=["POST"]),
         Route(f"{BASE}/people/{{party:int}}", desk_page(person, shows_person=True, right=RIGHT), methods=["GET"]),
+        Route(f"{BASE}/people/{{party:int}}/needs", desk_page(note_needs, shows_person=True, right="cases.work"), methods=["POST"]),
         Route(f"{BASE}/people/{{party:int}}/contacts/{{attempt:int}}", desk_page(contact, shows_person=True, right=RIGHT), methods=["GET"]),
     ),
 )

@@ -27,6 +27,7 @@ from ledger.decisions_log import UnknownBorrowerError
 from ledger.dossier import UnknownAttemptError
 from ledger.engine import connection
 from ledger.evidence_bundle import BundleRefused
+from ledger.incidents import IncidentRefused
 from ledger.pack_versions import UnknownReferenceError
 from ledger.person_case import NoFactsError
 from ledger.policies import UnknownVersionError
@@ -41,6 +42,7 @@ REFUSALS: Final = (
     BundleRefused,
     CaseRefused,
     ConfigError,
+    IncidentRefused,
     InstructionRefused,
     NoFactsError,
     NoSuchRun,
