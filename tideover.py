@@ -43,6 +43,7 @@ from local.pause_commands import pause, pauses, resume
 from local.person_commands import person
 from local.plan_commands import plans
 from local.reply_commands import reply
+from local.report_commands import report
 from local.staff_commands import staff
 from local.status_commands import morning, status, waiting
 from local.withdraw_commands import withdraw
@@ -67,6 +68,7 @@ app.add_typer(gateway, name="gateway")
 app.add_typer(inspect, name="inspect")
 app.add_typer(core, name="core")
 app.command()(evaluate)
+app.command()(report)
 app.command()(evidence)
 app.command()(audit)
 app.command()(deploy)

@@ -117,6 +117,8 @@ class Settings(BaseSettings):
 
     # Where the heads of the evidence are kept outside the database; None = the state folder's `evidence`.
     evidence_dir: Path | None = None
+    # Where the flow `report` leaves the pages of months; None = the state folder's `reports`.
+    report_dir: Path | None = None
 
     # Where letters lie for the print shop, and how it posts them; None = the state folder's `letters`, in sandbox mode alone.
     letter_outbox: Path | None = None

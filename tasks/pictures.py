@@ -19,6 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from decisions.kpis import CURED, roll_states
+from decisions.month_kpis import masked
 from ledger.funnel import STEPS, Funnel
 from tasks.report import Roll
 
@@ -69,8 +70,14 @@ def funnel_picture(funnel: Funnel, *, title: str) -> bytes:
     return png(figure)
 
 
-def roll_picture(rolls: Sequence[Roll], *, title: str) -> bytes | None:
-    """Roll rates as heat maps, one beside the other, as PNG; None where there is no loan to show."""
+def roll_picture(rolls: Sequence[Roll], *, title: str, least: int = 0) -> bytes | None:
+    """Roll rates as heat maps, one beside the other, as PNG; None where there is no loan to show.
+
+    Args:
+        rolls: One panel each.
+        title: Of the whole.
+        least: Fewer loans than this are not shown, nor what they could be worked out from.
+    """
     shown = [roll for roll in rolls if roll.matrix["accounts"].sum()]
     if not shown:
         return None
@@ -86,7 +93,7 @@ def roll_picture(rolls: Sequence[Roll], *, title: str) -> bytes | None:
     else:
         panels = figure.subplots(1, len(shown), squeeze=False, width_ratios=widths)[0]
     for axes, roll in zip(panels, shown, strict=True):
-        _heat_map(axes, roll)
+        _heat_map(axes, roll, least)
     return png(figure)
 
 
@@ -104,15 +111,22 @@ def _accounts(roll: Roll, column: str, name: str) -> int:
     return int(roll.matrix.filter(roll.matrix[column] == name)["accounts"].sum())
 
 
-def _heat_map(axes: Axes, roll: Roll) -> None:
+def _heat_map(axes: Axes, roll: Roll, least: int) -> None:
     rows, columns = _froms(roll), _tos(roll)
     cells = {(one["from_bucket"], one["to_bucket"]): (one["account_share"], one["accounts"]) for one in roll.matrix.to_dicts()}
-    shares = [[cells[row, column][0] for column in columns] for row in rows]
+    shown = {
+        (row, column): count
+        for row in rows
+        for column, count in zip(columns, masked([cells[row, column][1] for column in columns], least), strict=True)
+    }
+    shares = [[0.0 if shown[row, column] is None else cells[row, column][0] for column in columns] for row in rows]
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for y, row in enumerate(rows):
         for x, column in enumerate(columns):
             share, accounts = cells[row, column]
-            if accounts:
+            if shown[row, column] is None:
+                axes.text(x, y, "few", ha="center", va="center", fontsize=9, color="#737373")
+            elif accounts:
                 axes.text(
                     x,
                     y,
@@ -123,7 +137,8 @@ def _heat_map(axes: Axes, roll: Roll) -> None:
                     color="white" if share > DARK else "black",
                 )
     axes.set_xticks(range(len(columns)), [column.replace(" ", "\n") for column in columns])
-    axes.set_yticks(range(len(rows)), [f"{row}\n{_accounts(roll, 'from_bucket', row):,} loans" for row in rows])
+    wholes = {row: _accounts(roll, "from_bucket", row) for row in rows}
+    axes.set_yticks(range(len(rows)), [f"{row}\n{'few' if wholes[row] < least else f'{wholes[row]:,}'} loans" for row in rows])
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.set_xlabel(f"{roll.since:%Y-%m-%d} (rows) to {roll.until:%Y-%m-%d} (columns)")

@@ -7,16 +7,20 @@ Pure: no. Artifacts hold counts and rule ids only, never a person.
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
+from config.settings import STATE_FOLDER, settings
 from ledger import campaigns
 from ledger.engine import connection
 from ledger.funnel import STEPS
+from tasks.month_page import page as month_page
+from tasks.month_page import tables as month_tables
+from tasks.month_report import months_and_countries, read_month
 from tasks.pictures import as_address, funnel_picture, roll_picture
 from tasks.report import StageDay, read_rolls, read_stage_day
 from tasks.report_page import page, portfolio_page
@@ -48,6 +52,31 @@ def report_portfolio(day: date) -> None:
     rolled = roll_picture(rolls, title=title)
     if rolled is not None:
         create_image_artifact(image_url=as_address(rolled), key=f"{key}-rolls", description=f"**{title}**: where all loans went")
+
+
+@task(task_run_name="countries of {month}", retries=2, retry_delay_seconds=[5, 30], persist_result=False, cache_policy=NO_CACHE)
+def months_of(month: str) -> list[str]:
+    """Countries that get a page of a month."""
+    return months_and_countries(month, None)[1]
+
+
+@task(task_run_name="report {month} {country}", retries=2, retry_delay_seconds=[5, 30], persist_result=False, cache_policy=NO_CACHE)
+def report_month(month: str, country: str) -> None:
+    """Leave the month's page in the folder of reports, and show its tables; a later look takes the place of an earlier one."""
+    found = read_month(month, country)
+    folder = settings().report_dir or STATE_FOLDER / "reports"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{found.name}.html"
+    file.write_text(month_page(found), "utf-8")
+    create_markdown_artifact(
+        key=f"month-{found.name}", markdown=month_tables(found, file.name), description=f"**{month}, {country}**: the month's tables."
+    )
+    get_run_logger().info("%s %s: %s", month, country, file)
+
+
+def month_before(day: date) -> str:
+    """The month before a date's, like 2026-03."""
+    return f"{day.replace(day=1) - timedelta(days=1):%Y-%m}"
 
 
 def show(found: StageDay) -> None:

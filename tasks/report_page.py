@@ -87,8 +87,13 @@ def _funnel_rows(funnel: Funnel) -> list[dict[str, Any]]:
 
 def _reasons(funnel: Funnel) -> list[dict[str, Any]]:
     rows = funnel.by_reason.head(ROWS_SHOWN_MAX).to_dicts()
-    means = REASONS if all(row["reason"] in REASONS for row in rows) else {**_rules(), **REASONS}
+    means = meanings([row["reason"] for row in rows])
     return [{"reason": row["reason"], "borrowers": row["borrowers"], "what it means": means.get(row["reason"], NOTHING)} for row in rows]
+
+
+def meanings(reasons: Sequence[str]) -> Mapping[str, str]:
+    """Reason or rule → what it says in a sentence, at least of these; rules are read only where there is one among them."""
+    return REASONS if all(reason in REASONS for reason in reasons) else {**_rules(), **REASONS}
 
 
 def _rules() -> dict[str, str]:

@@ -1,0 +1,386 @@
+"""A month of one country, gathered from the ledger: what the month's page shows.
+
+In:   a month, a country; the ledger; config/report.yaml.
+Out:  a `MonthReport`: sections with tables and pictures.
+Pure: no; reads. Counts and words of ours only.
+Source: SCIENCE.md F.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import polars as pl
+from sqlalchemy import Connection
+
+from config.affordability import plan_policy
+from config.aging import aging_policy
+from config.prices import prices
+from config.report import ReportPolicy, report_policy
+from config.settings import settings
+from config.strategy_files import stages_of, strategy_in_force
+from decisions.kpis import CURED, JUDGED, Share
+from decisions.month_kpis import difference, effective_share, flow_rates, kaplan_meier, liquidation, vintage
+from decisions.prices import cost_of
+from ledger import clock, figures, month_figures
+from ledger.engine import arrow, connection
+from ledger.month_figures import Period
+from tasks.month_pictures import flow_picture, hour_picture, line_picture, step_picture, survival_picture
+from tasks.month_sections import (
+    MEANS,
+    Section,
+    Teller,
+    complaint_section,
+    contact_section,
+    cost_section,
+    cure_section,
+    curve_section,
+    fairness_section,
+    flow_section,
+    funnel_section,
+    harm_section,
+    hour_section,
+    peace_section,
+    plan_section,
+    promise_section,
+    roll_section,
+)
+from tasks.pictures import roll_picture
+from tasks.report import Roll, roll_of
+from tasks.report_page import ROWS_SHOWN_MAX, meanings
+
+ONE_DAY = timedelta(days=1)
+DECEMBER = 12
+
+
+class MonthRefused(ValueError):
+    """There is no such month to show; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthReport:
+    """A month's page.
+
+    Attributes:
+        month: "2026-03".
+        period: Its country and dates.
+        is_over: Whether the month was over at the look.
+        at: Business instant of the look.
+        sections: In the order of the page.
+    """
+
+    month: str
+    period: Period
+    is_over: bool
+    at: datetime
+    sections: tuple[Section, ...]
+
+    @property
+    def name(self) -> str:
+        """Of its file: "2026-03-tw"."""
+        return f"{self.month}-{self.period.country.lower()}"
+
+
+def months_and_countries(month: str | None, country: str | None) -> tuple[str, list[str]]:
+    """Which pages are meant: the month (None = the last whole one), and each country of which there are loans.
+
+    Raises:
+        MonthRefused: The month lies in the future or is none; of that country there is no loan.
+    """
+    with connection(read_only=True) as tx:
+        today = _today(tx)
+        there = month_figures.countries(tx)
+    chosen = month or f"{(today.replace(day=1) - ONE_DAY):%Y-%m}"
+    first, _ = _dates(chosen)
+    if first > today:
+        raise MonthRefused(f"{chosen} has not been yet: today is {today}")
+    if country is not None and country not in there:
+        raise MonthRefused(f"no creditor of {country} has loans here; there are {', '.join(there) or 'none'}")
+    return chosen, there if country is None else [country]
+
+
+def read_month(month: str, country: str, policy: ReportPolicy | None = None) -> MonthReport:
+    """Gather a month of one country, as it stands now.
+
+    Args:
+        month: "2026-03".
+        country: ISO 3166-1.
+        policy: How many people a figure needs; None = config/report.yaml.
+
+    Raises:
+        MonthRefused: It is no month.
+    """
+    policy = policy or report_policy()
+    tell = Teller(policy)
+    first, last = _dates(month)
+    with connection(read_only=True) as tx:
+        at, today = clock.now(tx), _today(tx)
+        period = Period(country=country, first=first, last=min(last, today))
+        sections = [
+            *_rolls(tx, period, policy, tell),
+            _flow(tx, period, policy, tell),
+            *_paying(tx, period, policy, tell),
+            *_contact(tx, period, policy, tell),
+        ]
+    order = (
+        "funnel",
+        "rolls",
+        "month-ends",
+        "flow",
+        "cures",
+        "promises",
+        "plans",
+        "liquidation",
+        "vintage",
+        "contacts",
+        "hours",
+        "complaints",
+        "peace",
+        "harm",
+        "fairness",
+        "cost",
+    )
+    return MonthReport(
+        month=month,
+        period=period,
+        is_over=today > last,
+        at=at,
+        sections=tuple(sorted(sections, key=lambda one: order.index(one.key))),
+    )
+
+
+def _today(tx: Connection) -> date:
+    return clock.now(tx).astimezone(ZoneInfo(settings().business_zone)).date()
+
+
+def _dates(month: str) -> tuple[date, date]:
+    """First and last date of "2026-03"."""
+    try:
+        first = date.fromisoformat(f"{month}-01")
+    except ValueError:
+        raise MonthRefused("a month is written like 2026-03") from None
+    after = date(first.year + first.month // DECEMBER, first.month % DECEMBER + 1, 1)
+    return first, after - ONE_DAY
+
+
+def _rolls(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller) -> list[Section]:
+    """Where loans went in 30 days and from month-end to month-end."""
+    until = month_figures.last_aged(tx, from_=period.first, until=period.last)
+    since = ends = None
+    if until is not None:
+        due = until - timedelta(days=policy.roll_days)
+        since = month_figures.last_aged(tx, from_=due - timedelta(days=policy.roll_slack_days), until=due)
+        before = period.first - ONE_DAY
+        ends = month_figures.last_aged(tx, from_=before - timedelta(days=policy.roll_slack_days), until=before)
+    of_loan = month_figures.schemes(tx, period.country)
+    found = []
+    for key, title, start in (
+        ("rolls", f"Roll rates over {policy.roll_days} days", since),
+        ("month-ends", "Roll rates from month-end to month-end", ends),
+    ):
+        rolls = {} if start is None or until is None else _by_scheme(start, until, period.country, of_loan)
+        pngs = [roll_picture([roll], title=f"{scheme} buckets", least=policy.cell_min) for scheme, roll in rolls.items()]
+        found.append(roll_section(key, title, rolls, tell, [png for png in pngs if png is not None]))
+    return found
+
+
+def _by_scheme(since: date, until: date, country: str, of_loan: pl.DataFrame) -> dict[str, Roll]:
+    """Scheme of buckets → where its loans went."""
+    with arrow(read_only=True) as source:
+        pair = figures.moved(source, since=since, until=until, stage=None, scope=country)
+    rolls = {}
+    for scheme in of_loan["scheme"].unique().sort():
+        mine = of_loan.filter(pl.col("scheme") == scheme)
+        part = replace(pair, before=pair.before.join(mine, on="loan_id", how="semi"), after=pair.after.join(mine, on="loan_id", how="semi"))
+        if part.before.height:
+            rolls[str(scheme)] = roll_of(part, None, country)
+    return rolls
+
+
+def _flow(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller) -> Section:
+    """Late loans by day, and what flowed from bucket to bucket between month-ends."""
+    flow = month_figures.flow(tx, period)
+    before = month_figures.flow(tx, replace(period, first=(period.first - ONE_DAY).replace(day=1), last=period.first - ONE_DAY))
+    rates, pngs = {}, {}
+    for scheme, currency in flow.select("scheme", "currency").unique().sort("scheme", "currency").iter_rows():
+        buckets = [name for name, _ in sorted(aging_policy().schemes[scheme].buckets, key=lambda one: one[1])]
+        owed, loans = (
+            flow_rates(_at_end(before, scheme, currency, what), _at_end(flow, scheme, currency, what), buckets)
+            for what in ("owed_minor", "loans")
+        )
+        rates[f"{scheme}, {currency}"] = {bucket: (share, loans[bucket]) for bucket, share in owed.items() if bucket in loans}
+        mine = flow.filter(pl.col("scheme") == scheme)
+        if _late_at_end(mine) >= policy.enough and (png := flow_picture(mine, buckets, title=scheme, least=policy.cell_min)) is not None:
+            pngs[scheme] = png
+    return flow_section(rates, _late_at_end(flow), tell, pngs)
+
+
+def _late_at_end(flow: pl.DataFrame) -> int:
+    return int(flow.filter(pl.col("business_date") == pl.col("business_date").max())["loans"].sum())
+
+
+def _at_end(flow: pl.DataFrame, scheme: str, currency: str, what: str) -> dict[str, int]:
+    """Bucket → balance, or loans, on the last aged date."""
+    last = flow.filter(pl.col("business_date") == pl.col("business_date").max(), pl.col("scheme") == scheme, pl.col("currency") == currency)
+    return dict(last.select("bucket", what).iter_rows())
+
+
+def _paying(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller) -> list[Section]:
+    """Cures, promises, plans, and what came in by cohort."""
+    drawn = month_figures.drawn(tx, period)
+    left, contacted = (effective_share(one.weights, one.paid, one.squares) for one in (drawn["no_contact"], drawn["contact"]))
+    sustained = _sustained(tx, period, policy)
+    promised = month_figures.promised(tx, period)
+    lives = month_figures.plan_lives(tx, period)
+    curve = kaplan_meier(lives)
+    took, offered = month_figures.plan_takeup(tx, period)
+    survival = survival_picture(curve, lives.height) if lives.height >= policy.enough else None
+    return [
+        cure_section(sustained, contacted, left, difference(contacted, left), tell),
+        _promises(promised, tell),
+        plan_section(curve, lives.height, Share(took, offered), tell, survival),
+        _liquidation(tx, period, policy, tell),
+        _vintage(tx, period, policy, tell),
+    ]
+
+
+def _sustained(tx: Connection, period: Period, policy: ReportPolicy) -> Share | None:
+    """Of the accounts in arrears 60 days before the last aged date, those cured 30 days later and still cured at it."""
+    until = month_figures.last_aged(tx, from_=period.first, until=period.last)
+    if until is None:
+        return None
+    days, slack = timedelta(days=policy.roll_days), timedelta(days=policy.roll_slack_days)
+    between = month_figures.last_aged(tx, from_=until - days - slack, until=until - days)
+    start = None if between is None else month_figures.last_aged(tx, from_=between - days - slack, until=between - days)
+    if between is None or start is None:
+        return None
+    with arrow(read_only=True) as source:
+        once = figures.moved(source, since=start, until=between, stage=None, scope=period.country)
+        still = figures.moved(source, since=start, until=until, stage=None, scope=period.country)
+    late = once.before.filter(~pl.col("bucket").is_in([*CURED, "in plan", "written off"]))
+    cured = once.after.filter(pl.col("bucket").is_in(CURED)).join(
+        still.after.filter(pl.col("bucket").is_in(CURED)), on="loan_id", how="semi"
+    )
+    return Share(late.join(cured, on="loan_id", how="semi").height, late.height)
+
+
+def _promises(promised: pl.DataFrame, tell: Teller) -> Section:
+    states = dict(promised.group_by("state").agg(pl.col("promises").sum()).iter_rows())
+    judged = promised.filter(pl.col("state").is_in(JUDGED))
+    kept = Share(states.get("kept", 0), int(judged["promises"].sum()))
+    by_amount = {
+        str(currency): (_kept(rows, "amount_minor"), _kept(rows, "promises"))
+        for (currency,), rows in judged.drop_nulls("currency").sort("currency").group_by("currency", maintain_order=True)
+    }
+    return promise_section(kept, by_amount, {state: states.get(state, 0) for state in ("partial", "broken", "open", "withdrawn")}, tell)
+
+
+def _kept(rows: pl.DataFrame, what: str) -> Share:
+    return Share(int(rows.filter(pl.col("state") == "kept")[what].sum()), int(rows[what].sum()))
+
+
+def _liquidation(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller) -> Section:
+    placed, paid = month_figures.placed(tx, period), month_figures.paid_since(tx, period)
+    whole = placed.filter(pl.col("loans") >= policy.enough)
+    pngs = {}
+    for (currency,), mine in whole.sort("currency").group_by("currency", maintain_order=True):
+        until = {cohort: (period.last - placed_on).days for cohort, placed_on in mine.select("cohort", "last_placed_on").iter_rows()}
+        curves = liquidation(mine, paid.filter(pl.col("currency") == currency), until_day=until)
+        png = line_picture(curves, x="day", label=f"days since a loan was first late ({currency})")
+        if png is not None:
+            pngs[str(currency)] = png
+    return curve_section(
+        "liquidation",
+        "What came in, by when loans were first late",
+        MEANS["liquidation"],
+        int(placed["loans"].sum()),
+        tell,
+        pngs,
+    )
+
+
+def _vintage(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller) -> Section:
+    booked = month_figures.booked(tx, period)
+    sizes = booked.group_by("cohort").agg(pl.col("loans").sum())
+    large = booked.join(sizes.filter(pl.col("loans") >= policy.enough), on="cohort", how="semi")
+    png = line_picture(vintage(large), x="month", label="months on book")
+    return curve_section(
+        "vintage",
+        "Ever 30 days late, by when loans were made",
+        MEANS["vintage"],
+        int(booked["loans"].sum()),
+        tell,
+        {} if png is None else {"": png},
+    )
+
+
+def _contact(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller) -> list[Section]:
+    """How people were contacted, what they said, who was left in peace."""
+    reasons, misses = month_figures.not_contacted(tx, period)[:ROWS_SHOWN_MAX], month_figures.near_misses(tx, period)[:ROWS_SHOWN_MAX]
+    weeks = month_figures.contacts_a_week(tx, period)
+    said = month_figures.spoken(tx, period)
+    drawn = month_figures.drawn(tx, period)["no_contact"]
+    hours = month_figures.hours(tx, period)
+    steps = month_figures.funnel(tx, period)
+    cured = _cured(period)
+    heat = {
+        what: hour_picture(hours, column, title=what, enough=policy.enough, least=policy.cell_min)
+        for what, column in (("answered within a day", "answered"), ("paid within seven days", "paid"))
+    }
+    aside = {currency: money.aside_min for currency, money in plan_policy().terms.money.items()}
+    harm = month_figures.harm(tx, period, aside_minor=aside)
+    reached, granted, days, oldest = month_figures.relief(tx, period)
+    cost = cost_of(month_figures.usage(tx, period), prices())
+    return [
+        contact_section(weeks, _house_cap(), said.contacts / cured if cured else None, cured, tell),
+        complaint_section(said.contacts, said.borrowers, said.complaints, Share(said.upheld, said.closed), tell),
+        harm_section(
+            Share(harm.short, harm.payments),
+            Share(harm.new_loans, harm.payers),
+            harm.after_stop,
+            Share(granted, reached),
+            days,
+            oldest,
+            tell,
+        ),
+        fairness_section(month_figures.groups(tx, period), tell),
+        peace_section(
+            reasons,
+            misses,
+            effective_share(drawn.weights, drawn.paid, drawn.squares),
+            tell,
+            means=meanings([name for name, _ in (*reasons, *misses)]),
+        ),
+        hour_section(said.contacts, tell, {what: png for what, png in heat.items() if png is not None}),
+        funnel_section(steps, tell, step_picture(steps, least=policy.cell_min)),
+        cost_section(str(cost), cost.unpriced, month_figures.collected(tx, period), tell, said.borrowers),
+    ]
+
+
+def _cured(period: Period) -> int:
+    """Borrowers whose loans were late at the first aged date of the month and are all cured at its last."""
+    with connection(read_only=True) as tx:
+        until = month_figures.last_aged(tx, from_=period.first, until=period.last)
+        since = month_figures.last_aged(tx, from_=period.first - timedelta(days=7), until=period.first)
+    if until is None or since is None or since >= until:
+        return 0
+    with arrow(read_only=True) as source:
+        return figures.cured_borrowers(figures.moved(source, since=since, until=until, stage=None, scope=period.country))
+
+
+def _house_cap() -> str:
+    """What the strategies in force allow: "2 in 7 days (early, mid)"."""
+    name = settings().strategy
+    caps: dict[str, list[str]] = {}
+    for stage in stages_of(name):
+        treatment = strategy_in_force(name, stage)
+        caps.setdefault(f"{treatment.contacts_max} in {treatment.span_days} days", []).append(stage)
+    return "; ".join(f"{cap} ({', '.join(stages)})" for cap, stages in caps.items())
+
+
+def pages_of(month: str, countries: Sequence[str]) -> list[MonthReport]:
+    """A page for each country."""
+    return [read_month(month, country) for country in countries]
