@@ -52,6 +52,11 @@ def at(size: int) -> Iterator[Result]:
 def portfolio(borrowers: int) -> Filled:
     """Fill a new ledger with borrowers who are all late."""
     new_ledger(LEDGER)
+    return late_portfolio(borrowers)
+
+
+def late_portfolio(borrowers: int) -> Filled:
+    """Fill an empty ledger with borrowers who are all late."""
     filled = fill_ledger(Wanted(borrowers=borrowers, as_of=TODAY, paid=2, contacts=5))
     with connection() as tx:
         clock.step(tx, AT)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from ledger.engine import connection
 from tests.bench.ground import address_of, apart, use
@@ -51,7 +51,7 @@ def run(*, scale: int) -> Iterator[Result]:
             before_product=forget,
             before_floor=_forget,
         )
-        yield _result(name, borrowers, sides.report(), {**sides.spread(), **_agreement()})
+        yield _result(name, borrowers, sides.report(), {**sides.spread(), **agreement()})
     yield from _mapped(borrowers)
 
 
@@ -66,7 +66,7 @@ def _mapped(borrowers: int) -> Iterator[Result]:
     times = borrowers / some
     more = {
         **sides.spread(),
-        **_agreement(),
+        **agreement(),
         "measured_borrowers": some,
         "measured_floor_seconds": report["floor_seconds"],
         "extrapolated": some < borrowers,
@@ -91,9 +91,14 @@ def _result(name: str, borrowers: int, report: dict[str, Any], more: dict[str, A
 def _prepare(borrowers: int) -> None:
     portfolio(borrowers)
     with connection() as tx:
-        for statement in _MORE:
-            tx.execute(text(statement), {"at": AT})
+        set_apart(tx)
         fill(tx)
+
+
+def set_apart(tx: Connection) -> None:
+    """Some people who are left in peace, each for another reason."""
+    for statement in _MORE:
+        tx.execute(text(statement), {"at": AT})
 
 
 def _forget() -> None:
@@ -101,7 +106,7 @@ def _forget() -> None:
         tx.execute(text("TRUNCATE peer_decision"))
 
 
-def _agreement() -> dict[str, Any]:
+def agreement() -> dict[str, Any]:
     """How far the last decisions of both sides agree, and where they do not; the product's stand since its last turn, or are made now."""
     with connection() as tx:
         ours = tx.execute(text("SELECT count(*) FROM decision")).scalar_one()
