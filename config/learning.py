@@ -51,6 +51,7 @@ class LineForm(Strict):
     """The line, as written."""
 
     ridge: Annotated[float, Field(gt=0)]
+    ridge_between: Annotated[float, Field(gt=0)]
 
 
 class LearningForm(Strict):
@@ -105,6 +106,7 @@ def learning_terms(path: Path = LEARNING_FILE) -> Terms:
         leaves=form.trees.leaves,
         rows_a_leaf=form.trees.rows_a_leaf,
         ridge=form.line.ridge,
+        ridge_between=form.line.ridge_between,
         isotonic_min=form.isotonic_from,
         group_min=form.at_least.group_people,
     )
@@ -118,3 +120,12 @@ def learning_looks_at(path: Path = LEARNING_FILE) -> Looked:
     """
     form = read(path, LearningForm)
     return Looked(paid_percent_min=form.paid_percent_min, rows_max=form.rows_max, days=form.days)
+
+
+def paid_percent_min(path: Path = LEARNING_FILE) -> int:
+    """Which part of what was past due counts as paid.
+
+    Raises:
+        ConfigError: The file is not of that form.
+    """
+    return learning_looks_at(path).paid_percent_min

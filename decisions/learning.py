@@ -28,11 +28,13 @@ from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 from threadpoolctl import threadpool_limits
 
 from decisions.facts import Schema, type_instant
-from decisions.features import FEATURES
+from decisions.features import FEATURES, SLOTS
 from decisions.models import ARM_CHANNELS, ARMS, NONE, Calibration, Input, Line, Model, Term, Trees, arm_inputs, encode, product
 from decisions.trees import LEAVES_MAX, Floats, Tree
 
 Flags = npt.NDArray[np.bool_]
+# A column of a line: which, its lowest and highest value, its middle, its scale.
+Held = tuple[int, float, float, float, float]
 
 # What a decision came to, frozen that many days after it: null = not yet known, or nothing to be known of.
 LABELS: Final[Schema] = {
@@ -55,6 +57,12 @@ TRAINING: Final[Schema] = {
 # Of rows: whether they are kept for measuring, where the caller says so himself.
 HELD_OUT: Final = "held_out"
 BINS: Final = 10
+# Features that may move what a contact is worth to somebody (SCIENCE.md A: liquidity, timing, fatigue, how late, how reached before).
+MOVES: Final = (
+    "days_past_due", "past_due_instalments", "past_due_to_income", "days_to_income", "days_since_income", "balance_to_past_due",
+    "spare_share", "contacts_7d", "contacts_30d", "days_since_contact", "on_time_share", "payments_90d", "days_since_payment",
+    "replies_30d", "cannot_pay_90d", "promises_broken", "promise_open",
+)  # fmt: skip
 # Newton's method: at most so many steps, until none moves a weight by more.
 NEWTON_STEPS: Final = 50
 STILL: Final = 1e-9
@@ -111,6 +119,7 @@ class Terms:
         leaves: Of each; at most 16.
         rows_a_leaf: At least.
         ridge: Strength of what holds weights of lines near 0.
+        ridge_between: The same for products: what makes a contact worth more to one person than to another has to show.
         isotonic_min: Rows of the rarer answer from which on a calibration may bend freely.
         group_min: People below whom a group's figures are not shown.
     """
@@ -127,6 +136,7 @@ class Terms:
     leaves: int
     rows_a_leaf: int
     ridge: float
+    ridge_between: float
     isotonic_min: int
     group_min: int
 
@@ -435,7 +445,10 @@ def _fit(data: _Data, chosen: Flags, method: str, terms: Terms, seed: int) -> tu
     if method == "boosting":
         return (_fit_trees(data, chosen, terms, seed, np.ones(len(data.columns), dtype=bool)),)
     trees = _fit_trees(data, chosen, terms, seed, ~data.is_arm)
-    return (trees, _fit_line(data, chosen, terms, np.flatnonzero(data.is_arm), beside=trees))
+    pairs = _pairs(data.columns)
+    # What may move a contact's worth stands by itself too: else products would take what the trees have left of it for a contact's doing.
+    alone = sorted({*np.flatnonzero(data.is_arm).tolist(), *(other for _, other in pairs)})
+    return (trees, _fit_line(data, chosen, terms, alone, beside=trees, pairs=pairs))
 
 
 def _fit_trees(data: _Data, chosen: Flags, terms: Terms, seed: int, seen: Flags) -> Trees:
@@ -483,44 +496,66 @@ def _log_odds_of(label: Flags, weight: Floats) -> float:
 
 
 def _fit_line(
-    data: _Data, chosen: Flags, terms: Terms, columns: Sequence[int] | npt.NDArray[np.int64], beside: Trees | None = None
+    data: _Data,
+    chosen: Flags,
+    terms: Terms,
+    columns: Sequence[int],
+    beside: Trees | None = None,
+    pairs: Sequence[tuple[int, int]] = (),
 ) -> Line:
-    """Weights of columns held within the 1st and 99th hundredth, centred and scaled; `beside` is taken as given."""
-    matrix = data.matrix[chosen]
-    scaled: list[tuple[tuple[int, float, float, float, float], ...]] = []
-    for column in columns:
-        known = matrix[:, column][~np.isnan(matrix[:, column])]
-        if known.size and known.min() < known.max():
-            is_word = "=" in data.columns[column]
-            lowest, highest = (
-                (float(known.min()), float(known.max())) if is_word else (float(one) for one in np.quantile(known, (0.01, 0.99)))
-            )
-            held = np.clip(known, lowest, highest)
-            scale = float(held.std())
-            if scale > 0:
-                scaled.append(((int(column), lowest, highest, float(held.mean()), scale),))
+    """Weights of columns held within the 1st and 99th hundredth, centred and scaled, and of products of two; `beside` is taken as given."""
+    matrix, label, weight = data.matrix[chosen], data.label[chosen], data.weight[chosen]
+    single = {
+        int(column): held
+        for column in {*columns, *(one for pair in pairs for one in pair)}
+        if (held := _held(data, matrix, weight, column))
+    }
+    scaled: list[tuple[Held, ...]] = [(single[int(column)],) for column in columns if int(column) in single]
+    between = [(single[one], single[other]) for one, other in pairs if one in single and other in single]
+    penalties = np.array([*([terms.ridge] * len(scaled)), *([terms.ridge_between] * len(between))])
+    scaled += between
     design = np.column_stack([product(matrix, one) for one in scaled]) if scaled else np.zeros((matrix.shape[0], 0))
-    given = beside.log_odds(matrix) if beside is not None else None
-    weights, intercept = _logistic(design, data.label[chosen], data.weight[chosen], terms.ridge, given)
+    if beside is not None:
+        weights, intercept = _newton(design, label, weight, penalties, beside.log_odds(matrix))
+    elif scaled:
+        fitted = LogisticRegression(C=1 / terms.ridge, max_iter=1_000).fit(design, label, sample_weight=weight)
+        weights, intercept = np.asarray(fitted.coef_[0]), float(fitted.intercept_[0])
+    else:
+        weights, intercept = np.zeros(0), _log_odds_of(label, weight)
     return Line(
         intercept=intercept, terms=tuple(Term(columns=one, weight=float(weight)) for one, weight in zip(scaled, weights, strict=True))
     )
 
 
-def _logistic(design: Floats, label: Flags, weight: Floats, ridge: float, given: Floats | None) -> tuple[Floats, float]:
-    """Ridge logistic regression, by scikit-learn; with given log odds these enter as a column of a weight near 1."""
-    if given is None:
-        if design.shape[1] == 0:
-            return np.zeros(0), _log_odds_of(label, weight)
-        fitted = LogisticRegression(C=1 / ridge, max_iter=1_000).fit(design, label, sample_weight=weight)
-        return np.asarray(fitted.coef_[0]), float(fitted.intercept_[0])
-    return _newton(design, label, weight, ridge, given)
+def _held(data: _Data, matrix: Floats, weight: Floats, column: int) -> Held | None:
+    """Bounds of a column, its middle and its scale as the rows weigh; None where it does not vary."""
+    known = ~np.isnan(matrix[:, column])
+    values = matrix[known, column]
+    if not values.size:
+        return None
+    is_word = "=" in data.columns[column]
+    lowest, highest = (float(values.min()), float(values.max())) if is_word else (float(one) for one in np.quantile(values, (0.01, 0.99)))
+    held = np.clip(values, lowest, highest)
+    middle = float(np.average(held, weights=weight[known]))
+    scale = float(np.sqrt(np.average((held - middle) ** 2, weights=weight[known])))
+    return (int(column), lowest, highest, middle, scale) if scale > 0 else None
 
 
-def _newton(design: Floats, label: Flags, weight: Floats, ridge: float, given: Floats) -> tuple[Floats, float]:
-    """The same with an offset, which scikit-learn has not: Newton's steps until nothing moves."""
+def _pairs(columns: Sequence[str]) -> list[tuple[int, int]]:
+    """What may make a contact worth more: that there is one beside what may move it, each channel and hour beside how it went."""
+    place = {name: number for number, name in enumerate(columns)}
+    found = [(f"channel={NONE}", name) for name in MOVES]
+    for channel in ARM_CHANNELS:
+        found += [(f"channel={channel}", name) for name in (f"days_since_{channel}", "read_share", "answered_share", "days_past_due")]
+    found += [(f"hour_slot={slot}", f"paid_slot_{slot}_share") for slot in range(SLOTS)]
+    found += [(f"hour_slot={slot}", "weekend") for slot in range(SLOTS)]
+    return [(place[one], place[other]) for one, other in dict.fromkeys(found) if one in place and other in place]
+
+
+def _newton(design: Floats, label: Flags, weight: Floats, penalties: Floats, given: Floats) -> tuple[Floats, float]:
+    """Ridge logistic regression with an offset, which scikit-learn has not: Newton's steps until nothing moves."""
     wide = np.column_stack([design, np.ones(design.shape[0])])
-    penalty = np.diag([*([ridge] * design.shape[1]), 0.0])
+    penalty = np.diag([*penalties, 0.0])
     found = np.zeros(wide.shape[1])
     for _ in range(NEWTON_STEPS):
         likely = 1 / (1 + np.exp(-(given + wide @ found)))
