@@ -21,6 +21,7 @@ from decisions.choose import DECISIONS, By, Considered, conclude, consider_group
 from decisions.draws import draw_key
 from decisions.facts import Facts
 from decisions.messages import Texts, money_text
+from decisions.model_words import model_words
 from decisions.packs import HOUSE, Packs
 from decisions.parts import PARTS
 from decisions.policy import VALUED, Predicts, Prices
@@ -141,6 +142,7 @@ def words(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"She is treated as {strategy['group']}, drawn once by a secret and the same every day: {strategy['name']} decides for her."
     if strategy["predicts"]:
         yield f"What an arm is expected to bring is said by model {strategy['predicts'][:12]}; rules and the ladder bound it."
+        yield from model_words(told.get("model"))
     if owed is None:
         yield "Nothing is asked for: no undisputed amount is past due on a loan that is treated by stage."
     else:

@@ -128,6 +128,8 @@ def _rows_of(source: Source, part: Batch, *, on: date, paid_percent_min: int, sh
         .join(local_slot(past.people, decided.filter(pl.col("send_after").is_not_null())), on="party_id", how="left")
         .with_columns(
             at=pl.lit(part.decided_at, type_instant),
+            # A model draws the slot; of a ladder it is where the planned instant falls.
+            hour_slot=pl.coalesce("drawn_slot", "hour_slot"),
             channel=pl.col("channel").fill_null(NONE),
             offer=pl.col("offer").fill_null(NONE),
         )
@@ -199,6 +201,7 @@ _DECIDED_COLUMNS: Final[Schema] = {
     "probability": pl.Float64,
     "channel": pl.String,
     "offer": pl.String,
+    "drawn_slot": pl.Int32,
     "send_after": type_instant,
     "was_sent": pl.Boolean,
     "was_answered": pl.Boolean,
@@ -211,7 +214,7 @@ _BATCHES = text("""
 """)
 # Of a contact: whether it left us within the day, and whether it was read, answered or talked within a week.
 _DECIDED = """
-    SELECT d.party_id, d.probability, d.channel, d.offer, a.send_after, a.submitted_at IS NOT NULL AS was_sent,
+    SELECT d.party_id, d.probability, d.channel, d.offer, d.hour_slot AS drawn_slot, a.send_after, a.submitted_at IS NOT NULL AS was_sent,
            EXISTS (
                SELECT FROM contact_event e
                WHERE e.attempt_business_date = a.business_date AND e.attempt_id = a.id AND e.result IN ('read', 'conversation')

@@ -22,6 +22,8 @@ from config.strategy_files import REST_DAYS_MAX, stages_of, strategy
 from decisions.candidates import owed
 from decisions.choose import CAPPED
 from decisions.explain import as_json, differences, explain
+from decisions.model_words import model_part
+from decisions.predicting import ByModels
 from decisions.strategy import STAGE_ORDER
 from ledger import clock
 from ledger.campaigns import read_flow_runs, read_run, seed_of
@@ -49,9 +51,10 @@ def explain_borrower(named: str, as_of: date | None = None) -> dict[str, Any]:
         as_of: Local business date; None = today, on the one clock.
 
     Returns:
-        The dictionary of `decisions.explain.explain`, and `campaign_run_id`, `flow_runs` (where people see them, or their ids),
-        `stored` (the decision's row, or None), `replays` (None where nothing is stored), `differences`, `policies_changed`
-        (since then), `policies_not_kept` (of the run's, which the ledger does not keep: today's stand in), `attempts`.
+        The dictionary of `decisions.explain.explain`, and `model` (what a model's say rested on, or None), `campaign_run_id`, `flow_runs`
+        (where people see them, or their ids), `stored` (the decision's row, or None), `replays` (None where nothing is stored),
+        `differences`, `policies_changed` (since then), `policies_not_kept` (of the run's, which the ledger does not keep: today's stand
+        in), `attempts`.
 
     Raises:
         UnknownBorrowerError: No such borrower, or several.
@@ -105,6 +108,7 @@ def explain_borrower(named: str, as_of: date | None = None) -> dict[str, Any]:
     differing = differences(told, stored.row) if stored else []
     return told | as_json(
         {
+            "model": _model_part(told, predicts),
             "campaign_run_id": run.id if run else None,
             "flow_runs": [settings().flow_run_address(one) or str(one) for one in flow_runs],
             "stored": stored.row if stored else None,
@@ -115,6 +119,16 @@ def explain_borrower(named: str, as_of: date | None = None) -> dict[str, Any]:
             "attempts": attempts,
         }
     )
+
+
+def _model_part(told: Mapping[str, Any], predicts: ByModels | None) -> dict[str, Any] | None:
+    """What the model's say rested on: of the contact that was chosen, or else of the one that came nearest."""
+    contacts = [arm for arm in told["arms"] if arm["channel"] is not None and arm["gain"] is not None]
+    if predicts is None or not contacts:
+        return None
+    decision = told["decision"]
+    taken = [arm for arm in contacts if all(arm[name] == decision[name] for name in ("channel", "contact_point_id", "offer"))]
+    return model_part(predicts.paying, predicts.features, max(taken or contacts, key=lambda arm: arm["score"]))
 
 
 def _decided(tx: Connection, party: int, on: date) -> tuple[str | None, Decided | None]:

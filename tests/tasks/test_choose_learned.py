@@ -118,6 +118,9 @@ def test_I8_I10_a_models_decisions_carry_their_chances_and_replay_from_the_ledge
     for row in found[:6]:
         told = explain_borrower(f"#{row['party_id']}", TODAY)
         assert (told["replays"], told["differences"]) == (True, [])
+    asked = [explain_borrower(f"#{row['party_id']}", TODAY) for row in ordinary[:3]]
+    assert all(one["model"]["probability"] > one["model"]["without"] for one in asked)
+    assert "The model expects that she pays with a chance of" in "\n".join(words(asked[0]))
     text_of = "\n".join(words(told))
     assert "brings" in text_of or "treated as" in text_of
     assert "propensities" not in DECIDED
