@@ -6,7 +6,7 @@ and a key of ours, so nothing of a sign-in that was begun lies anywhere, and one
 In:   the issuer's address and our name there; the query with which a browser comes back.
 Out:  where to send the browser; who signed in, as the issuer says it and its keys prove it.
 Pure: no; asks the issuer for its addresses and keys (kept an hour) and for the answer to a code.
-Source: OpenID Connect Core 1.0, 3.1.3.7; RFC 7636; RFC 9207; RFC 9700. docs/adr/0052.
+Source: OpenID Connect Core 1.0, 3.1.3.7; OpenID Connect RP-Initiated Logout 1.0, 2; RFC 7636; RFC 9207; RFC 9700. docs/adr/0052.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.requests_client import OAuth2Session
@@ -110,6 +110,7 @@ class _Issuer:
     is_basic: bool
     keys: KeySet
     asked_at: float
+    end_session_endpoint: str | None
 
 
 _known: dict[str, _Issuer] = {}
@@ -173,6 +174,25 @@ def finish(client: Client, begun: str | None, query: Mapping[str, str], *, secon
         raise SignInRefused("weak sign-in")
     name = claims.get("name")
     return Known(issuer=client.issuer, subject=str(claims["sub"]), name=name if isinstance(name, str) else "", claims=claims)
+
+
+def end_at(client: Client, *, back: str) -> str | None:
+    """Where a browser ends its session at the issuer too, and comes back from; None where the issuer has no such place.
+
+    No token of hers is kept here, so the issuer knows us by our name, and may ask her whether she means it.
+
+    Args:
+        client: Our name there.
+        back: Registered there as the address after a sign-out.
+
+    Raises:
+        IssuerAwayError: The issuer does not answer.
+    """
+    place = _issuer(client).end_session_endpoint
+    if place is None:
+        return None
+    asked = urlencode({"client_id": client.client_id, "post_logout_redirect_uri": back})
+    return f"{place}{'&' if urlsplit(place).query else '?'}{asked}"
 
 
 def forget_issuers() -> None:
@@ -266,6 +286,7 @@ def _asked(client: Client) -> _Issuer:
         places = {name: said.get(name) for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")}
         if not all(isinstance(place, str) and _is_as_safe(place, client.issuer) for place in places.values()):
             raise IssuerAwayError("an address that is not as safe as the issuer's own")
+        ends = said.get("end_session_endpoint")
         methods = said.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
         found = _Issuer(
             authorization_endpoint=str(places["authorization_endpoint"]),
@@ -273,6 +294,7 @@ def _asked(client: Client) -> _Issuer:
             is_basic="client_secret_basic" in methods,
             keys=_keys(_get(session, str(places["jwks_uri"]))),
             asked_at=time.monotonic(),
+            end_session_endpoint=ends if isinstance(ends, str) and _is_as_safe(ends, client.issuer) else None,
         )
         _known[client.issuer] = found
     return found

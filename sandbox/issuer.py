@@ -107,6 +107,7 @@ class Issuer:
             Route("/authorize", self._present(self._ask), methods=["GET"]),
             Route("/authorize", self._present(self._choose), methods=["POST"]),
             Route("/token", self._present(self._token), methods=["POST"]),
+            Route("/end-session", self._present(self._end), methods=["GET"]),
         ]
 
     def _present(self, endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
@@ -123,6 +124,7 @@ class Issuer:
                 "authorization_endpoint": f"{self.url}/authorize",
                 "token_endpoint": f"{self.url}/token",
                 "jwks_uri": f"{self.url}/keys",
+                "end_session_endpoint": f"{self.url}/end-session",
                 "response_types_supported": ["code"],
                 "subject_types_supported": ["public"],
                 "id_token_signing_alg_values_supported": ["ES256"],
@@ -174,6 +176,13 @@ class Issuer:
             )
             answer["code"] = code
         return RedirectResponse(f"{given['redirect_uri']}?{urlencode(answer)}", 303)
+
+    async def _end(self, request: Request) -> Response:
+        """Nobody is signed in here for longer than one page: whoever comes goes back to where she came from."""
+        back = request.query_params.get("post_logout_redirect_uri", "")
+        if not request.query_params.get("client_id") or not is_loopback_url(back):
+            return HTMLResponse("<p>Signed out.</p>")
+        return RedirectResponse(back, 303)
 
     async def _token(self, request: Request) -> Response:
         """An ID token for a code, once."""

@@ -41,7 +41,7 @@ from portal.desk.frame import (
     words_of,
 )
 from portal.limits import limits_of
-from portal.oidc import Client, IssuerAwayError, Known, SignInRefused, begin, finish
+from portal.oidc import Client, IssuerAwayError, Known, SignInRefused, begin, end_at, finish
 from portal.web import TEMPLATES, cookie
 
 _log = logging.getLogger(__name__)
@@ -108,14 +108,19 @@ async def come_back(request: Request) -> Response:
 
 
 async def sign_out(asked: Asked) -> Response:
-    """Her desk is closed, in this browser."""
+    """Her desk is closed, in this browser, and then her session at the issuer, where it has a place for that."""
 
     def end() -> None:
         with connection() as tx:
             staff_sessions.end(tx, asked.session_id)
 
     await run_in_threadpool(end)
-    response = outside(asked.request, "desk/sign_in", ready=_client() is not None, trouble=asked.words.say("signed_out"))
+    there = await run_in_threadpool(_ends_at)
+    said = asked.words.say("signed_out" if there is None else "signed_out_there")
+    response = outside(asked.request, "desk/sign_in", ready=_client() is not None, trouble=said, there=there)
+    if there is not None:
+        # A form may not lead to another house (form-action); a page that was loaded may, also without a script.
+        response.headers["Refresh"] = f"0; url={there}"
     forget(response)
     return response
 
@@ -144,6 +149,16 @@ def _client() -> Client | None:
         back=f"{settings().desk_url or settings().public_url}{PLACE}/back",
         acr=frozenset(filter(None, settings().oidc_acr.replace(" ", "").split(","))),
     )
+
+
+def _ends_at() -> str | None:
+    """Where the session at the issuer ends; None where there is no such place, or the issuer is away: here she is signed out anyway."""
+    client = _client()
+    try:
+        return None if client is None else end_at(client, back=f"{settings().desk_url or settings().public_url}{PLACE}")
+    except IssuerAwayError as error:
+        _log.warning("a session at the issuer was not ended: %s", error)
+        return None
 
 
 def _enter(known: Known, before: str | None) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from html import unescape
+from html import escape, unescape
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -17,8 +17,10 @@ from config.settings import settings
 from ledger import staff
 from ledger.engine import connection
 from portal import oidc
+from portal.desk import sign_in
+from portal.oidc import IssuerAwayError
 from sandbox.issuer import FAULTS
-from tests.plugins.staff_desk import HIDDEN, Desk
+from tests.plugins.staff_desk import CLIENT_ID, HIDDEN, Desk
 
 REFUSED = "The sign-in did not work."
 
@@ -170,6 +172,28 @@ def test_sessions_end_by_rest_by_age_and_by_hand(desk: Desk) -> None:
     with connection() as tx:
         kept = tx.execute(text("SELECT secret_hash FROM staff_session")).scalars().all()
     assert {len(one) for one in kept} == {32}, "a hash, never the secret"
+
+
+def test_signing_out_ends_the_session_at_the_issuer_too_and_needs_nothing_of_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = desk.sign_in("agent")
+    left = desk.post(browser, browser.get("/desk"), "/desk/sign-out")
+    there = left.headers["refresh"].removeprefix("0; url=")
+    assert there.startswith(f"{desk.sandbox.issuer_url}/end-session?client_id={CLIENT_ID}&post_logout_redirect_uri=")
+    assert f'href="{escape(there)}"' in left.text
+    assert browser.get(there).url.path == "/desk/sign-in"
+    # An issuer without such a place, or that is away, keeps nobody signed in here.
+    for broken in (lambda *_, **__: None, _away):
+        again = desk.sign_in("agent")
+        page = again.get("/desk")
+        with monkeypatch.context() as patched:
+            patched.setattr(sign_in, "end_at", broken)
+            left = desk.post(again, page, "/desk/sign-out")
+        assert (left.status_code, "refresh" in left.headers, "You are signed out." in left.text) == (200, False, True)
+        assert not is_in(again)
+
+
+def _away(*_: object, **__: object) -> None:
+    raise IssuerAwayError("status 503")
 
 
 def test_groups_give_roles_only_where_the_house_says_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
