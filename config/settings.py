@@ -107,6 +107,9 @@ class Settings(BaseSettings):
     # The strategy in force where a run names none: a folder of config/strategies.
     strategy: str = Field(default="static-ladder", pattern=r"^[a-z0-9][a-z0-9_-]*$")
 
+    # Among how many runs of Prefect's pool a stage shares its work; 1 = its own run does all (docs/scale.md).
+    hands: int = Field(default=1, ge=1, le=16)
+
     # The local date of a run without `as_of` is the date in this zone.
     business_zone: str = "Asia/Taipei"
 

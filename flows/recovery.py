@@ -15,6 +15,7 @@ from prefect.client.schemas.objects import State
 from prefect.futures import wait
 from prefect.states import Completed
 
+from flows.hands import hands
 from flows.stage import AskPeople, Country, Ladder, Limit, RequestCode, stage_flow
 from tasks.approve_run import approved, ask_people
 from tasks.canary import try_few_first
@@ -63,11 +64,13 @@ def recovery(
     campaign = open_campaign(STAGE, as_of, country, named=strategy, preview=preview, limit=limit, approval=approval)
     shards = pick(campaign)
 
-    wait(choose.map(shards, unmapped(campaign)))  # a mild first contact for whom the late stage was not offered
+    with hands("choose", campaign, shards) as mine:
+        wait(choose.map(mine, unmapped(campaign)))  # a mild first contact for whom the late stage was not offered
     ask_people(campaign, request_code=request_code)  # where the strategy or `approval` wants it
     show_preview(campaign)
     if not preview and approved(campaign):  # waits until they have said yes
         try_few_first(campaign)  # where a text or the strategy is new
-        wait(send.map(shards, unmapped(campaign)))  # the gate checks every rule again, at this instant
+        with hands("send", campaign, shards) as mine:
+            wait(send.map(mine, unmapped(campaign)))  # the gate checks every rule again, at this instant
 
     return close_campaign(campaign)  # asks the ledger what is missing, and raises

@@ -48,3 +48,17 @@ def pick(campaign_run_id: int) -> list[int]:
         borrowers = sum(shard.borrowers for shard in read_shards(tx, campaign_run_id))
     logger.info("%d borrowers in stage %s, in %d shards", borrowers, run.stage, len(shards))
     return shards
+
+
+def shards_of(campaign_run_id: int) -> list[int]:
+    """Numbers of a run's shards, as they were cut.
+
+    Raises:
+        LookupError: There is no such run, or nobody has cut it yet.
+    """
+    with connection(read_only=True) as tx:
+        read_run(tx, campaign_run_id)
+        shards = [shard.shard for shard in read_shards(tx, campaign_run_id)]
+    if not shards:
+        raise LookupError(f"campaign run {campaign_run_id} has no shards: its stage's run cuts them")
+    return shards
