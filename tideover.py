@@ -184,7 +184,7 @@ def demo(
 @app.command()
 def simulate(
     *,
-    strategies: Annotated[str, typer.Option(help="Names in config/strategies, with commas between.")],
+    strategies: Annotated[str, typer.Option(help="Names in config/strategies, with commas between.")] = "static-ladder,learned",
     worlds: Annotated[Path, typer.Option(help="World file: `worlds: [{id, seed, set: {parameter: value}}]`; sandbox/worlds has some.")],
     days: Annotated[int, typer.Option(min=1, max=90, help="How many days to play.")] = 60,
     borrowers: Annotated[int, typer.Option(min=1, max=20_000, help="In each world.")] = 500,
@@ -192,16 +192,36 @@ def simulate(
     plans: Annotated[str, typer.Option(help="Whether pages offer instalments: on, off or both. Their effects are assumed.")] = "off",
     out: Annotated[Path | None, typer.Option(help="Folder for report.json and the picture frontier.png.")] = None,
     processes: Annotated[int | None, typer.Option(min=1, max=64, help="At most so many; left out = one a core.")] = None,
+    train: Annotated[Path | None, typer.Option(help="Compare nothing: learn from tries in these worlds, and write the model here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
 ) -> None:
     """Try strategies on simulated people, by the real rules and the real gate: money, contacts, harm. Needs no database."""
     from config.load import ConfigError
+    from decisions.learning import TooThinError
     from local import simulate_screen
-    from sandbox.parameters import default_world
+    from sandbox.parameters import default_world, fingerprint
     from sandbox.simulation import open_world
+    from tasks.simulated_learning import NoShippedModelError
     from tasks.simulation_report import lines
 
+    def say(line: str) -> None:
+        typer.echo(line, err=True)
+
     try:
+        if train is not None:
+            note = simulate_screen.train_shipped(
+                worlds,
+                opens=open_world,
+                check=default_world,
+                parameters=fingerprint(),
+                days=days,
+                borrowers=borrowers,
+                processes=processes,
+                folder=train,
+                say=say,
+            )
+            typer.echo(json.dumps(note))
+            return
         told = simulate_screen.simulate(
             worlds,
             [name.strip() for name in strategies.split(",") if name.strip()],
@@ -212,13 +232,13 @@ def simulate(
             seeds=seeds,
             plans=plans,
             processes=processes,
-            say=lambda line: typer.echo(line, err=True),
+            say=say,
         )
-    except (ConfigError, simulate_screen.SimulationRefused) as error:
+    except (ConfigError, simulate_screen.SimulationRefused, NoShippedModelError, TooThinError) as error:
         typer.echo(error, err=True)
         raise typer.Exit(FILE_UNREADABLE) from None
     for path in [] if out is None else simulate_screen.write(told, out):
-        typer.echo(f"wrote {path}", err=True)
+        say(f"wrote {path}")
     for line in [json.dumps(told)] if as_json else lines(told):
         typer.echo(line)
 

@@ -10,15 +10,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from config.learning import learning_terms
 from config.strategy_files import strategy_names
 from config.world_files import WorldSpec, read_worlds
+from decisions.learning import train
+from tasks.simulated_learning import note_of
 from tasks.simulated_world import Opens
 from tasks.simulation_report import frontier, report
-from tasks.simulations import run
+from tasks.simulations import logs, run
 
+# What the strategy `learned` asks (config/strategies/learned).
+KIND: Final = "paid_7d"
+SEED: Final = 2026
 PLANS: Final[Mapping[str, tuple[bool, ...]]] = {"on": (True,), "off": (False,), "both": (False, True)}
 
 
@@ -72,6 +79,48 @@ def simulate(
         progress=lambda done, total: say(f"{done} of {total} worlds x strategies played"),
     )
     return report(found, days=days)
+
+
+def train_shipped(
+    worlds: Path,
+    *,
+    opens: Opens,
+    check: Callable[[Mapping[str, float]], object],
+    parameters: str,
+    days: int,
+    borrowers: int,
+    processes: int | None,
+    folder: Path,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Try in every world what rules and ladder leave open, learn from the log, and write the model with a note of what it was made of.
+
+    Args:
+        worlds: World file.
+        opens: How a world begins.
+        check: Raises ValueError where a world cannot be set so.
+        parameters: SHA-256 of the worlds' parameters and ranges.
+        days: How many.
+        borrowers: In each world.
+        processes: At most; None = one a core.
+        folder: Where models stand.
+        say: Is told how far it is.
+
+    Raises:
+        ConfigError: The world file, the strategy, a text or a pack cannot be used.
+        TooThinError: The worlds are too few, or too small.
+    """
+    specs = read_worlds(worlds, check)
+    say(f"trying in {len(specs)} worlds")
+    rows = logs(specs, opens, days=days, borrowers=borrowers, processes=processes)
+    say(f"learning from {rows.height} choices")
+    trained = train(rows, kind=KIND, seed=SEED, terms=learning_terms())
+    made_of = {"worlds": sha256(worlds.read_bytes()).hexdigest(), "parameters": parameters}
+    note = note_of(trained, made_of=made_of, days=days, borrowers=borrowers)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{KIND}.json").write_text(trained.model.as_json(), "utf-8")
+    (folder / f"{KIND}.note.json").write_text(json.dumps(note, indent=1) + "\n", "utf-8")
+    return note
 
 
 def _often(specs: Sequence[WorldSpec], seeds: int) -> list[WorldSpec]:

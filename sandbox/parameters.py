@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 
 from sandbox.chance import Chance
 
@@ -168,3 +169,9 @@ def _checked(settings: Mapping[str, float]) -> dict[str, float]:
         if PARAMETERS[name].high <= 1 and value > 1 and name not in _NO_SHARES:
             raise UnknownParameterError(f"{name} is a share: at most 1")
     return {name: float(value) for name, value in settings.items()}
+
+
+def fingerprint() -> str:
+    """SHA-256 of every parameter with its default and range: whoever learned in other worlds has learned something else."""
+    told = "\n".join(f"{name} {one.default!r} {one.low!r} {one.high!r}" for name, one in PARAMETERS.items())
+    return sha256(told.encode()).hexdigest()

@@ -17,7 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -118,7 +118,7 @@ class Chosen:
     decisions: pl.DataFrame
 
 
-Decides = Callable[[Facts, Strategy, Packs, Texts, datetime, date], pl.DataFrame]
+Decides: TypeAlias = Callable[[Books, Facts, Strategy, Packs, Texts, datetime, date], pl.DataFrame]
 
 
 @dataclass
@@ -141,8 +141,9 @@ class _Game:
     serial: int = 0
 
 
-def by_strategy(facts: Facts, treatment: Strategy, packs: Packs, texts: Texts, at: datetime, on: date) -> pl.DataFrame:
-    """The choice as a run makes it."""
+def by_strategy(books: Books, facts: Facts, treatment: Strategy, packs: Packs, texts: Texts, at: datetime, on: date) -> pl.DataFrame:
+    """The choice as a run makes it, by what a ladder says."""
+    del books
     return decide(facts, treatment, packs, texts, at=at, business_date=on, seed=_SEED)
 
 
@@ -213,7 +214,7 @@ def _plan_day(game: _Game, treatments: dict[str, Strategy], at: datetime, on: da
         if not parties:
             continue
         facts = game.books.known(at, on, parties=parties, looks_at=treatment.looks_at)
-        decisions = game.decides(facts, treatment, game.packs, game.texts, at, on)
+        decisions = game.decides(game.books, facts, treatment, game.packs, game.texts, at, on)
         if game.told is not None:
             game.told(Chosen(on, at, stage, facts, decisions))
         for row in decisions.filter(pl.col("action") == "contact").iter_rows(named=True):

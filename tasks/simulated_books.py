@@ -26,12 +26,13 @@ from config.aging import aging_policy
 from config.cases import case_terms_in_force
 from config.promises import promise_terms_in_force
 from config.replies import reply_policy_in_force
-from decisions import facts
+from decisions import facts, past
 from decisions.affordability import TO_A_PERSON, Circumstances, Payment, offer, skips_of
 from decisions.aging import AgingPolicy, age
 from decisions.business_days import business_day_after, business_days_end, day_ends_at
 from decisions.facts import Facts, Schema, type_instant
 from decisions.offered import NEVER_ARRIVED
+from decisions.past import Past
 from decisions.plans import COMPLETED, LATE, stands
 from decisions.promises import gives_peace
 from decisions.replies import HERE, Reading, Setting, read_reply
@@ -39,9 +40,8 @@ from decisions.wallet_flows import CYCLES, Cycle
 from ledger.facts import HISTORY_DAYS, with_places
 from tasks.simulated_world import Borrower, Heard, Payments, World
 
-# Parties of world n are numbered from n × this.
+# Parties of world n are numbered from n × this; its lender is number n + 1, so that nothing scarce is shared between worlds.
 STRIDE: Final = 100_000
-CREDITOR: Final = 1
 CREDITOR_NAME: Final = "Example Wallet"
 # Kind of contact point → its place among a party's four numbers.
 POINTS: Final = {"mobile": 0, "push": 1, "email": 2}
@@ -145,6 +145,8 @@ class Books:
         self._opt_outs = _Rows(facts.OPT_OUTS)
         self._holds = _Rows(facts.HOLDS)
         self._failures = _Rows(facts.FAILURES)
+        self._replies = _Rows(past.REPLIES)
+        self._complained: list[tuple[int, datetime]] = []
         self.made: list[Contact] = []
         self.stops: list[tuple[int, str, datetime]] = []
         self.held: list[tuple[int, str, datetime, datetime | None]] = []
@@ -156,7 +158,8 @@ class Books:
         self.talks: Counter[int] = Counter()
         self.intents: Counter[tuple[int, str]] = Counter()
         self._said_paid: dict[int, datetime] = {}
-        self._promised: dict[int, list[date]] = defaultdict(list)
+        # Party → (made on, due on).
+        self._promised: dict[int, list[tuple[date, date]]] = defaultdict(list)
         self._borrowers = self._entered()
         self._points = self._addresses()
         self._consents = self._agreed_to()
@@ -165,13 +168,16 @@ class Books:
             schema={"loan_id": pl.Int64, "currency": pl.String, "principal_minor": pl.Int64, "due_on": pl.Date},
             orient="row",
         )
+        self._flows = self._wallets()
         self._senders = pl.DataFrame(
-            [(CREDITOR, channel, None) for channel in ("sms", "push", "email", "voice", "call")], schema=facts.SENDERS, orient="row"
+            [(number + 1, channel, None) for number in range(len(worlds)) for channel in ("sms", "push", "email", "voice", "call")],
+            schema=facts.SENDERS,
+            orient="row",
         )
 
     def _entered(self) -> pl.DataFrame:
         rows = [
-            {"party_id": party, "creditor_id": CREDITOR, "creditor_role": "first_party", "country": one.country, "region": None,
+            {"party_id": party, "creditor_id": party // STRIDE + 1, "creditor_role": "first_party", "country": one.country, "region": None,
              "postal_code": None, "locale": one.locale, "known_zone": None, "zones": [one.zone], "facts": []}
             for party, one in self.people.items()
         ]  # fmt: skip
@@ -292,6 +298,76 @@ class Books:
             .select(pl.col(name).cast(kind) for name, kind in facts.LOANS.items())
         )
 
+    def past(self, known: Facts, at: datetime) -> Past:
+        """The past of the facts' people as of the instant, in the shape that ledger/past.py reads.
+
+        Args:
+            known: Read as of the same instant.
+            at: Nothing that was heard later is told.
+        """
+        parties = known.borrowers["party_id"].to_list()
+        mine = _only(parties)
+        contacts = mine(self._contacts.frame().with_columns(result=pl.Series(self._results, dtype=pl.String)))
+        said = pl.col("result")
+        arrived = said.is_in(["delivered", "read", "conversation", "voicemail"])
+        stopped = mine(self._opt_outs.frame())
+        today = at.astimezone(ZoneInfo(next(iter(self.people.values())).zone)).date()
+        disowned = pl.col("ownership").is_in(["wrong", "reassigned"])
+        return Past(
+            people=known.borrowers.select("party_id", zone=pl.col("zones").list.first()),
+            loans=known.loans.select(past.LOANS.keys()),
+            instalments=mine(self._loans.with_columns(party_id="loan_id")).select(
+                "party_id", "loan_id", "due_on", amount_minor="principal_minor"
+            ),
+            payments=mine(self._paid.frame().with_columns(party_id="loan_id"))
+            .filter(pl.col("amount_minor") > 0)
+            .select("party_id", "loan_id", "paid_on", pl.lit(None, type_instant).alias("paid_at"), "amount_minor"),
+            contacts=contacts.filter(pl.col("direction") == "outbound").select(
+                "party_id",
+                "at",
+                "channel",
+                delivered=pl.when(arrived).then(True).when(said.is_in(list(NEVER_ARRIVED))).then(False),
+                read=said.is_in(["read", "conversation"]),
+                answered=said == "conversation",
+            ),
+            replies=mine(self._replies.frame()),
+            promises=self._promises_of(parties, at),
+            plans=mine(pl.DataFrame([(party, party, plan.state) for party, plan in self.plans.items()], schema=past.PLANS, orient="row")),
+            flows=mine(self._flows).filter(pl.col("moved_on").is_between(today - timedelta(days=past.FLOW_DAYS), today, closed="right")),
+            reach=mine(self._points).filter(~disowned).select("party_id", "kind", verified=pl.col("verified_on").is_not_null()),
+            stops=stopped.select("party_id", "channel").unique(),
+        )
+
+    def _promises_of(self, parties: Sequence[int], at: datetime) -> pl.DataFrame:
+        """Kept = something came in on the day or before, after it was promised."""
+        rows = []
+        for party in parties:
+            today = at.astimezone(ZoneInfo(self.people[party].zone)).date()
+            for made_on, due_on in self._promised.get(party, ()):
+                kept = any(made_on <= day <= due_on and minor > 0 for day, minor in self._paid_on[party])
+                rows.append((party, due_on, "kept" if kept else "open" if due_on >= today else "broken"))
+        return pl.DataFrame(rows, schema=past.PROMISES, orient="row")
+
+    def _wallets(self) -> pl.DataFrame:
+        """What moved in wallets, from a quarter before the first day on: each income, and what goes out until the next one."""
+        rows = []
+        for party, one in self.people.items():
+            share = one.income_every_days / past.FLOW_DAYS * 3
+            day = one.next_income_on
+            while day > self.first_day - timedelta(days=past.FLOW_DAYS):
+                day -= timedelta(days=one.income_every_days)
+            while day <= self.first_day + timedelta(days=past.FLOW_DAYS):
+                rows.append((party, day, one.currency, int(one.income_minor * share), int(one.essential_minor * share), None))
+                day += timedelta(days=one.income_every_days)
+        return pl.DataFrame(rows, schema=past.FLOWS, orient="row")
+
+    def harms(self) -> dict[int, list[datetime]]:
+        """When each party complained or stopped a channel."""
+        found: dict[int, list[datetime]] = defaultdict(list)
+        for party, at in [*self._complained, *((party, at) for party, _, at in self.stops)]:
+            found[party].append(at)
+        return found
+
     def open_minor(self, party: int) -> int:
         """What is owed, as the lender knows it."""
         return max(0, self.people[party].owed_minor - self.paid_minor[party])
@@ -359,6 +435,7 @@ class Books:
         self._enter(party, heard.at, contact.channel, "inbound", contact.contact_point_id, None, "", "", "received")
         for intent in reading.intents:
             self.intents[party // STRIDE, intent] += 1
+            self._replies.add(party, heard.at, contact.channel, intent)
             effect = _EFFECTS.get(intent)
             if effect is not None:
                 effect(self, contact, reading, heard.at)
@@ -403,11 +480,11 @@ class Books:
         terms, party = promise_terms_in_force(), contact.party_id
         one = self.people[party]
         today = at.astimezone(ZoneInfo(one.zone)).date()
-        broken = sum(day < today for day in self._promised[party])
+        broken = sum(day < today for _, day in self._promised[party])
         good = reading.on is not None and gives_peace(reading.on, None, terms, today=today, past_due_minor=self.open_minor(party))
         if reading.on is None or not good or broken >= terms.broken_max:
             return
-        self._promised[party].append(reading.on)
+        self._promised[party].append((today, reading.on))
         last = business_day_after(reading.on, country=one.country, business_days=terms.settlement_business_days)
         self._hold(party, "promise", at, day_ends_at(last, zones=(one.zone,)))
 
@@ -423,6 +500,7 @@ class Books:
         self.posted[party].append((heard.at, heard.amount_minor))
 
     def _complain(self, party: int, heard: Heard) -> None:
+        self._complained.append((party, heard.at))
         self._hold(party, "complaint", heard.at, self._business_days_end(party, heard.at, case_terms_in_force().days["complaint"].answer))
 
     def _take_plan(self, party: int, heard: Heard) -> None:

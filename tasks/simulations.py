@@ -12,11 +12,18 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
+from typing import Final
+
+import polars as pl
 
 from config.world_files import WorldSpec
 from tasks.simulate import FIRST_DAY, Played, play
+from tasks.simulated_books import STRIDE
+from tasks.simulated_learning import chooses, log_of
 from tasks.simulated_world import Opens
 
+# Side by side, so that what is tried does not depend on the number of processes.
+WORLDS_A_LOG: Final = 10
 # Of fewer worlds a second process would spend its time on starting.
 ALONE_MAX = 1
 
@@ -35,7 +42,7 @@ class Job:
 def run_job(job: Job, opens: Opens) -> list[Played]:
     """Open the worlds and play them."""
     worlds = [opens(one.id, one.seed, one.settings, borrowers=job.borrowers, first_day=FIRST_DAY) for one in job.worlds]
-    return play(worlds, job.strategy, days=job.days, plans=job.plans)
+    return play(worlds, job.strategy, days=job.days, plans=job.plans, decides=chooses(job.strategy))
 
 
 def run(
@@ -73,6 +80,27 @@ def run(
         progress(done, total)
     order = {one.id: number for number, one in enumerate(specs)}
     return sorted(played, key=lambda one: (order[one.id], strategies.index(one.strategy), one.plans))
+
+
+def logs(specs: Sequence[WorldSpec], opens: Opens, *, days: int, borrowers: int, processes: int | None = None) -> pl.DataFrame:
+    """Play every world by trying, for a model to learn from.
+
+    Returns:
+        Columns of decisions/learning.TRAINING; parties of different worlds have different numbers. The same whatever the processes.
+    """
+    count = processes or len(os.sched_getaffinity(0))
+    starts = range(0, len(specs), WORLDS_A_LOG)
+    parts = [(tuple(specs[start : start + WORLDS_A_LOG]), start) for start in starts]
+    jobs = [(part, start, opens, days, borrowers) for part, start in parts]
+    if count == 1 or len(jobs) == 1:
+        return pl.concat([_log(*job) for job in jobs])
+    with ProcessPoolExecutor(min(count, len(jobs)), mp_context=get_context("spawn")) as pool:
+        return pl.concat(pool.map(_log, *zip(*jobs, strict=True)))
+
+
+def _log(specs: tuple[WorldSpec, ...], start: int, opens: Opens, days: int, borrowers: int) -> pl.DataFrame:
+    worlds = [opens(one.id, one.seed, one.settings, borrowers=borrowers, first_day=FIRST_DAY) for one in specs]
+    return log_of(worlds, days=days).with_columns(pl.col("party_id") + start * STRIDE)
 
 
 def _results(jobs: Sequence[Job], opens: Opens, count: int) -> Iterator[tuple[Job, list[Played]]]:

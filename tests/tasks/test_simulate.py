@@ -79,7 +79,8 @@ def test_where_nothing_moves_anybody_every_strategy_ties_to_the_cent() -> None:
 def test_whatever_a_strategy_wants_the_gate_stands_behind_it() -> None:
     """A choice that writes to everybody before the hours open, every day, reaches nobody at a forbidden hour, nor too often."""
 
-    def reckless(facts: Facts, treatment: Strategy, packs: Packs, texts: Texts, at: datetime, on: date) -> pl.DataFrame:
+    def reckless(books: Books, facts: Facts, treatment: Strategy, packs: Packs, texts: Texts, at: datetime, on: date) -> pl.DataFrame:
+        del books
         chosen = decide(facts, treatment, packs, texts, at=at, business_date=on, seed=b"x")
         everybody = facts.borrowers["party_id"].to_list()
         points = [point_of(party, "mobile") for party in everybody]
