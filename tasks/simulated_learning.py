@@ -15,15 +15,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from config import strategy_files
-from config.learning import paid_percent_min
+from config.learning import learning_looks_at
+from config.model_files import MODELS, shipped_model
 from config.strategy_files import stages_of, strategy
 from decisions.choose import decide
 from decisions.draws import draw_key, keyed_numbers
@@ -31,16 +30,17 @@ from decisions.facts import Facts
 from decisions.features import FEATURES, features
 from decisions.learning import LABELS, TRAINING, Trained
 from decisions.messages import Texts
-from decisions.models import ARMS, NONE, Model, UnreadableModelError
+from decisions.models import ARMS, NONE, Model
 from decisions.packs import Packs
 from decisions.parts import PARTS
+from decisions.predicting import ByModels
 from decisions.strategy import Strategy
 from tasks.simulate import FIRST_DAY, Decides, by_strategy, play
 from tasks.simulated_books import Books
 from tasks.simulated_world import World
 
-# Models that ship: config/models/KIND.json.
-MODELS: Final = Path(strategy_files.__file__).with_name("models")
+# What stands behind a strategy's name for the leak test.
+SHUFFLED: Final = "shuffled"
 LEARNED: Final = "learned"
 HORIZON: Final = timedelta(days=7)
 # Of choices, so many are nothing whatever else is open, so that nothing is known as well as something.
@@ -62,27 +62,6 @@ class Knows:
 
     def harms(self, arms: pl.DataFrame) -> None:
         """The strategy's own figures."""
-        del arms
-
-
-@dataclass(frozen=True, slots=True)
-class Asks:
-    """A model, and the features of the people that it is asked about."""
-
-    paying: Model
-    features: pl.DataFrame
-
-    @property
-    def version(self) -> str:
-        """The model's hash."""
-        return self.paying.version
-
-    def pays(self, arms: pl.DataFrame) -> npt.NDArray[np.float64]:
-        """For each arm."""
-        return self.paying.predict(arms.select("party_id", *ARMS).join(self.features, on="party_id", how="left", maintain_order="left"))
-
-    def harms(self, arms: pl.DataFrame) -> None:
-        """The strategy's own figures: complaints are too rare in any log of this size to be learned."""
         del arms
 
 
@@ -113,7 +92,8 @@ def by_model(paying: Model, *, shuffled: bool = False) -> Decides:
         known = features(books.past(facts, at), as_of=at)
         if shuffled:
             known = _shuffled(known, on)
-        predicts = Asks(paying, known)
+        # Complaints are too rare in any log of this size to be learned: the strategy's own figures count.
+        predicts = ByModels(paying=paying, harming=None, features=known)
         return decide(facts, as_simulated(treatment), packs, texts, at=at, business_date=on, seed=TRIES, predicts=predicts)
 
     return decides
@@ -168,7 +148,7 @@ class Log:
             last: Instant up to which everything is known.
         """
         rows = pl.concat(self.rows)
-        percent = paid_percent_min()
+        percent = learning_looks_at().paid_percent_min
         paid: list[bool | None] = []
         harmed: list[bool | None] = []
         stops = books.harms()
@@ -211,29 +191,24 @@ class NoShippedModelError(LookupError):
     """A strategy asks a model, and none ships; the message says what to do."""
 
 
-def shipped_model(kind: str, folder: Path = MODELS) -> Model:
-    """The model that ships for simulations and the sandbox.
-
-    Raises:
-        NoShippedModelError: There is none, or it cannot be read.
-    """
-    try:
-        return Model.from_json((folder / f"{kind}.json").read_text("utf-8"))
-    except (FileNotFoundError, UnreadableModelError) as fault:
-        raise NoShippedModelError(f"no model of {kind} in config/models ({fault}): `tideover simulate --train` makes it") from None
-
-
 def chooses(name: str) -> Decides:
     """How a strategy chooses in a simulation: a ladder by itself, one with a model by the one that ships.
+
+    Args:
+        name: Of the strategy; with `:shuffled` behind it everybody is given somebody else's features.
 
     Raises:
         NoShippedModelError: It asks a model, and none ships.
     """
-    asked = {one.learned.model for stage in stages_of(name) if (one := strategy(name, stage)).learned is not None}
+    base, _, how = name.partition(":")
+    asked = {one.learned.model for stage in stages_of(base) if (one := strategy(base, stage)).learned is not None}
     if not asked:
         return by_strategy
     (kind,) = asked
-    return by_model(shipped_model(kind))
+    model = shipped_model(kind)
+    if model is None:
+        raise NoShippedModelError(f"no model of {kind} in {MODELS.name}/: `tideover simulate --train config/models` makes it")
+    return by_model(model, shuffled=how == SHUFFLED)
 
 
 def log_of(worlds: Sequence[World], *, days: int) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from typing import Final
 
@@ -42,7 +42,9 @@ class Job:
 def run_job(job: Job, opens: Opens) -> list[Played]:
     """Open the worlds and play them."""
     worlds = [opens(one.id, one.seed, one.settings, borrowers=job.borrowers, first_day=FIRST_DAY) for one in job.worlds]
-    return play(worlds, job.strategy, days=job.days, plans=job.plans, decides=chooses(job.strategy))
+    base, _, _ = job.strategy.partition(":")
+    played = play(worlds, base, days=job.days, plans=job.plans, decides=chooses(job.strategy))
+    return [replace(one, strategy=job.strategy) for one in played]
 
 
 def run(
