@@ -219,9 +219,11 @@ def frontier(told: dict[str, Any]) -> bytes:
         axes.set_xlabel("complaints per 1,000 borrowers")
         axes.set_ylabel("recovered, per cent of what was owed")
         axes.margins(0.15)
+        # Most strategies have few: from none on, so that a small difference does not look large.
+        axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
         axes.legend(frameon=False, fontsize=8)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.text(0.99, 0.002, CAVEAT, ha="right", va="bottom", fontsize=7)
+    figure.supxlabel(CAVEAT, fontsize=8)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
     return buffer.getvalue()
