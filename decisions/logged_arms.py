@@ -1,7 +1,8 @@
 """A log of decisions as arms: what was chosen, with which probability, and with which another strategy would have chosen it.
 
-Two arms are the same when they say the same message by the same channel to the same contact point with the same offer; doing nothing is
-the same everywhere. An arm of one strategy alone has no probability in the other.
+Two arms are the same when they say the same message by the same channel to the same contact point with the same offer, and, where one
+of them weighs hours, in the same part of the day; doing nothing is the same everywhere. An arm of one strategy alone has no probability
+in the other.
 
 In:   decisions as logged; the messages that the log's strategy had for each way; the other strategy's arms.
 Out:  one row an arm, both probabilities; then a `decisions.off_policy.Log`.
@@ -11,7 +12,7 @@ Pure: no I/O, no clock.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -22,6 +23,7 @@ from decisions.choose import NO_CONTACT, Considered, arm_name
 from decisions.facts import Facts, Schema, type_instant
 from decisions.off_policy import Log
 from decisions.parts import PARTS
+from decisions.policy import SLOT, SLOTS
 from decisions.strategy import STAGE_ORDER
 
 ARMS: Final[Schema] = {
@@ -37,6 +39,7 @@ CONTEXT: Final = ("day", "asked_log", "written_7", "written_30", "days_since", "
 WEEK_DAYS: Final = 7
 MONTH_DAYS: Final = 30
 SECONDS_A_DAY: Final = 86_400
+MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def message_of_ways(candidates: pl.DataFrame) -> pl.DataFrame:
@@ -44,20 +47,57 @@ def message_of_ways(candidates: pl.DataFrame) -> pl.DataFrame:
     return candidates.select("party_id", "channel", "contact_point_id", "message").unique(["party_id", "channel", "contact_point_id"])
 
 
-def arms_of_target(considered: Considered) -> pl.DataFrame:
-    """`party_id`, `arm`, `message`, `target`: what the strategy that is judged would do, with which probability."""
+def slots_of_ways(considered: Considered) -> pl.DataFrame:
+    """`party_id`, `channel`, `contact_point_id`, `hour_slot`: the part of the day in which a strategy without hours would use each way.
+
+    It sends as soon as it may; a model that weighs hours has an arm for each part (decisions/policy.by_slot).
+    """
+    left = pl.col("day_ends_at") - pl.col("send_after")
+    slot = SLOTS - (left.dt.total_microseconds() / (SLOT / MICROSECOND)).ceil()
+    return (
+        considered.candidates.filter("plannable")
+        .join(considered.stands.select("party_id", "day_ends_at"), on="party_id")
+        .select("party_id", "channel", "contact_point_id", hour_slot=slot.cast(pl.Int32).clip(0, SLOTS - 1))
+        .unique(["party_id", "channel", "contact_point_id"])
+    )
+
+
+def _in_slots(arms: pl.DataFrame, slots: pl.DataFrame) -> pl.DataFrame:
+    """The arms, named with the part of the day as well."""
+    way = pl.col("arm").str.split(":")
+    named = arms.with_columns(channel=way.list.get(0), contact_point_id=way.list.get(1, null_on_oob=True).cast(pl.Int64, strict=False))
+    return (
+        named.join(slots, on=["party_id", "channel", "contact_point_id"], how="left", maintain_order="left")
+        .with_columns(arm=pl.concat_str("arm", "hour_slot", separator=":", ignore_nulls=True))
+        .drop("channel", "contact_point_id", "hour_slot")
+    )
+
+
+def arms_of_target(considered: Considered, *, in_slots: bool = False) -> pl.DataFrame:
+    """`party_id`, `arm`, `message`, `target`: what the strategy that is judged would do, with which probability.
+
+    Args:
+        considered: By the strategy that is judged.
+        in_slots: The log's strategy weighs hours, and this one does not: its arms get the part of the day in which it would send.
+    """
+    arms = _arms_of_target(considered)
+    return _in_slots(arms, slots_of_ways(considered)) if in_slots else arms
+
+
+def _arms_of_target(considered: Considered) -> pl.DataFrame:
     ways = considered.candidates.select("candidate", "channel", "contact_point_id", "message")
     possible = considered.arms.filter(pl.col("parts") > 0).drop("channel", "contact_point_id", strict=False)
     named = possible.join(ways, on="candidate", how="left", maintain_order="left").with_columns(arm=arm_name())
     return named.select("party_id", "arm", pl.col("message").fill_null(""), target=pl.Series(named["parts"].to_numpy() / PARTS))
 
 
-def arms_of_log(decided: pl.DataFrame, ways: pl.DataFrame) -> pl.DataFrame:
+def arms_of_log(decided: pl.DataFrame, ways: pl.DataFrame, slots: pl.DataFrame | None = None) -> pl.DataFrame:
     """What was chosen, and what might have been.
 
     Args:
         decided: ledger/logged.LOGGED.
         ways: From `message_of_ways`, of the log's strategy.
+        slots: From `slots_of_ways`, of the log's strategy, where only the one that is judged weighs hours.
 
     Returns:
         `party_id`, `arm`, `message`, `logged`, `chosen`. An arm that was not chosen, and of which the strategy's message is not known any
@@ -79,7 +119,7 @@ def arms_of_log(decided: pl.DataFrame, ways: pl.DataFrame) -> pl.DataFrame:
         .select("party_id", "arm", "logged", "chosen", said=pl.when("chosen").then("message"))
     )
     way = pl.col("arm").str.split(":")
-    return (
+    arms = (
         pl.concat([alone, pairs])
         .with_columns(
             channel=way.list.get(0),
@@ -94,6 +134,7 @@ def arms_of_log(decided: pl.DataFrame, ways: pl.DataFrame) -> pl.DataFrame:
             "chosen",
         )
     )
+    return arms if slots is None else _in_slots(arms, slots)
 
 
 def side_by_side(logged: pl.DataFrame, target: pl.DataFrame) -> pl.DataFrame:

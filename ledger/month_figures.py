@@ -15,6 +15,8 @@ from typing import Any, Final
 import polars as pl
 from sqlalchemy import Connection, text
 
+from decisions.assignment import CHAMPION, MINIMUM, ORDINARY
+from decisions.choose import GROUP
 from decisions.facts import Schema
 from decisions.kpis import COMPLAINTS
 from decisions.prices import Usage
@@ -267,6 +269,12 @@ def drawn(connection: Connection, period: Period) -> dict[str, Drawn]:
     return {action: found.get(action, Drawn(people=0, weights=0, paid=0, squares=0)) for action in ("contact", "no_contact")}
 
 
+def assigned(connection: Connection, period: Period) -> pl.DataFrame:
+    """`party_id`, `assigned`: minimum, champion or ordinary, of all decided for in runs that held some out; nobody of an experiment."""
+    rows = connection.execute(_ASSIGNED, period.keys).all()
+    return pl.DataFrame([tuple(row) for row in rows], schema={"party_id": pl.Int64, "assigned": pl.String}, orient="row")
+
+
 # Our own words in all statements below.
 _OF = "(SELECT id FROM creditor WHERE country = :country)"
 _PARTIES = f"(SELECT id FROM party WHERE creditor_id IN {_OF})"  # noqa: S608
@@ -495,4 +503,14 @@ _DRAWN = text(f"""
     WHERE d.business_date BETWEEN :first AND CAST(:last AS date) - {PAID_DAYS} AND d.propensities ? 'no_contact'
       AND NOT r.preview AND r.approval = ANY(:approvals) AND d.party_id IN {_PARTIES}
     GROUP BY d.action
+""")  # noqa: S608
+_ASSIGNED = text(f"""
+    WITH decided AS (
+        SELECT d.party_id, d.campaign_run_id,
+               (SELECT substr(one, {len(GROUP) + 1}) FROM unnest(r.reasons) AS one WHERE starts_with(one, '{GROUP}') LIMIT 1) AS assigned
+        FROM decision d JOIN reason_set r ON r.id = d.reason_set_id JOIN campaign_run c ON c.id = d.campaign_run_id
+        WHERE d.business_date BETWEEN :first AND :last AND NOT c.preview AND d.party_id IN {_PARTIES}),
+    holding AS (SELECT DISTINCT campaign_run_id FROM decided WHERE assigned = '{MINIMUM}')
+    SELECT party_id, coalesce(max(assigned), '{ORDINARY}') AS assigned FROM decided JOIN holding USING (campaign_run_id)
+    GROUP BY 1 HAVING coalesce(max(assigned), '{ORDINARY}') IN ('{MINIMUM}', '{CHAMPION}', '{ORDINARY}') ORDER BY 1
 """)  # noqa: S608

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -30,7 +30,8 @@ from config.strategy_files import strategy_of
 from decisions.candidates import candidates, standing
 from decisions.choose import consider
 from decisions.draws import keyed_numbers
-from decisions.logged_arms import arms_of_log, arms_of_target, as_log, context, message_of_ways, side_by_side
+from decisions.facts import Facts
+from decisions.logged_arms import arms_of_log, arms_of_target, as_log, context, message_of_ways, side_by_side, slots_of_ways
 from decisions.off_policy import Evaluation, Log, diagnose, evaluate
 from decisions.strategy import STAGE_ORDER
 from ledger import clock, figures, logged
@@ -224,15 +225,14 @@ def _of_run(
         for start in range(0, group.height, SHARD_BORROWERS_MAX):
             part = group.slice(start, SHARD_BORROWERS_MAX)
             facts = facts_then(source, part["party_id"].to_list(), _wider(then, other), at=at, day=run.business_date, known_at=known_at)
-            stands = standing(facts, then.treatment, at=at, business_date=run.business_date)
-            ways = message_of_ways(candidates(facts, stands, then.treatment, then.texts))
             when: dict[str, Any] = {"at": at, "business_date": run.business_date}
+            ways, slots = _ways_of_log(facts, then, weighs_hours=other.treatment.learned is not None, **when)
             predicts = predictor(source, facts, other.treatment.learned, models, known_at=known_at, **when)
             judged = consider(facts, other.treatment, other.packs, other.texts, predicts=predicts, **when)
-            target = arms_of_target(judged)
+            target = arms_of_target(judged, in_slots=then.treatment.learned is not None and other.treatment.learned is None)
             # Who was erased since is in the log, and nothing is known of her.
             there = part.join(target, on="party_id", how="semi", maintain_order="left")
-            arms = side_by_side(arms_of_log(there, ways), target)
+            arms = side_by_side(arms_of_log(there, ways, slots), target)
             known = (
                 there.select("party_id", stage=pl.lit(run.stage), business_date=pl.lit(run.business_date))
                 .with_columns(weekday=pl.lit(run.business_date.isoweekday()))
@@ -241,6 +241,17 @@ def _of_run(
                 .sort("party_id")
             )
             yield known, arms
+
+
+def _ways_of_log(
+    facts: Facts, then: InForce, *, weighs_hours: bool, at: datetime, business_date: date
+) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    """What the log's strategy had to say by each way; where only the other one weighs hours, also when it would have said it."""
+    if weighs_hours and then.treatment.learned is None:
+        considered = consider(facts, then.treatment, then.packs, then.texts, at=at, business_date=business_date)
+        return message_of_ways(considered.candidates), slots_of_ways(considered)
+    stands = standing(facts, then.treatment, at=at, business_date=business_date)
+    return message_of_ways(candidates(facts, stands, then.treatment, then.texts)), None
 
 
 def _wider(one: InForce, other: InForce) -> InForce:

@@ -42,6 +42,7 @@ from tasks.month_sections import (
     flow_section,
     funnel_section,
     harm_section,
+    held_section,
     hour_section,
     peace_section,
     plan_section,
@@ -121,6 +122,7 @@ def read_month(month: str, country: str, policy: ReportPolicy | None = None) -> 
         period = Period(country=country, first=first, last=min(last, today))
         sections = [
             *_rolls(tx, period, policy, tell),
+            _held(tx, period, policy, tell),
             _flow(tx, period, policy, tell),
             *_paying(tx, period, policy, tell),
             *_contact(tx, period, policy, tell),
@@ -130,6 +132,7 @@ def read_month(month: str, country: str, policy: ReportPolicy | None = None) -> 
         "rolls",
         "month-ends",
         "flow",
+        "held-out",
         "cures",
         "promises",
         "plans",
@@ -185,6 +188,20 @@ def _rolls(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller) -
         pngs = [roll_picture([roll], title=f"{scheme} buckets", least=policy.cell_min) for scheme, roll in rolls.items()]
         found.append(roll_section(key, title, rolls, tell, [png for png in pngs if png is not None]))
     return found
+
+
+def _held(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller) -> Section:
+    """Cures by assignment, over the dates of the roll rates."""
+    until = month_figures.last_aged(tx, from_=period.first, until=period.last)
+    due = period.first if until is None else until - timedelta(days=policy.roll_days)
+    since = month_figures.last_aged(tx, from_=due - timedelta(days=policy.roll_slack_days), until=due)
+    if until is None or since is None:
+        return held_section({}, tell)
+    with arrow(read_only=True) as source:
+        cured = figures.cured_by_borrower(figures.moved(source, since=since, until=until, stage=None, scope=period.country))
+    each = cured.join(month_figures.assigned(tx, replace(period, first=since)), on="party_id")
+    counts = each.group_by("assigned").agg(part=pl.col("cured").sum(), whole=pl.len())
+    return held_section({name: Share(part, whole) for name, part, whole in counts.iter_rows()}, tell)
 
 
 def _by_scheme(since: date, until: date, country: str, of_loan: pl.DataFrame) -> dict[str, Roll]:

@@ -17,9 +17,10 @@ from typing import Any, Final
 import polars as pl
 
 from config.report import ReportPolicy
+from decisions.assignment import CHAMPION, MINIMUM, ORDINARY
 from decisions.kpis import CURED, WRITTEN_OFF, Share, per_thousand
 from decisions.money import from_minor
-from decisions.month_kpis import Difference, masked, spread
+from decisions.month_kpis import Difference, difference, masked, spread
 from tasks.report import Roll
 
 NOTHING: Final = "–"
@@ -39,6 +40,11 @@ MEANS: Final[Mapping[str, str]] = {
         "Only a contrast that was drawn by chance credits the campaign; who pays after a message might have paid without. "
         "Decisions in which both a contact and none had a chance, each counted for as many as it stands for (1 / probability; "
         "the number of people is what they are worth, Kish). Interval of the difference: Newcombe."
+    ),
+    "held-out": (
+        "Of the borrowers who were late on the first date of the roll rates over 30 days, those all of whose loans were cured on the"
+        " second, by how chance assigned them for good: to the strategy, to the minimum (`hold_outs` in its file), or to the champion."
+        " What the campaign added: the first less the second, with Newcombe's interval. Nothing else credits it."
     ),
     "promises": (
         "Promises whose day fell in the month. Kept: at least 90 % by the day and two business days, of those judged (kept, "
@@ -260,6 +266,31 @@ def _flowed(share: Share, loans: Share, tell: Teller, *, currency: str | None) -
     return f"{100 * share.part / share.whole:.1f} % ({of})"
 
 
+def held_section(cured: Mapping[str, Share], tell: Teller) -> Section:
+    """Cures of people who were held out, beside everybody else's."""
+    nobody = Share(0, 0)
+    ordinary, held, champion = (cured.get(name, nobody) for name in (ORDINARY, MINIMUM, CHAMPION))
+    enough = min(ordinary.whole, held.whole) >= tell.policy.enough
+    few = any(0 < part < tell.policy.cell_min for one in (ordinary, held) for part in (one.part, one.whole - one.part))
+    rows = []
+    if enough:
+        rows = [
+            {"figure": "cured, treated by the strategy", "value": tell.share(ordinary)},
+            {"figure": "cured by themselves: no contact but what has to be said", "value": tell.share(held)},
+            {"figure": "what the campaign added", "value": FEW if few else tell.difference(difference(ordinary, held))},
+            {"figure": "cured, treated by the champion", "value": tell.share(champion)},
+        ]
+    return Section(
+        key="held-out",
+        title="Cures, beside whom chance leaves in peace",
+        means=MEANS["held-out"],
+        rows={"": rows},
+        too_few=""
+        if enough
+        else f"No standing hold-out of enough people: {tell.count(held.whole)} late people were left in peace all month.",
+    )
+
+
 def cure_section(sustained: Share | None, contacted: Share, left: Share, gain: Difference | None, tell: Teller) -> Section:
     """Cures that last, what people do by themselves, and what contacting adds."""
     enough = min(contacted.whole, left.whole) >= tell.policy.enough
@@ -272,7 +303,7 @@ def cure_section(sustained: Share | None, contacted: Share, left: Share, gain: D
         ]
     return Section(
         key="cures",
-        title="What contacting adds",
+        title="What one contact adds",
         means=MEANS["cures"],
         rows={"": rows},
         too_few=""

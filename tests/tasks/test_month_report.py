@@ -108,10 +108,36 @@ def test_every_figure_by_hand(people: list[BorrowerIds]) -> None:
     assert people
 
 
+def test_what_the_campaign_added_is_read_from_whom_chance_left_in_peace(people: list[BorrowerIds]) -> None:
+    """Late on 1 March: five. One of the treated and none of the held out is cured by the 31st; who is in an experiment does not count."""
+    pays, _, rolls, plans, stops, _ = people
+    do("UPDATE instalment SET superseded_at = now() WHERE loan_id = :id AND number = 2", id=pays.loan_id)
+    do("DELETE FROM loan_aging WHERE business_date = '2026-03-31'")
+    age_portfolio(LAST)
+    do(
+        "INSERT INTO campaign_run (id, stage, business_date, scope, state, preview, seed, opened_at) OVERRIDING SYSTEM VALUE"
+        " VALUES (77, 'early', '2026-03-04', 'all', 'closed', false, 's', '2026-03-04')"
+    )
+    for one, group in ((pays, None), (rolls, "group:minimum"), (plans, None), (stops, "group:experiment:x/y")):
+        do(
+            "WITH kept AS (INSERT INTO reason_set (reasons) VALUES (CAST(:reasons AS text[])) ON CONFLICT (reasons) DO UPDATE SET reasons ="
+            " excluded.reasons RETURNING id) INSERT INTO decision (business_date, campaign_run_id, shard, party_id, stage, step, action, score,"
+            " probability, reason_set_id, decided_at, facts_known_at) SELECT '2026-03-04', 77, 0, :party, 'early', 0, 'no_contact', 0, 1, id,"
+            " '2026-03-04', '2026-03-04' FROM kept",
+            party=one.party_id,
+            reasons=["strategy_wait", *([group] if group else [])],
+        )
+    told = values(read_month("2026-03", "US", EASY), "held-out")
+    assert told["cured, treated by the strategy"].startswith("50.0 % (1 of 2;")
+    assert told["cured by themselves: no contact but what has to be said"].startswith("0.0 % (0 of 1;")
+    assert told["what the campaign added"].startswith("+50.0 points (")
+    assert told["cured, treated by the champion"] == "too few (0)"
+
+
 def test_the_page_opens_by_itself_and_names_nobody(people: list[BorrowerIds]) -> None:
     found = read_month("2026-03", "US", EASY)
     told = page(found)
-    assert told.count("<section") == len(found.sections) == 16
+    assert told.count("<section") == len(found.sections) == 17
     assert not re.search(r"(?:src|href)=\"(?!data:image/png;base64,|#)", told)
     assert told.count("<img alt=") == sum(len(one.pictures) for one in found.sections) >= 5
     assert '<img alt=""' not in told
