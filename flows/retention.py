@@ -1,4 +1,4 @@
-"""Retention: erase whose day has come, and end what is older than config/retention.yaml keeps it. Every night.
+"""Retention: erase whose day has come, end what is older than config/retention.yaml keeps it, make the next month's parts. Every night.
 
 Scheduled in prefect.yaml. Safe to run again: what is gone is not found again.
 """
@@ -12,7 +12,7 @@ from prefect.runtime import flow_run
 
 from flows.run_names import local_day
 from tasks.record import business_date
-from tasks.retention import end_what_is_over, erase_due
+from tasks.retention import end_what_is_over, erase_due, make_months
 
 
 def run_name() -> str:
@@ -32,5 +32,6 @@ def retention(as_of: date | None = None, *, dry_run: bool = False) -> dict[str, 
         `erased` (`due`) and `waiting` → people; every kind of row that ends by itself → rows.
     """
     day = as_of or business_date(flow_run.scheduled_start_time)
+    make_months(day, dry_run=dry_run)
     people = erase_due(day, dry_run=dry_run)
     return {**people, **end_what_is_over(day, dry_run=dry_run)}

@@ -14,6 +14,8 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from ledger import partitions
+
 _OLD: Final = "< clock_timestamp() - make_interval(days => :days)"
 # What → its table, and when a row of it is over. What was not heard yet is kept.
 OVER: Final[Mapping[str, tuple[str, str]]] = {
@@ -46,6 +48,15 @@ def to_end(tx: Connection, what: str, *, days: int) -> int:
 def end(tx: Connection, what: str, *, days: int, at_most: int) -> int:
     """Remove a batch of rows that are over; how many."""
     table, over = OVER[what]
+    if table not in partitions.PARTITIONED:
+        return _end_rows(tx, table, over, days=days, at_most=at_most)
+    # A month that is over as a whole goes as a table; of the one that is partly over, and of those before there were months, rows go.
+    first = tx.execute(text("SELECT CAST(clock_timestamp() AS date) - CAST(:days AS integer)"), {"days": days}).scalar_one()
+    gone = partitions.remove_before(tx, table, first)
+    return gone + sum(_end_rows(tx, part.name, over, days=days, at_most=at_most) for part in partitions.parts(tx, table))
+
+
+def _end_rows(tx: Connection, table: str, over: str, *, days: int, at_most: int) -> int:
     statement = (
         f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT t.ctid FROM {table} t WHERE {over} LIMIT :at_most FOR UPDATE SKIP LOCKED))"
     )

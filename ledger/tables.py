@@ -374,7 +374,7 @@ class LoanAging(SQLModel, table=True):
     next_due_on: date | None = Field(default=None)
     bucket: str = Field(sa_type=Text)
     stage: str | None = Field(default=None, sa_type=Text)
-    __table_args__ = (Index("loan_aging_of_party", "business_date", "party_id"),)
+    __table_args__ = (Index("loan_aging_of_party", "business_date", "party_id"), {"postgresql_partition_by": "RANGE (business_date)"})
 
 
 class Plan(SQLModel, table=True):

@@ -15,7 +15,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from config.retention import retention_policy
-from ledger import clock, erasures, retention
+from ledger import clock, erasures, partitions, retention
 from ledger.engine import connection
 from tasks.progress import tell
 
@@ -80,6 +80,25 @@ def end_what_is_over(on: date, *, dry_run: bool = False, batch: int = BATCH) -> 
     )
     get_run_logger().info("%s: %d rows are over%s", on.isoformat(), sum(counts.values()), ", not removed" if dry_run else " and removed")
     return counts
+
+
+@task(task_run_name="make months {on}", retries=2, retry_delay_seconds=[10, 60], persist_result=False, cache_policy=NO_CACHE)
+def make_months(on: date, *, dry_run: bool = False) -> list[str]:
+    """Give this month and the next one a part of their own in each table that lies by months (ledger/partitions.py).
+
+    Args:
+        on: Local business date.
+        dry_run: Make nothing.
+
+    Returns:
+        Names of the parts that were made.
+    """
+    made = []
+    for table in () if dry_run else partitions.PARTITIONED:
+        with connection() as tx:
+            made += partitions.make_months(tx, table, on)
+    get_run_logger().info("%s: %s", on.isoformat(), f"made {', '.join(made)}" if made else "every month has its part")
+    return made
 
 
 def _to_end(what: str, days: int) -> int:
