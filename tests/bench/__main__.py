@@ -26,7 +26,7 @@ from typing import IO, Any, Final
 
 from config.settings import HOUSE
 from tests.bench import book
-from tests.bench.ground import database_bytes, ground, machine
+from tests.bench.ground import SERVER_URL, database_bytes, drop_ledgers, ground, machine
 from tests.bench.harness import Result
 
 # In the order in which they are measured.
@@ -156,6 +156,7 @@ class _Run:
         _say(f"{job}: {monotonic() - began:.0f} s{'' if fault is None else ', ' + fault}")
         if fault is not None:
             self.failed.append(f"{job} ({fault})")
+        drop_ledgers(environment[SERVER_URL])
 
     def _measure(self, job: Job, environment: dict[str, str], seconds_max: float) -> str | None:
         """What went wrong, or None."""

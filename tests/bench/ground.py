@@ -103,6 +103,16 @@ def address_of(database: str) -> str:
     return make_url(os.environ[SERVER_URL]).set(database=database).render_as_string(hide_password=False)
 
 
+def drop_ledgers(server_url: str) -> list[str]:
+    """Remove what benchmarks left on a server; returns the names. A dozen ledgers of a million borrowers would not fit on its disk."""
+    address = make_url(server_url)
+    with create_engine(address.set(drivername="postgresql+psycopg"), poolclass=NullPool).connect() as server:
+        names = list(server.execute(text("SELECT datname FROM pg_database WHERE datname LIKE 'bench%' ORDER BY datname")).scalars())
+    for name in names:
+        schema.drop_database(address.set(database=name).render_as_string(hide_password=False))
+    return names
+
+
 def database_bytes() -> dict[str, int]:
     """How large the ledger is that this process's settings point to, as a field of a result; empty where it has none."""
     address = os.environ.get("TIDEOVER_DATABASE_URL")
