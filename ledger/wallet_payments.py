@@ -103,6 +103,14 @@ def unbooked(tx: Connection, *, before: datetime) -> int:
     return int(tx.execute(_UNBOOKED, {"before": before}).scalar_one())
 
 
+def maybe_twice(tx: Connection) -> list[int]:
+    """Loans of which a payment of the wallet's and one of the books' may be the same, named in two ways, and so counted twice.
+
+    Same loan and amount, a day apart at most, the wallet's not in the books under its own id. Only people know whether it is one.
+    """
+    return list(tx.execute(_MAYBE_TWICE, {"source": WALLET}).scalars())
+
+
 def hear(tx: Connection, told: Told, *, at: datetime) -> Became:
     """Apply what the wallet tells of a payment.
 
@@ -257,6 +265,12 @@ _GO_BACK = text("""
     ON CONFLICT (loan_id, external_id) WHERE superseded_at IS NULL DO NOTHING
 """)
 _UNBOOKED = text("SELECT count(*) FROM payment WHERE superseded_at IS NULL AND NOT booked AND effective_at < :before")
+_MAYBE_TWICE = text("""
+    SELECT DISTINCT w.loan_id FROM payment w
+    JOIN payment b ON b.loan_id = w.loan_id AND b.amount_minor = w.amount_minor AND b.superseded_at IS NULL AND b.booked
+      AND b.state = 'posted' AND b.source <> :source AND b.external_id <> w.external_id AND abs(b.paid_on - w.paid_on) <= 1
+    WHERE w.superseded_at IS NULL AND NOT w.booked AND w.state = 'posted' ORDER BY w.loan_id
+""")
 _CASE_KNOWN = text("""
     SELECT 1 FROM case_event e JOIN borrower_case c ON c.id = e.case_id
     WHERE c.party_id = :party AND c.kind = 'payment' AND e.reference = :reference LIMIT 1

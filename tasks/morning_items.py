@@ -57,6 +57,7 @@ SOON: Final = timedelta(days=14)
 CLEARANCE_SOON: Final = timedelta(days=30)
 # So long a payment of the wallet may take into the lender's books.
 BOOKED_WITHIN: Final = timedelta(days=3)
+LOANS_SHOWN: Final = 5
 ONE_DAY: Final = timedelta(days=1)
 DANGER: Final = "danger"
 # Of the words for a run of which few go first: those that end only when people decide.
@@ -101,6 +102,7 @@ def find(tx: Connection, *, day: date, at: datetime) -> Iterator[Item]:
     yield from _fates(tx)
     yield from _core(tx)
     yield from _unbooked(tx, at)
+    yield from maybe_counted_twice(tx)
     yield from _promises(tx, day)
     yield from _agencies(tx, day)
     yield from unusual_looks(tx, desk_policy_in_force().unusual_views)
@@ -156,6 +158,19 @@ def _unbooked(tx: Connection, at: datetime) -> Iterator[Item]:
         what = f"{counted(found, 'payment', 'payments')} by wallet not in the books after {BOOKED_WITHIN.days} days"
         yield Item(
             urgency=Urgency.TODAY, what=what, do="import the books' payments; they name a payment by the wallet's id (docs/wallet.md)"
+        )
+
+
+def maybe_counted_twice(tx: Connection) -> Iterator[Item]:
+    """What may be one payment under two names: it is counted twice until the books name it by the wallet's id."""
+    found = wallet_payments.maybe_twice(tx)
+    if found:
+        shown = ", ".join(f"#{loan}" for loan in found[:LOANS_SHOWN])
+        more = f" and {len(found) - LOANS_SHOWN} more" if len(found) > LOANS_SHOWN else ""
+        yield Item(
+            urgency=Urgency.TODAY,
+            what=f"a payment by wallet and one of the books have the same amount, a day apart at most, and two names: loans {shown}{more}",
+            do="ask whoever keeps the books whether it is one payment; if so, have it named by the wallet's id (docs/wallet.md)",
         )
 
 

@@ -17,6 +17,7 @@ from ledger import case_lists, page_reads, wallet_payments
 from ledger.engine import connection
 from ledger.wallet_payments import PaymentRefused, ask, hear, refused
 from tasks.import_portfolio import import_files
+from tasks.morning_items import maybe_counted_twice
 from tests.plugins.portfolio import TODAY, BorrowerIds, Portfolio, noon
 from tests.plugins.sent import Known
 
@@ -226,3 +227,28 @@ def test_what_the_wallet_says_is_read_strictly() -> None:
     for change in wrong:
         with pytest.raises(UnreadableError):
             read_told({**WHOLE, **change})
+
+
+def test_what_may_be_one_payment_under_two_names_is_told_and_nothing_is_put_together(
+    borrower: BorrowerIds, portfolio: Portfolio, tmp_path: Path
+) -> None:
+    loan, day = loan_of(borrower), TODAY - timedelta(days=1)
+    other = portfolio.borrower()
+    says(told(borrower, minor=2_000), told(other, "WP7", minor=2_000))
+
+    def twice(*rows: str) -> list[int]:
+        books(tmp_path, *rows)
+        with connection() as tx:
+            return wallet_payments.maybe_twice(tx)
+
+    # Another amount, two days apart, and the wallet's own name are no such pair.
+    assert twice(f"{loan},B1,20.01,posted,{TODAY.isoformat()},wallet,,") == []
+    assert twice(f"{loan},B2,20.00,posted,{(day - timedelta(days=1)).isoformat()},wallet,,") == []
+    assert twice(f"{loan_of(other)},WP7,20.00,posted,{TODAY.isoformat()},wallet,,") == []
+    assert twice(f"{loan},B3,20.00,posted,{day.isoformat()},wallet,,") == [borrower.loan_id]
+    assert ("WP1", "posted", 2_000, False) in money(borrower), "it counts until a person has looked"
+    with connection() as tx:
+        (item,) = maybe_counted_twice(tx)
+    assert f"loans #{borrower.loan_id}" in item.what
+    # Once the books name it by the wallet's id there is nothing left to ask.
+    assert twice(f"{loan},WP1,20.00,posted,{TODAY.isoformat()},wallet,,") == []
