@@ -386,7 +386,8 @@ def _refuse_what_is_thin(kind: Kind, terms: Terms, rows: pl.DataFrame, split: _S
         (int((~label & split.measure).sum()), terms.of_each_min // 4, "later rows of other people to measure on where it did not"),
     ]
     if reasons := [f"{count:,} {what}, at least {least:,} are needed" for count, least, what in counts if count < least]:
-        raise TooThinError(kind.name, reasons)
+        # Where there is nothing at all, that says it.
+        raise TooThinError(kind.name, reasons if rows.height else reasons[:1])
 
 
 def _inputs_of(rows: pl.DataFrame, kind: Kind) -> tuple[Input, ...]:
