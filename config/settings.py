@@ -110,6 +110,9 @@ class Settings(BaseSettings):
     # Among how many runs of Prefect's pool a stage shares its work; 1 = its own run does all (docs/scale.md).
     hands: int = Field(default=1, ge=1, le=16)
 
+    # A Dask cluster that runs a stage's shards, such as tcp://10.0.0.5:8786; empty = threads of the stage's own process.
+    dask_scheduler: str = ""
+
     # The local date of a run without `as_of` is the date in this zone.
     business_zone: str = "Asia/Taipei"
 

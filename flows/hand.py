@@ -11,11 +11,10 @@ from typing import Annotated
 from prefect import flow, get_run_logger, unmapped
 from prefect.futures import wait
 from prefect.runtime import flow_run
-from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from flows.hands import Doing, own_first
-from flows.stage import SECONDS_MAX, SHARDS_AT_ONCE
+from flows.stage import SECONDS_MAX, task_runner
 from tasks.choose import choose
 from tasks.pick import shards_of
 from tasks.send import send
@@ -30,7 +29,7 @@ def _run_name() -> str:
     return f"{asked.get('doing')} {asked.get('campaign_run_id')} part {asked.get('part')} of {asked.get('of')}"
 
 
-@flow(name="hand", flow_run_name=_run_name, timeout_seconds=SECONDS_MAX, task_runner=ThreadPoolTaskRunner(max_workers=SHARDS_AT_ONCE))  # type: ignore[arg-type]  # Prefect's stub wants a runner of a narrower future type
+@flow(name="hand", flow_run_name=_run_name, timeout_seconds=SECONDS_MAX, task_runner=task_runner())
 def hand(
     campaign_run_id: Annotated[int, Field(ge=1)],
     doing: Doing,

@@ -9,13 +9,14 @@ Source: PREFECT.md: a run name by `{as_of}` alone would print "None".
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Literal, ParamSpec, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, ParamSpec, TypeAlias, TypeVar
 
 from prefect import Flow, flow
 from prefect.runtime import flow_run
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from pydantic import AfterValidator, Field
 
+from config.settings import settings
 from config.strategy_files import strategy_names
 from flows.run_names import local_day
 from tasks.record import business_zone
@@ -59,5 +60,21 @@ def stage_flow(name: str) -> Callable[[Callable[P, R]], Flow[P, R]]:
         name=name,
         flow_run_name=run_name,
         timeout_seconds=SECONDS_MAX,
-        task_runner=ThreadPoolTaskRunner(max_workers=SHARDS_AT_ONCE),  # type: ignore[arg-type]  # Prefect's stub wants a runner of a narrower future type
+        task_runner=task_runner(),
     )
+
+
+def task_runner() -> TaskRunner[Any]:
+    """What runs a stage's shards: threads of its own process, or the Dask cluster that TIDEOVER_DASK_SCHEDULER names.
+
+    Raises:
+        RuntimeError: A cluster is named, and the extra `dask` is not installed.
+    """
+    scheduler = settings().dask_scheduler
+    if not scheduler:
+        return ThreadPoolTaskRunner(max_workers=SHARDS_AT_ONCE)
+    try:
+        from prefect_dask.task_runners import DaskTaskRunner  # noqa: PLC0415  # an optional extra
+    except ImportError as error:
+        raise RuntimeError("TIDEOVER_DASK_SCHEDULER is set, and prefect-dask is not installed: the extra `dask` brings it") from error
+    return DaskTaskRunner(address=scheduler)
