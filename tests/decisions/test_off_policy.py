@@ -169,6 +169,14 @@ def test_decisions_of_one_borrower_do_not_count_as_many_people() -> None:
     assert together.high - together.low > 1.5 * (apart.high - apart.low)
 
 
+def test_both_intervals_are_as_wide_as_each_other() -> None:
+    """An interval that is too wide covers the truth too."""
+    log, reward, _ = world(10, borrowers=1000, decisions=3)
+    expected = cross_fitted(log, reward, folds=5, seed=SEED)
+    for one in intervals(log, reward, expected, bootstraps=400, seed=SEED):
+        assert one.high_normal - one.low_normal == pytest.approx(one.high - one.low, rel=0.2)
+
+
 def test_a_strategy_judged_by_its_own_log_is_worth_what_the_log_shows() -> None:
     log, reward, _ = world(2)
     found = evaluate(replace(log, target=log.logged), reward, FREE, seed=SEED)
