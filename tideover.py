@@ -27,6 +27,7 @@ from local.core_commands import core
 from local.deploy_commands import deploy
 from local.evaluate_commands import evaluate
 from local.evidence_commands import evidence
+from local.experiment_commands import experiments
 from local.export_commands import export
 from local.gateway_commands import gateway
 from local.incident_commands import incident
@@ -60,6 +61,7 @@ app.add_typer(agents, name="agents")
 app.add_typer(calls, name="calls")
 app.add_typer(cases, name="cases")
 app.add_typer(plans, name="plans")
+app.add_typer(experiments, name="experiments")
 app.add_typer(learn, name="learn")
 app.add_typer(staff, name="staff")
 app.add_typer(backfill, name="backfill")

@@ -17,6 +17,7 @@ from config.aging import AGING_FILE
 from config.calendar_files import CALENDARS
 from config.cases import CASES_FILE
 from config.clearances import CLEARANCES
+from config.experiment_files import experiment_body
 from config.lint_files import LINT
 from config.message_files import message_body, message_texts
 from config.prices import PRICES
@@ -25,10 +26,12 @@ from config.replies import REPLIES_FILE
 from config.rule_files import pack_bodies
 from config.settings import settings
 from config.strategy_files import strategy, strategy_body
+from decisions.experiments import Experiment
 
 AFFORDABILITY_FILE: Final = Path(__file__).with_name("affordability.yaml")
 # A strategy that treats some of a run's borrowers beside the run's own: the champion of those held out.
 ARM: Final = "arm"
+EXPERIMENT: Final = "experiment"
 EDUCATION_FILE: Final = Path(__file__).with_name("education.yaml")
 
 
@@ -57,25 +60,34 @@ def rule_policy(jurisdiction: str, body: str) -> Policy:
     return Policy("rules", jurisdiction.lower(), body)
 
 
-def policies(stage: str, rules: Mapping[str, str] | None = None, named: str | None = None) -> tuple[Policy, ...]:
+def policies(
+    stage: str, rules: Mapping[str, str] | None = None, named: str | None = None, experiments: Collection[Experiment] = ()
+) -> tuple[Policy, ...]:
     """Every policy in force for a stage.
 
     Args:
         stage: early, ….
         rules: Texts of the rule packs in force by jurisdiction; None = those of the files.
         named: The strategy; None = the one in force (`TIDEOVER_STRATEGY`).
+        experiments: Those that treat some of the stage's borrowers on the day.
 
     Raises:
         ConfigError: A file cannot be used; nothing is decided then.
     """
     treated = strategy(named or settings().strategy, stage)
-    arms = (treated.learned.hold_outs.champion,) if treated.learned and treated.learned.hold_outs else ()
+    held_out = (treated.learned.hold_outs.champion,) if treated.learned and treated.learned.hold_outs else ()
+    tried = {arm.strategy: strategy(arm.strategy, stage) for one in experiments for arm in one.arms}
+    # Of an arm its own hold-outs do not count, but its text names a champion.
+    champions = [one.learned.hold_outs.champion for one in tried.values() if one.learned and one.learned.hold_outs]
+    arms = {one.name: one for one in (*held_out, *tried.values(), *champions)}.values()
+    priced = any(one.weighs_cost for one in (treated, *arms))
     return (
         Policy("ageing", "ageing", AGING_FILE.read_text("utf-8")),
         *_law(rules),
         Policy("strategy", f"{treated.name}/{stage}", strategy_body(treated.name, stage)),
+        *(Policy(EXPERIMENT, one.name, experiment_body(one.name)) for one in experiments),
         *(Policy(ARM, f"{arm.name}/{stage}", strategy_body(arm.name, stage)) for arm in arms),
-        *((Policy("prices", "prices", PRICES.read_text("utf-8")),) if treated.weighs_cost else ()),
+        *((Policy("prices", "prices", PRICES.read_text("utf-8")),) if priced else ()),
         *message_policies({step.message for one in (treated, *arms) for step in one.steps}),
     )
 

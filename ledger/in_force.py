@@ -18,13 +18,15 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from config.aging import aging_policy
+from config.experiment_files import experiment_of, trial_of
 from config.message_files import texts_of
-from config.policies import ARM, Policy
+from config.policies import ARM, EXPERIMENT, Policy
 from config.prices import prices
 from config.rule_files import BesideThen, packs_of
 from config.settings import settings
 from config.strategy_files import champion_named, strategy_of
 from decisions.aging import AgingPolicy
+from decisions.assignment import Trial
 from decisions.messages import Texts
 from decisions.models import Model
 from decisions.packs import Packs
@@ -46,6 +48,7 @@ class InForce:
         packs: In live mode held to what was approved at that instant.
         texts: Messages, in live mode held to approvals as well; those of which the run named none are not among them.
         ageing: Schemes of buckets and stages.
+        trials: Experiments of the stage, no arm of them stopped yet.
         models: Kind → the model that weighs; those that the ledger keeps.
         hashes: `kind/name` → hash of each.
         not_kept: Of those asked for, which the ledger does not keep: today's stands in for each.
@@ -57,6 +60,7 @@ class InForce:
     ageing: AgingPolicy
     hashes: Mapping[str, str]
     models: Mapping[str, Model]
+    trials: tuple[Trial, ...]
     not_kept: tuple[str, ...]
 
 
@@ -92,8 +96,6 @@ def in_force(connection: Connection, hashes: Mapping[str, str], today: Iterable[
         raise LookupError(f"no strategy for the stage {stage} among these policies")
     texts = _texts(tuple(_of_kind(bodies, "message").items()))
     treatment = _treatment(named, stage, bodies)
-    if treatment.weighs_cost and "prices/prices" in bodies:
-        treatment = replace(treatment, prices=prices(KEPT / "prices.yaml", bodies["prices/prices"]))
     packs = _packs(*(tuple(_of_kind(bodies, kind).items()) for kind in ("rules", "calendar", "clearance")))
     return InForce(
         treatment=treatment,
@@ -101,6 +103,7 @@ def in_force(connection: Connection, hashes: Mapping[str, str], today: Iterable[
         texts=texts.in_live_mode(approved_messages(connection, at)) if settings().is_real else texts,
         ageing=_ageing(next(iter(_of_kind(bodies, "ageing").values()))),
         hashes=used,
+        trials=_trials(stage, bodies),
         models={kind: Model.from_json(body) for kind, body in _of_kind(bodies, MODEL).items()},
         not_kept=tuple(sorted(name for name, version in hashes.items() if used.get(name) != version)),
     )
@@ -113,14 +116,38 @@ def _treatment(named: str, stage: str, bodies: Mapping[str, str]) -> Strategy:
         ConfigError: A text cannot be read any more.
         LookupError: The champion is not among the policies.
     """
-    name = named.split("/")[1]
-    champion = champion_named(name, stage, bodies[named], KEPT)
+    return _with_champion(named.split("/")[1], stage, bodies[named], bodies)
+
+
+def _with_champion(name: str, stage: str, text: str, bodies: Mapping[str, str]) -> Strategy:
+    champion = champion_named(name, stage, text, KEPT)
     if champion is None:
-        return strategy_of(name, stage, bodies[named], KEPT)
-    body = bodies.get(f"{ARM}/{champion}/{stage}")
-    if body is None:
-        raise LookupError(f"{named} holds borrowers out for {champion}, which is not among these policies")
-    return strategy_of(name, stage, bodies[named], KEPT, champion=strategy_of(champion, stage, body, KEPT))
+        read = strategy_of(name, stage, text, KEPT)
+    else:
+        body = bodies.get(f"{ARM}/{champion}/{stage}")
+        if body is None:
+            raise LookupError(f"{name}/{stage} holds borrowers out for {champion}, which is not among these policies")
+        read = strategy_of(name, stage, text, KEPT, champion=strategy_of(champion, stage, body, KEPT))
+    if read.weighs_cost and "prices/prices" in bodies:
+        return replace(read, prices=prices(KEPT / "prices.yaml", bodies["prices/prices"]))
+    return read
+
+
+def _trials(stage: str, bodies: Mapping[str, str]) -> tuple[Trial, ...]:
+    """The experiments of the stage, with their arms' strategies.
+
+    Raises:
+        LookupError: An arm's strategy is not among the policies.
+    """
+
+    def arm(name: str) -> Strategy:
+        body = bodies.get(f"{ARM}/{name}/{stage}")
+        if body is None:
+            raise LookupError(f"an experiment treats borrowers by {name}/{stage}, which is not among these policies")
+        return _with_champion(name, stage, body, bodies)
+
+    found = [experiment_of(name, body, KEPT) for name, body in _of_kind(bodies, EXPERIMENT).items()]
+    return tuple(trial_of(one, arm, frozenset()) for one in found)
 
 
 def policy_key(policy: Policy) -> str:

@@ -59,6 +59,8 @@ OF_NOBODY: Final[Mapping[str, str]] = {
     "pause": "of operations",
     "policy_version": "rules, strategies and texts",
     "reason_set": "shared by everybody's decisions, which name it",
+    "experiment_look": "counts",
+    "experiment_start": "of experiments",
     "run_policy": "of a run",
     "sandbox_clock": "one instant",
     "sender_pace": "of the lender's senders",

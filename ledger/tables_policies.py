@@ -1,4 +1,4 @@
-"""Table: what a run's decisions by a model had in common, written before the first of them.
+"""Tables: what a run's decisions by a model had in common, written before the first of them; experiments and what was seen of them.
 
 Pure: yes; importing it only declares tables.
 Source: SCIENCE.md C1, 6; ARCHITECTURE.md, I8.
@@ -6,13 +6,13 @@ Source: SCIENCE.md C1, 6; ARCHITECTURE.md, I8.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Text
+from sqlalchemy import ARRAY, BigInteger, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from ledger.columns import instant, json_document, recorded
+from ledger.columns import identity, instant, json_document, recorded
 
 
 class RunPolicy(SQLModel, table=True):
@@ -28,4 +28,32 @@ class RunPolicy(SQLModel, table=True):
     # Experiment → hash of its file, and the arms that were stopped by then.
     trials: dict[str, Any] = json_document()
     found_at: datetime = instant()
+    recorded_at: datetime = recorded()
+
+
+class ExperimentStart(SQLModel, table=True):
+    """An experiment that has begun: frozen by the hash of its file, which `policy_version` keeps."""
+
+    __tablename__: ClassVar[str] = "experiment_start"
+
+    name: str = Field(primary_key=True, sa_type=Text)
+    hash: str = Field(sa_type=Text, foreign_key="policy_version.hash")
+    started_on: date
+    recorded_at: datetime = recorded()
+
+
+class ExperimentLook(SQLModel, table=True):
+    """What was seen at a look, once a date: counts, differences and bounds, no person."""
+
+    __tablename__: ClassVar[str] = "experiment_look"
+    __table_args__ = (UniqueConstraint("name", "looked_on", name="experiment_look_once"),)
+
+    id: int | None = identity()
+    name: str = Field(sa_type=Text, foreign_key="experiment_start.name")
+    looked_on: date
+    # From 1 on: what a look may spend follows from it.
+    number: int
+    verdicts: dict[str, Any] = json_document()
+    # Arms that are stopped from here on.
+    stopped: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), nullable=False)
     recorded_at: datetime = recorded()

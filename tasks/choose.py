@@ -26,7 +26,7 @@ from ledger.law import law_in_force, texts_in_force
 from ledger.outbox import wall_clock
 from ledger.run_policies import lock_common, planned_so_far
 from tasks.progress import stage_progress, tell
-from tasks.weigh import Weighing, common_of, models_of, read_treated, weighed
+from tasks.weigh import read_treated, weighed, weighing_of
 
 
 @task(task_run_name="choose shard {shard}", retries=2, retry_delay_seconds=[10, 60], persist_result=False, cache_policy=NO_CACHE)
@@ -49,9 +49,7 @@ def choose(shard: int, campaign_run_id: int) -> int:
     if part.planned is not None:
         return part.planned
     treatment = strategy(run.strategy, run.stage)
-    with connection() as tx:
-        models = {} if treatment.learned is None else models_of(tx, run, treatment.learned)
-    weighing = Weighing(common=common_of(run, treatment, law.packs, texts, models, at=at), models=models)
+    weighing = weighing_of(run, treatment, law.packs, texts, at=at)
     with arrow() as source:
         borrowers = shard_borrowers(source, run, part)
         facts = read_treated(source, borrowers, treatment, at=at, business_date=run.business_date)

@@ -33,7 +33,7 @@ from ledger.facts import read_facts
 from ledger.in_force import in_force, policy_key
 from ledger.law import law_in_force, texts_in_force
 from ledger.run_policies import read_common
-from tasks.weigh import models_in_force, own_line, predictor
+from tasks.weigh import Weighing, models_in_force, own_line, predictor, with_stopped
 
 # A day that is not today, and on which nothing was decided, is looked at from its middle.
 MIDDAY: Final = time(12)
@@ -90,7 +90,9 @@ def explain_borrower(named: str, as_of: date | None = None) -> dict[str, Any]:
         common = read_common(tx, run.id) if run else None
         when: dict[str, Any] = {"at": stored.decided_at if stored else at, "business_date": on}
         known_at = stored.facts_known_at if stored else None
-        predicts = predictor(tx, facts, treatment.learned, models, known_at=known_at, **when)
+        trials = with_stopped(then.trials if then else (), common.trials if common else {})
+        learned = Weighing(trials=trials).asks(treatment)
+        predicts = predictor(tx, facts, learned, models, known_at=known_at, **when)
         flow_runs = read_flow_runs(tx, run.id) if run else []
         attempts = read_attempts(tx, party, business_date=on)
     told = explain(
@@ -101,6 +103,7 @@ def explain_borrower(named: str, as_of: date | None = None) -> dict[str, Any]:
         seed=(run.seed if run else seed_of(stage, on)).encode(),
         predicts=predicts,
         prices=common.prices if common else None,
+        trials=trials,
         line=common.line if common else own_line(),
         put_off=stored is not None and CAPPED in stored.row["reasons"],
         **when,

@@ -44,7 +44,7 @@ from ledger.law import law_in_force
 from ledger.policies import find_policy
 from ledger.run_policies import Common, read_common
 from tasks.backfill_requests import THEN, ReDecide
-from tasks.weigh import Weighing, weighed
+from tasks.weigh import Weighing, weighed, with_stopped
 
 MIDDAY: Final = time(12)
 HASH: Final = re.compile(r"[0-9a-f]{6,64}")
@@ -77,6 +77,11 @@ class Part:
     known_at: datetime
     run: DecidedRun | None
     common: Common | None = None
+
+    @property
+    def stopped(self) -> Mapping[str, Sequence[str]]:
+        """Experiment → arms that were stopped by then."""
+        return {} if self.common is None else self.common.trials
 
 
 def open_re_decide(asked: ReDecide) -> Backfill:
@@ -328,7 +333,7 @@ def _decide(part: Part, policy: InForce, before: pl.DataFrame, people: _People, 
                 policy.treatment,
                 policy.packs,
                 policy.texts,
-                Weighing(common=part.common, models=policy.models),
+                Weighing(common=part.common, models=policy.models, trials=with_stopped(policy.trials, part.stopped)),
                 at=at,
                 business_date=people.day,
                 seed=part.seed.encode(),

@@ -7,6 +7,7 @@ Pure: no. Artifacts hold counts and rule ids only, never a person.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -20,13 +21,15 @@ from prefect.runtime import flow_run
 from sqlalchemy import Connection
 
 from config.canary import canary
-from config.policies import Policy, policies
+from config.experiment_files import running
+from config.policies import EXPERIMENT, Policy, policies
 from config.settings import settings
 from config.strategy_files import strategy
 from config.zones import zone_tables
+from decisions.experiments import Experiment
 from decisions.models import UnreadableModelError
 from decisions.strategy import Strategy
-from ledger import campaigns, clock
+from ledger import campaigns, clock, experiments
 from ledger.engine import connection
 from ledger.funnel import STEPS
 from ledger.law import law_in_force
@@ -119,10 +122,13 @@ def open_campaign(
         raise StrategyRefused(f"{treatment.name} is a straw man for the simulation: no real person is treated by it. Name another strategy")
     with connection() as tx:
         law = law_in_force(tx)
-        kept = policies(stage, law.bodies, treatment.name)
+        tried = running(stage, day)
+        kept = policies(stage, law.bodies, treatment.name, tried)
         if not preview:
             must_be_approved(tx, kept)
-        kept = (*kept, *_models(tx, treatment, day, country or campaigns.ALL))
+        kept = (*kept, *_models(tx, treatment, tried, day, country or campaigns.ALL))
+        if not preview:
+            _begun(tx, tried, kept, day)
         run = campaigns.open_run(
             tx,
             stage=stage,
@@ -143,7 +149,23 @@ def open_campaign(
     return run
 
 
-def _models(tx: Connection, treatment: Strategy, day: date, scope: str) -> list[Policy]:
+def _begun(tx: Connection, tried: Sequence[Experiment], kept: Sequence[Policy], day: date) -> None:
+    """Freeze the experiments that begin today.
+
+    Raises:
+        StrategyRefused: The file of one that has begun is another one now.
+    """
+    files = {policy.name: policy for policy in kept if policy.kind == EXPERIMENT}
+    for one in tried:
+        frozen = experiments.begin(tx, one.name, policy=files[one.name], day=day)
+        if frozen != files[one.name].hash:
+            raise StrategyRefused(
+                f"the experiment {one.name} has begun with another file ({frozen[:12]}): what was promised stays. Bring that file back, "
+                "or give what is new a name of its own"
+            )
+
+
+def _models(tx: Connection, treatment: Strategy, tried: Sequence[Experiment], day: date, scope: str) -> list[Policy]:
     """The models that the run is to be decided by.
 
     Raises:
@@ -151,7 +173,9 @@ def _models(tx: Connection, treatment: Strategy, day: date, scope: str) -> list[
     """
     before = campaigns.policies_of_run(tx, stage=treatment.stage, business_date=day, scope=scope)
     try:
-        return list(model_policies(tx, treatment, before, at=clock.now(tx)))
+        arms = (strategy(arm.strategy, treatment.stage) for one in tried for arm in one.arms)
+        asks = next((one.learned for one in (treatment, *arms) if one.learned is not None), None)
+        return list(model_policies(tx, asks, before, at=clock.now(tx)))
     except (NoModelError, UnreadableModelError) as fault:
         raise StrategyRefused(f"{treatment.name}/{treatment.stage} is not run: {fault}. Or name another strategy") from None
 

@@ -12,17 +12,21 @@ Source: SCIENCE.md C1.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from hashlib import sha256
 from typing import Final
 
 import polars as pl
 from sqlalchemy import Connection
 
+from config.experiment_files import EXPERIMENTS, experiment, experiment_body, trial_of
+from config.load import ConfigError
 from config.model_files import shipped_model
-from config.policies import Policy
+from config.policies import EXPERIMENT, Policy
 from config.settings import settings
-from decisions.assignment import line_key
+from config.strategy_files import strategy
+from decisions.assignment import Trial, line_key
 from decisions.choose import By, decide, price
 from decisions.facts import Facts
 from decisions.features import features
@@ -32,7 +36,7 @@ from decisions.packs import Packs
 from decisions.policy import NO_PRICES, Prices, sample
 from decisions.predicting import ByModels
 from decisions.strategy import Learned, Strategy
-from ledger import model_versions, run_policies
+from ledger import experiments, model_versions, run_policies
 from ledger.campaigns import Run, read_shards, shard_borrowers
 from ledger.engine import arrow, connection
 from ledger.facts import read_facts
@@ -51,10 +55,17 @@ class Weighing:
     Attributes:
         common: Of all its decisions; None = a ladder alone decides, or there was no such run.
         models: Kind → model.
+        trials: Experiments of the stage, with the arms that were stopped by then.
     """
 
     common: Common | None = None
     models: Mapping[str, Model] = field(default_factory=dict)
+    trials: tuple[Trial, ...] = ()
+
+    def asks(self, treatment: Strategy) -> Learned | None:
+        """What a model weighs in the run's strategy, or in an arm of an experiment."""
+        arms = (arm for trial in self.trials for _, _, arm in trial.arms)
+        return next((one.learned for one in (treatment, *arms) if one.learned is not None), None)
 
 
 LADDER_ALONE: Final = Weighing()
@@ -65,7 +76,7 @@ def kinds_of(learned: Learned) -> tuple[str, ...]:
     return (learned.model,) if learned.harm_model is None else (learned.model, learned.harm_model)
 
 
-def model_policies(tx: Connection, treatment: Strategy, before: Mapping[str, str], *, at: datetime) -> Iterator[Policy]:
+def model_policies(tx: Connection, asks: Learned | None, before: Mapping[str, str], *, at: datetime) -> Iterator[Policy]:
     """The models of a run that is opened: those that it was opened by before, else those in force.
 
     Raises:
@@ -73,7 +84,7 @@ def model_policies(tx: Connection, treatment: Strategy, before: Mapping[str, str
         UnreadableModelError: A text is not what its version says.
         ConfigError: A model that ships cannot be read.
     """
-    for kind in () if treatment.learned is None else kinds_of(treatment.learned):
+    for kind in () if asks is None else kinds_of(asks):
         version = before.get(f"{MODEL}/{kind}")
         model = model_versions.load(tx, version) if version else _in_force(tx, kind, at=at)
         yield Policy(MODEL, kind, model.as_json())
@@ -177,7 +188,8 @@ def weighed(
         at=at,
         business_date=business_date,
         seed=seed,
-        predicts=predictor(source, facts, treatment.learned, weighing.models, at=at, business_date=business_date, known_at=known_at),
+        predicts=predictor(source, facts, weighing.asks(treatment), weighing.models, at=at, business_date=business_date, known_at=known_at),
+        trials=weighing.trials,
         prices=None if common is None else common.prices,
         line=own_line() if common is None else common.line,
     )
@@ -188,21 +200,61 @@ def own_line() -> bytes:
     return line_key(settings().seed.get_secret_value().encode())
 
 
-def common_of(run: Run, treatment: Strategy, packs: Packs, texts: Texts, models: Mapping[str, Model], *, at: datetime) -> Common | None:
-    """What all shards of a run have in common; found by the first one that asks. None where a ladder alone decides."""
-    if treatment.learned is None:
-        return None
+def weighing_of(run: Run, treatment: Strategy, packs: Packs, texts: Texts, *, at: datetime) -> Weighing:
+    """What a run weighs by.
+
+    Raises:
+        NoModelError: The run was opened without a model that it asks.
+        ConfigError: An experiment's file is another one than when the run was opened, or cannot be read.
+    """
+    trials = trials_of(run)
+    weighing = Weighing(trials=trials)
+    learned = weighing.asks(treatment)
+    if learned is None and not trials:
+        return LADDER_ALONE
+    with connection() as tx:
+        models = {} if learned is None else models_of(tx, run, learned)
+        stopped = experiments.stopped_arms(tx)
+    weighing = Weighing(models=models, trials=with_stopped(trials, stopped))
+    common = common_of(run, treatment, packs, texts, weighing, at=at)
+    return replace(weighing, common=common, trials=with_stopped(trials, common.trials))
+
+
+def trials_of(run: Run) -> tuple[Trial, ...]:
+    """The experiments that a run was opened with.
+
+    Raises:
+        ConfigError: A file has changed since, or cannot be read.
+    """
+    found = []
+    for name, version in run.policy_hashes.items():
+        if name.startswith(f"{EXPERIMENT}/"):
+            one = experiment(name.partition("/")[2])
+            if sha256(experiment_body(one.name).encode()).hexdigest() != version:
+                raise ConfigError(EXPERIMENTS / f"{one.name}.yaml", None, "", "has changed since the run was opened: bring it back")
+            found.append(trial_of(one, lambda arm: strategy(arm, run.stage), frozenset()))
+    return tuple(sorted(found, key=lambda one: one.name))
+
+
+def with_stopped(trials: Sequence[Trial], stopped: Mapping[str, Sequence[str]]) -> tuple[Trial, ...]:
+    """The same, with the arms that were stopped: experiment → arms."""
+    return tuple(replace(one, stopped=frozenset(stopped.get(one.name, ()))) for one in trials)
+
+
+def common_of(run: Run, treatment: Strategy, packs: Packs, texts: Texts, weighing: Weighing, *, at: datetime) -> Common:
+    """What all shards of a run have in common; found by the first one that asks."""
     with connection() as tx:
         found = run_policies.read_common(tx, run.id)
     if found is not None:
         return found
     line = own_line()
-    prices = _prices(run, treatment, packs, texts, models, line=line, at=at)
+    prices = _prices(run, treatment, packs, texts, weighing, line=line, at=at)
+    stopped = {one.name: sorted(one.stopped) for one in weighing.trials}
     with connection() as tx:
-        return run_policies.keep_common(tx, run.id, Common(line=line, prices=prices), at=at)
+        return run_policies.keep_common(tx, run.id, Common(line=line, prices=prices, trials=stopped), at=at)
 
 
-def _prices(run: Run, treatment: Strategy, packs: Packs, texts: Texts, models: Mapping[str, Model], *, line: bytes, at: datetime) -> Prices:
+def _prices(run: Run, treatment: Strategy, packs: Packs, texts: Texts, weighing: Weighing, *, line: bytes, at: datetime) -> Prices:
     """On some borrowers of every shard."""
     learned = treatment.learned
     if learned is None or not learned.caps:
@@ -216,11 +268,11 @@ def _prices(run: Run, treatment: Strategy, packs: Packs, texts: Texts, models: M
             ids = shard_borrowers(source, run, shard)
             parties += sample(_ids(ids), max(1, learned.sample_max * shard.borrowers // max(whole, 1))).to_list()
         facts = read_treated(source, sorted(parties), treatment, at=at, business_date=run.business_date)
-        predicts = predictor(source, facts, learned, models, at=at, business_date=run.business_date)
+        predicts = predictor(source, facts, learned, weighing.models, at=at, business_date=run.business_date)
     by = By(packs=packs, texts=texts, at=at, business_date=run.business_date, predicts=predicts)
     counts = facts.borrowers.group_by("creditor_id").len().iter_rows()
     totals = {creditor: round(count * whole / max(len(parties), 1)) for creditor, count in counts}
-    return price(facts, treatment, by, line=line, totals=totals)
+    return price(facts, treatment, by, trials=weighing.trials, line=line, totals=totals)
 
 
 def read_treated(source: Source, parties: Ids, treatment: Strategy, *, at: datetime, business_date: date) -> Facts:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date, timedelta
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from config.affordability import affordability_terms
-from decisions.affordability import TO_A_PERSON, Circumstances, Offer, income_has_fallen, offer, skips_of
+from decisions.affordability import TO_A_PERSON, Circumstances, Offer, Road, income_has_fallen, offer, skips_of
 from decisions.wallet_flows import CYCLES, Balances, Flow, Window, seen
 from tests.plugins.portfolio import TODAY
 
@@ -140,6 +141,31 @@ def test_what_is_paid_is_what_is_open_within_the_limits_and_never_what_she_needs
     numbers = [len(choice.payments) for choice in found.choices if choice.kind == "plan"]
     assert numbers == sorted(numbers, reverse=True)
     assert len(set(numbers)) == len(numbers) <= 3
+
+
+@given(circumstances())
+def test_refusing_is_never_automatic(known: Circumstances) -> None:
+    """Whoever is offered nothing that fits meets a person: no road ends with a machine's no."""
+    said = offer(known, TERMS)
+    assert said.choices or said.road in TO_A_PERSON
+    assert set(get_args(Road)) - TO_A_PERSON == {"extension", "plan"}
+
+
+def test_the_rule_sees_money_and_days_alone() -> None:
+    """A field that a model or a look at a person could fill would be one more than these."""
+    money = {
+        "currency",
+        "open_minor",
+        "income_minor",
+        "essential_minor",
+        "debts_minor",
+        "aside_minor",
+        "at_most_minor",
+        "has_floor",
+        "balances",
+    }
+    days = {"today", "cycle", "next_income_on", "first_on"}
+    assert {one.name for one in fields(Circumstances)} == money | days
 
 
 @pytest.mark.parametrize(("chosen", "first"), [(1, TERMS.first_days_min), (20, 20), (400, TERMS.first_days_max)])
