@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Final
 
@@ -143,6 +143,8 @@ def predictor(
         return None
     if missing := sorted(set(kinds_of(learned)) - models.keys()):
         raise NoModelError(f"no model of {', '.join(missing)} is among these policies")
+    # The database may call UTC by another name, which Polars takes for another zone.
+    at = at.astimezone(UTC)
     past = read_past(source, facts=facts, at=at, business_date=business_date, known_at=known_at)
     harming = None if learned.harm_model is None else models[learned.harm_model]
     return ByModels(paying=models[learned.model], harming=harming, features=features(past, as_of=at))

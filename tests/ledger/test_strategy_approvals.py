@@ -128,6 +128,6 @@ def test_the_command_asks_approves_lists_and_names_what_there_is() -> None:
     assert (found["approved"], found["asked_by"], found["approved_by"]) == (True, "anna", "ben")
     assert found["stages"]["early"] == strategy(NAME, "early").version
     code, said = run("strategy", "none-such", "--by", "anna")
-    assert (code, "config/strategies has every-channel, static-ladder" in said) == (1, True)
+    assert (code, "config/strategies has calls-everyone, every-channel, learned, static-ladder" in said) == (1, True)
     with connection() as tx:
         assert approvals.approved(tx, clock.now(tx), kind=approvals.STRATEGY) == {found["version"]}
