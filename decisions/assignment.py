@@ -76,6 +76,12 @@ def line_key(seed: bytes) -> bytes:
     return blake2b(b"line", key=blake2b(seed).digest(), digest_size=16, person=b"tideover-line").digest()
 
 
+def who_asks(strategy: Strategy, trials: Sequence[Trial] = ()) -> Strategy | None:
+    """The strategy that a model has a say in: the run's own, or an arm's that is tried beside it; None where ladders alone decide."""
+    arms = (arm for trial in trials for name, _, arm in trial.arms if name not in trial.stopped)
+    return next((one for one in (strategy, *arms) if one.learned is not None), None)
+
+
 def groups(party_ids: pl.Series, strategy: Strategy, trials: Sequence[Trial] = (), *, key: bytes | None) -> list[Group]:
     """Part borrowers by how they are treated.
 

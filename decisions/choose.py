@@ -26,7 +26,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from decisions.assignment import MINIMUM, ORDINARY, Group, Trial, groups
+from decisions.assignment import MINIMUM, ORDINARY, Group, Trial, groups, who_asks
 from decisions.candidates import candidates, standing
 from decisions.draws import draw_key, keyed_numbers
 from decisions.facts import CANDIDATES, Facts, Schema, type_instant
@@ -205,12 +205,13 @@ def price(
         line: From decisions/assignment.line_key.
         totals: Creditor → borrowers of the run.
     """
-    if strategy.learned is None or not strategy.learned.caps:
+    asking = who_asks(strategy, trials)
+    if asking is None or asking.learned is None or not asking.learned.caps:
         return NO_PRICES
-    ids = sample(facts.borrowers["party_id"], strategy.learned.sample_max)
+    ids = sample(facts.borrowers["party_id"], asking.learned.sample_max)
     theirs = [group.party_ids for group in groups(ids, strategy, trials, key=line) if group.strategy.learned is not None]
     looked_at = facts.about([party for parties in theirs for party in parties])
-    return find_prices(_arms_of(looked_at, strategy, by)[3], strategy, totals=totals)
+    return find_prices(_arms_of(looked_at, asking, by)[3], asking, totals=totals)
 
 
 def decide(

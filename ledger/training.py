@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import polars as pl
@@ -61,7 +61,10 @@ class Batch:
 
 def batches(tx: Connection, *, since: date, until: date) -> list[Batch]:
     """Shards that were decided from one date to another, both included, oldest first."""
-    return [Batch(**row) for row in tx.execute(_BATCHES, {"since": since, "until": until}).mappings()]
+    rows = tx.execute(_BATCHES, {"since": since, "until": until}).mappings()
+    # The database may call UTC by another name, which Polars takes for another zone.
+    in_utc = ({name: value.astimezone(UTC) if isinstance(value, datetime) else value for name, value in row.items()} for row in rows)
+    return [Batch(**row) for row in in_utc]
 
 
 def training_rows(

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from config.message_files import message_texts
 from config.strategy_files import strategy
-from decisions.choose import defer
+from decisions.choose import GROUP, defer
 from decisions.facts import Facts
 from decisions.policy import over_caps
 from decisions.strategy import Strategy
@@ -26,7 +26,7 @@ from ledger.law import law_in_force, texts_in_force
 from ledger.outbox import wall_clock
 from ledger.run_policies import lock_common, planned_so_far
 from tasks.progress import stage_progress, tell
-from tasks.weigh import read_treated, weighed, weighing_of
+from tasks.weigh import Weighing, read_treated, weighed, weighing_of
 
 
 @task(task_run_name="choose shard {shard}", retries=2, retry_delay_seconds=[10, 60], persist_result=False, cache_policy=NO_CACHE)
@@ -52,12 +52,12 @@ def choose(shard: int, campaign_run_id: int) -> int:
     weighing = weighing_of(run, treatment, law.packs, texts, at=at)
     with arrow() as source:
         borrowers = shard_borrowers(source, run, part)
-        facts = read_treated(source, borrowers, treatment, at=at, business_date=run.business_date)
+        facts = read_treated(source, borrowers, treatment, weighing.trials, at=at, business_date=run.business_date)
         decisions = weighed(
             source, facts, treatment, law.packs, texts, weighing, at=at, business_date=run.business_date, seed=run.seed.encode()
         )
     with connection() as tx:
-        decisions = _held_to_caps(tx, run, treatment, decisions, facts)
+        decisions = _held_to_caps(tx, run, treatment, weighing, decisions, facts)
         planned = write_decisions(tx, run.id, shard, decisions, at=at, facts_known_at=facts_known_at)
     if law.fault is not None:
         get_run_logger().error("shard %d: %s", shard, law.fault)
@@ -66,10 +66,17 @@ def choose(shard: int, campaign_run_id: int) -> int:
     return planned
 
 
-def _held_to_caps(tx: Connection, run: Run, treatment: Strategy, decisions: pl.DataFrame, facts: Facts) -> pl.DataFrame:
-    """Put off whom a cap on contacts leaves out, counting what other shards have planned; one shard at a time does this."""
-    learned = treatment.learned
+def _held_to_caps(tx: Connection, run: Run, treatment: Strategy, weighing: Weighing, decisions: pl.DataFrame, facts: Facts) -> pl.DataFrame:
+    """Put off whom a cap on contacts leaves out, counting what other shards have planned; one shard at a time does this.
+
+    Beside a ladder, which knows no caps, only the borrowers of arms with a model can be put off.
+    """
+    learned = weighing.asks(treatment)
     if learned is None or all(cap.contacts is None for cap in learned.caps):
         return decisions
     lock_common(tx, run.id)
-    return defer(decisions, over_caps(decisions, facts.borrowers, learned, planned_so_far(tx, run.id)))
+    held = decisions
+    if treatment.learned is None:
+        marks = [f"{GROUP}{name}" for name in weighing.asking_arms()]
+        held = decisions.filter(pl.col("reasons").list.set_intersection(marks).list.len() > 0)
+    return defer(decisions, over_caps(held, facts.borrowers, learned, planned_so_far(tx, run.id)))

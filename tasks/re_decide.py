@@ -44,7 +44,7 @@ from ledger.law import law_in_force
 from ledger.policies import find_policy
 from ledger.run_policies import Common, read_common
 from tasks.backfill_requests import THEN, ReDecide
-from tasks.weigh import Weighing, weighed, with_stopped
+from tasks.weigh import Weighing, looked_at, weighed, with_stopped
 
 MIDDAY: Final = time(12)
 HASH: Final = re.compile(r"[0-9a-f]{6,64}")
@@ -351,9 +351,7 @@ def facts_then(source: Source, parties: Sequence[int], policy: InForce, *, at: d
         business_date=day,
         loans="now",
         known_at=known_at,
-        treated_by=policy.treatment.looks_at,
-        falls_back=policy.treatment.falls_back,
-        payments_since=policy.treatment.payments_since(day),
+        **looked_at(policy.treatment, policy.trials, day),
         ageing=policy.ageing,
     )
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 from sqlalchemy import Connection
@@ -26,7 +26,8 @@ from config.model_files import shipped_model
 from config.policies import EXPERIMENT, Policy
 from config.settings import settings
 from config.strategy_files import strategy
-from decisions.assignment import Trial, line_key
+from decisions import assignment
+from decisions.assignment import Trial, line_key, who_asks
 from decisions.choose import By, decide, price
 from decisions.facts import Facts
 from decisions.features import features
@@ -64,8 +65,17 @@ class Weighing:
 
     def asks(self, treatment: Strategy) -> Learned | None:
         """What a model weighs in the run's strategy, or in an arm of an experiment."""
-        arms = (arm for trial in self.trials for _, _, arm in trial.arms)
-        return next((one.learned for one in (treatment, *arms) if one.learned is not None), None)
+        asking = who_asks(treatment, self.trials)
+        return None if asking is None else asking.learned
+
+    def asking_arms(self) -> list[str]:
+        """Groups of borrowers for whom a model weighs in an experiment, as decisions/assignment names them."""
+        return [
+            f"{assignment.EXPERIMENT}{trial.name}/{name}"
+            for trial in self.trials
+            for name, _, arm in trial.arms
+            if arm.learned is not None and name not in trial.stopped
+        ]
 
 
 LADDER_ALONE: Final = Weighing()
@@ -258,7 +268,7 @@ def common_of(run: Run, treatment: Strategy, packs: Packs, texts: Texts, weighin
 
 def _prices(run: Run, treatment: Strategy, packs: Packs, texts: Texts, weighing: Weighing, *, line: bytes, at: datetime) -> Prices:
     """On some borrowers of every shard."""
-    learned = treatment.learned
+    learned = weighing.asks(treatment)
     if learned is None or not learned.caps:
         return NO_PRICES
     with connection() as tx:
@@ -269,7 +279,7 @@ def _prices(run: Run, treatment: Strategy, packs: Packs, texts: Texts, weighing:
         for shard in shards:
             ids = shard_borrowers(source, run, shard)
             parties += sample(_ids(ids), max(1, learned.sample_max * shard.borrowers // max(whole, 1))).to_list()
-        facts = read_treated(source, sorted(parties), treatment, at=at, business_date=run.business_date)
+        facts = read_treated(source, sorted(parties), treatment, weighing.trials, at=at, business_date=run.business_date)
         predicts = predictor(source, facts, learned, weighing.models, at=at, business_date=run.business_date)
     by = By(packs=packs, texts=texts, at=at, business_date=run.business_date, predicts=predicts)
     counts = facts.borrowers.group_by("creditor_id").len().iter_rows()
@@ -277,17 +287,28 @@ def _prices(run: Run, treatment: Strategy, packs: Packs, texts: Texts, weighing:
     return price(facts, treatment, by, trials=weighing.trials, line=line, totals=totals)
 
 
-def read_treated(source: Source, parties: Ids, treatment: Strategy, *, at: datetime, business_date: date) -> Facts:
-    """Facts of some borrowers as far as a strategy looks at them, aged as `tasks/pick` aged them."""
+def looked_at(treatment: Strategy, trials: Sequence[Trial], business_date: date) -> dict[str, Any]:
+    """As far as what facts a strategy looks, and every arm that is tried beside it: arguments of ledger/facts.read_facts."""
+    all_of_them = [treatment, *(arm for trial in trials for _, _, arm in trial.arms)]
+    since = [day for one in all_of_them if (day := one.payments_since(business_date)) is not None]
+    return {
+        "treated_by": tuple(dict.fromkeys(stage for one in all_of_them for stage in one.looks_at)),
+        "falls_back": any(one.falls_back for one in all_of_them),
+        "payments_since": min(since, default=None),
+    }
+
+
+def read_treated(
+    source: Source, parties: Ids, treatment: Strategy, trials: Sequence[Trial] = (), *, at: datetime, business_date: date
+) -> Facts:
+    """Facts of some borrowers as far as a strategy and what is tried beside it look at them, aged as `tasks/pick` aged them."""
     return read_facts(
         source,
         parties=parties,
         at=at,
         business_date=business_date,
         loans="planned",
-        treated_by=treatment.looks_at,
-        falls_back=treatment.falls_back,
-        payments_since=treatment.payments_since(business_date),
+        **looked_at(treatment, trials, business_date),
     )
 
 

@@ -15,13 +15,14 @@ import pytest
 from config.message_files import message_texts
 from config.rule_files import rule_packs
 from config.strategy_files import strategy
-from decisions.assignment import line_key
+from decisions.assignment import Trial, line_key
 from decisions.choose import CAPPED, HELD_OUT, NOT_WEIGHED, NOT_WORTH_IT, By, consider, decide, defer, price
-from decisions.facts import Facts
+from decisions.facts import FAILURES, Facts
 from decisions.parts import PARTS
 from decisions.policy import PredictorMissingError, Prices
 from decisions.prices import Price
 from decisions.strategy import Cap, Learned, Strategy
+from tasks.weigh import Weighing, looked_at
 from tests.plugins.known_facts import NOON_IN_NEW_YORK, TODAY, Known, facts_of, loan, point
 
 PACKS = rule_packs()
@@ -169,6 +170,31 @@ def test_I8_a_borrower_decided_alone_at_the_runs_prices_is_decided_as_among_othe
     alone = pl.concat([chosen(facts.about([party]), scarce, prices=prices) for party in (1, 17, 60)])
     assert alone.write_ndjson() == whole.filter(pl.col("party_id").is_in([1, 17, 60])).write_ndjson()
     assert not chosen(facts, scarce, prices=Prices()).equals(whole)
+
+
+def test_what_is_scarce_has_its_price_and_its_people_beside_a_ladder_too() -> None:
+    ladder = strategy("static-ladder", "early")
+    scarce = replace(EARLY, learned=replace(_learned(EARLY), caps=(Cap(name="texts", channels=frozenset({"sms"}), contacts=10),)))
+    trial = Trial(name="beside", first=0, last=PARTS, arms=(("champion", PARTS // 2, ladder), ("challenger", PARTS // 2, scarce)))
+    facts, by = many(120), By(packs=PACKS, texts=TEXTS, at=MORNING, business_date=TODAY, predicts=SMS_HELPS)
+    (pool,) = price(facts, ladder, by, trials=(trial,), line=LINE).pools
+    assert pool.binds
+    assert price(facts, ladder, by, trials=(replace(trial, stopped=frozenset({"challenger"})),), line=LINE) == Prices()
+    told = Weighing(trials=(trial,))
+    assert told.asking_arms() == ["experiment:beside/challenger"]
+    assert looked_at(ladder, (trial,), TODAY)["falls_back"] is scarce.falls_back is True
+
+
+def test_what_another_arm_looks_at_changes_nothing_for_a_ladder() -> None:
+    """Facts of a run hold what any arm looks at: an address that failed of late is no matter to a ladder that does not fall back."""
+    ladder = strategy("static-ladder", "early")
+    assert not ladder.falls_back
+    known = Known(party_id=1, days=20, points=[point(1, "mobile"), point(2, "mobile")])
+    facts = facts_of(known)
+    failed = pl.DataFrame([(1, 1, "sms", MORNING - timedelta(days=1))], schema=FAILURES, orient="row")
+    for told in (facts, replace(facts, failures=failed)):
+        (row,) = chosen(told, ladder, None).rows(named=True)
+        assert row["contact_point_id"] == 1
 
 
 def test_whoever_is_held_out_is_treated_by_the_champion_or_left_in_peace_every_day() -> None:

@@ -21,6 +21,7 @@ NAME = "contact_point_owner"
 def upgrade() -> None:
     # A migration that waits for a lock blocks everybody behind it: rather fail, and try again later.
     op.execute("SET LOCAL lock_timeout = '5s'")
+    op.execute("SET LOCAL statement_timeout = '60s'")
     op.drop_constraint(NAME, "contact_point_version", type_="check")
     # Whatever was allowed before still is: nothing has to be looked at again.
     op.execute(f"ALTER TABLE contact_point_version ADD CONSTRAINT {NAME} CHECK (owner IN ({BEFORE}, 'executor')) NOT VALID")
@@ -29,5 +30,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
+    op.execute("SET LOCAL statement_timeout = '60s'")
     op.drop_constraint(NAME, "contact_point_version", type_="check")
     op.create_check_constraint(NAME, "contact_point_version", f"owner IN ({BEFORE})")
