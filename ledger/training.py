@@ -63,8 +63,10 @@ def batches(tx: Connection, *, since: date, until: date) -> list[Batch]:
     """Shards that were decided from one date to another, both included, oldest first."""
     rows = tx.execute(_BATCHES, {"since": since, "until": until}).mappings()
     # The database may call UTC by another name, which Polars takes for another zone.
-    in_utc = ({name: value.astimezone(UTC) if isinstance(value, datetime) else value for name, value in row.items()} for row in rows)
-    return [Batch(**row) for row in in_utc]
+    return [
+        Batch(**{**row, "decided_at": row["decided_at"].astimezone(UTC), "facts_known_at": row["facts_known_at"].astimezone(UTC)})
+        for row in rows
+    ]
 
 
 def training_rows(

@@ -12,8 +12,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
+from sqlalchemy import Connection
 
 from config.experiment_files import experiment, experiment_names, experiment_of
 from config.settings import settings
@@ -22,6 +27,8 @@ from ledger import clock, experiments
 from ledger.engine import connection
 from ledger.law import KEPT
 from ledger.policies import find_policy
+
+STOPPED_EVENT: Final = "tideover.experiment.stopped"
 
 
 class LookRefused(ValueError):
@@ -71,7 +78,7 @@ def look(name: str, *, dry_run: bool = False) -> dict[str, Any]:
         LookRefused: It has not begun, or today is none of its dates.
     """
     with connection(read_only=dry_run) as tx:
-        today = clock.now(tx).astimezone(ZoneInfo(settings().business_zone)).date()
+        today = _today(tx)
         begun = experiments.started(tx).get(name)
         if begun is None:
             raise LookRefused(f"the experiment {name} has not begun: `tideover experiments list`")
@@ -92,6 +99,40 @@ def look(name: str, *, dry_run: bool = False) -> dict[str, Any]:
         stopped = sorted(arm for arm, verdict in verdicts.items() if verdict["says"] == STOPPED)
         experiments.write_look(tx, name, day=today, number=number, verdicts=verdicts, stopped=stopped)
     return _looked(name, today, number, counts, verdicts, stopped)
+
+
+@task(task_run_name="look at experiments", persist_result=False, cache_policy=NO_CACHE)
+def take_looks() -> dict[str, list[str]]:
+    """Take every look that was promised for today and is not taken yet; tell of arms that are stopped.
+
+    Returns:
+        Experiment → arms that this look stopped.
+    """
+    with connection(read_only=True) as tx:
+        today = _today(tx)
+        promised = [
+            one.name
+            for name, (version, _) in sorted(experiments.started(tx).items())
+            if (one := experiment_of(name, find_policy(tx, version).body, KEPT)).may_be_looked_at(today)
+            and all(seen["looked_on"] != today for seen in experiments.looks(tx, name))
+        ]
+    stopped = {}
+    for name in promised:
+        found = look(name)
+        said = ", ".join(f"{arm} {one['says']}" for arm, one in found["verdicts"].items())
+        get_run_logger().info("%s, look %d: %s", name, found["number"], said)
+        stopped[name] = list(found["stopped"])
+        for arm in found["stopped"]:
+            emit_event(
+                event=STOPPED_EVENT,
+                resource={"prefect.resource.id": f"tideover.experiment.{name}.{arm}", "prefect.resource.name": f"{arm} of {name}"},
+                payload={"look": found["number"]},
+            )
+    return stopped
+
+
+def _today(tx: Connection) -> date:
+    return clock.now(tx).astimezone(ZoneInfo(settings().business_zone)).date()
 
 
 def _looked(name: str, on: date, number: int, borrowers: dict[str, int] | None, verdicts: Any, stopped: list[str]) -> dict[str, Any]:

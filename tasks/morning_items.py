@@ -38,6 +38,7 @@ from ledger import (
     canaries,
     case_lists,
     core_outbox,
+    experiments,
     incidents,
     outbox,
     overview,
@@ -57,6 +58,7 @@ SOON: Final = timedelta(days=14)
 CLEARANCE_SOON: Final = timedelta(days=30)
 # So long a payment of the wallet may take into the lender's books.
 BOOKED_WITHIN: Final = timedelta(days=3)
+STOPPED_SHOWN: Final = timedelta(days=7)
 LOANS_SHOWN: Final = 5
 ONE_DAY: Final = timedelta(days=1)
 DANGER: Final = "danger"
@@ -95,6 +97,7 @@ def find(tx: Connection, *, day: date, at: datetime) -> Iterator[Item]:
     yield from _unfinished(tx, day)
     yield from _asked(tx)
     yield from _canaries(tx)
+    yield from stopped_arms(tx, day)
     yield from _feeds(tx, at)
     yield from _people(tx, at)
     yield from _call_backs(tx, at)
@@ -208,6 +211,19 @@ def _canaries(tx: Connection) -> Iterator[Item]:
             what=f"few went first: {one}",
             do=f"`tideover canary decide {one.campaign_run_id} --go-on|--reject --because …`" if decides else "`tideover canary list`",
         )
+
+
+def stopped_arms(tx: Connection, day: date) -> Iterator[Item]:
+    """Arms of experiments that were stopped of late."""
+    for name in experiments.started(tx):
+        for seen in experiments.looks(tx, name):
+            if seen["stopped"] and day - seen["looked_on"] <= STOPPED_SHOWN:
+                arms = ", ".join(seen["stopped"])
+                yield Item(
+                    urgency=Urgency.KNOW,
+                    what=f"experiment {name}: {arms} stopped on {seen['looked_on'].isoformat()}, for it harmed more than was allowed",
+                    do=f"`tideover experiments show {name}`",
+                )
 
 
 def _feeds(tx: Connection, at: datetime) -> Iterator[Item]:

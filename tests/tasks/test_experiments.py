@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,8 @@ from ledger import experiments
 from ledger.engine import connection
 from tasks.backfill_requests import THEN
 from tasks.choose import choose
-from tasks.experiments import LookRefused, look
+from tasks.experiments import LookRefused, look, take_looks
+from tasks.morning_items import stopped_arms
 from tasks.pick import pick
 from tasks.re_decide import decided_again
 from tasks.record import StrategyRefused, open_campaign
@@ -127,3 +128,23 @@ def test_a_look_is_taken_on_the_promised_day_alone_once(portfolio: Portfolio, fo
     assert json.loads(told.stdout)["seen"][0]["number"] == 1
     listed = CliRunner().invoke(app, ["experiments", "list"])
     assert "100% of borrowers" in listed.stdout
+
+
+def test_the_days_run_takes_the_look_that_was_promised_for_today_and_takes_it_once(portfolio: Portfolio, folder: Path) -> None:
+    del folder
+    decided(portfolio)
+    assert take_looks.fn() == {}
+    portfolio.clock(datetime(2027, 4, 15, 4, tzinfo=UTC))
+    assert take_looks.fn() == {"learned-in-early": []}
+    assert take_looks.fn() == {}
+
+
+def test_the_morning_page_names_an_arm_that_was_stopped_for_a_week(portfolio: Portfolio, folder: Path) -> None:
+    del folder
+    decided(portfolio, people=1)
+    with connection() as tx:
+        experiments.write_look(tx, "learned-in-early", day=TODAY, number=1, verdicts={}, stopped=["challenger"])
+        told = [item.what for item in stopped_arms(tx, TODAY + timedelta(days=7))]
+        later = list(stopped_arms(tx, TODAY + timedelta(days=8)))
+    assert told == [f"experiment learned-in-early: challenger stopped on {TODAY.isoformat()}, for it harmed more than was allowed"]
+    assert later == []
