@@ -24,6 +24,7 @@ from portal.account import DOES
 from portal.acts import MEANS, Setting, meant
 from portal.door import ASKED, ENTERED
 from portal.my_data import KINDS
+from portal.my_needs import offered
 from portal.papers import PDFS
 from portal.paying import CHOICES
 from portal.typed import UnclearError
@@ -72,6 +73,7 @@ def test_every_text_is_used_and_every_text_that_is_used_exists() -> None:
     built |= {f"wishes_{end}" for end in ("opens", "closes")} | {f"help_{kind}" for kind in HELP_KINDS}
     built |= {f"case_{kind}" for kind in ANSWERED_FIRST} | {f"result_{result}" for kind in ANSWERED_FIRST for result in RESULTS_OF[kind]}
     built |= {f"pay_{what}" for what in (*ORDER_STATES, *CHOICES)} | {f"pay_title_{state}" for state in ORDER_STATES}
+    built |= {f"my_need_{need}" for need in offered()}
     assert built <= TEXTS
     assert {name for name in TEXTS - plain - built if f'"{name}"' not in code} == set()
 
