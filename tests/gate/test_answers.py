@@ -90,6 +90,8 @@ def test_two_that_answer_at_once_answer_once(borrower: BorrowerIds, outbox: Outb
         one.start()
     for one in both:
         one.join()
+    # Each passes over a borrower whom the other holds: the next one answers then, as it comes every minute.
+    answers(channel)
     assert len(channel.sent) == 1
     assert outbox.states() == ["accepted"]
 
