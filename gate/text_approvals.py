@@ -55,18 +55,13 @@ class TextStanding:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
-        last = self.last
         return {
             "message": self.text.message,
             "locale": self.text.locale,
             "version": self.text.version,
             "status": status(self.text),
             "approved": self.in_live_mode,
-            "verdict": last.verdict if last else None,
-            "asked_by": last.asked_by if last else None,
-            "approved_by": last.approved_by if last else None,
-            "at": last.at.isoformat() if last else None,
-            "until": last.until.isoformat() if last and last.until else None,
+            **approvals.as_json(self.last),
             "not_registered": list(self.unregistered),
         }
 
@@ -74,17 +69,8 @@ class TextStanding:
         """One line of a list."""
         name = f"{self.text.message}/{self.text.locale}"
         lacks = f"; not registered: {', '.join(self.unregistered)}" if self.unregistered else ""
-        return f"{name:<34}  {self.text.version[:SHOWN_CHARACTERS]}  {status(self.text):<8}  {self._word()}{lacks}"
-
-    def _word(self) -> str:
-        if self.last is None:
-            return "sandbox mode only: nobody has asked for approval"
-        if self.last.verdict == "asked":
-            return f"waits for a second person (asked for by {self.last.asked_by})"
-        if self.last.verdict == "approved":
-            until = f", until {self.last.until.isoformat()}" if self.last.until else ""
-            return f"{'approved' if self.approved else 'approval ended'}: {self.last.asked_by} and {self.last.approved_by}{until}"
-        return f"rejected by {self.last.approved_by}"
+        word = approvals.in_words(self.last, approved=self.approved)
+        return f"{name:<34}  {self.text.version[:SHOWN_CHARACTERS]}  {status(self.text):<8}  {word}{lacks}"
 
 
 def is_registered_with_its_provider(channel: str) -> bool:

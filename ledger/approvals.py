@@ -58,6 +58,35 @@ class Approval:
     until: datetime | None
 
 
+def as_json(step: Approval | None) -> dict[str, str | None]:
+    """The last step about something, as plain values; nulls where there is none."""
+    return {
+        "verdict": step.verdict if step else None,
+        "asked_by": step.asked_by if step else None,
+        "approved_by": step.approved_by if step else None,
+        "at": step.at.isoformat() if step else None,
+        "until": step.until.isoformat() if step and step.until else None,
+    }
+
+
+def in_words(step: Approval | None, *, approved: bool, unasked: str = "sandbox mode only: nobody has asked for approval") -> str:
+    """Where something stands by the last step about it.
+
+    Args:
+        step: None = nobody has asked.
+        approved: Whether it may be used now.
+        unasked: What is said then.
+    """
+    if step is None:
+        return unasked
+    if step.verdict == "asked":
+        return f"waits for a second person (asked for by {step.asked_by})"
+    if step.verdict == "approved":
+        until = f", until {step.until.isoformat()}" if step.until else ""
+        return f"{'approved' if approved else 'approval ended'}: {step.asked_by} and {step.approved_by}{until}"
+    return f"rejected by {step.approved_by}"
+
+
 def ask_or_approve(
     connection: Connection,
     subject_hash: str,

@@ -52,17 +52,12 @@ class Standing:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
-        last = self.last
         return {
             "jurisdiction": self.jurisdiction,
             "version": self.version,
             "status": self.status,
             "approved": self.approved,
-            "verdict": last.verdict if last else None,
-            "asked_by": last.asked_by if last else None,
-            "approved_by": last.approved_by if last else None,
-            "at": last.at.isoformat() if last else None,
-            "until": last.until.isoformat() if last and last.until else None,
+            **approvals.as_json(self.last),
         }
 
     def __str__(self) -> str:
@@ -70,15 +65,10 @@ class Standing:
         return f"{self.jurisdiction:<10}  {self.version[:SHOWN_CHARACTERS]}  {self.status:<5}  {self._word()}"
 
     def _word(self) -> str:
-        if self.last is None:
-            return "a draft cannot be approved" if self.status == "draft" else "nobody has asked for approval"
-        if self.last.verdict == "asked":
-            also = "; meanwhile an earlier approval stands" if self.approved else ""
-            return f"waits for a second person (asked for by {self.last.asked_by}){also}"
-        until = f", until {self.last.until.isoformat()}" if self.last.until else ""
-        if self.last.verdict == "approved":
-            return f"{'approved' if self.approved else 'approval ended'}: {self.last.asked_by} and {self.last.approved_by}{until}"
-        return f"rejected by {self.last.approved_by}"
+        unasked = "a draft cannot be approved" if self.status == "draft" else "nobody has asked for approval"
+        waits = self.last is not None and self.last.verdict == "asked"
+        also = "; meanwhile an earlier approval stands" if waits and self.approved else ""
+        return approvals.in_words(self.last, approved=self.approved, unasked=unasked) + also
 
 
 def approve_pack(

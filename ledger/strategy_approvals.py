@@ -57,32 +57,17 @@ class Standing:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
-        last = self.last
         return {
             "strategy": self.name,
             "version": self.version,
             "stages": dict(self.stages),
             "approved": self.approved,
-            "verdict": last.verdict if last else None,
-            "asked_by": last.asked_by if last else None,
-            "approved_by": last.approved_by if last else None,
-            "at": last.at.isoformat() if last else None,
-            "until": last.until.isoformat() if last and last.until else None,
+            **approvals.as_json(self.last),
         }
 
     def __str__(self) -> str:
         """One line of a list."""
-        return f"strategy {self.name:<20}  {self.version[:SHOWN_CHARACTERS]}  {self._word()}"
-
-    def _word(self) -> str:
-        if self.last is None:
-            return "sandbox mode only: nobody has asked for approval"
-        if self.last.verdict == "asked":
-            return f"waits for a second person (asked for by {self.last.asked_by})"
-        if self.last.verdict == "approved":
-            until = f", until {self.last.until.isoformat()}" if self.last.until else ""
-            return f"{'approved' if self.approved else 'approval ended'}: {self.last.asked_by} and {self.last.approved_by}{until}"
-        return f"rejected by {self.last.approved_by}"
+        return f"strategy {self.name:<20}  {self.version[:SHOWN_CHARACTERS]}  {approvals.in_words(self.last, approved=self.approved)}"
 
 
 def approve_strategy(name: str, *, by: str, reject: bool = False, reason: str | None = None, until: date | None = None) -> list[str]:
