@@ -76,6 +76,11 @@ def line_key(seed: bytes) -> bytes:
     return blake2b(b"line", key=blake2b(seed).digest(), digest_size=16, person=b"tideover-line").digest()
 
 
+def arm_group(trial: Trial, arm: str) -> str:
+    """The group of the borrowers in an arm of an experiment."""
+    return f"{EXPERIMENT}{trial.name}/{arm}"
+
+
 def who_asks(strategy: Strategy, trials: Sequence[Trial] = ()) -> Strategy | None:
     """The strategy that a model has a say in: the run's own, or an arm's that is tried beside it; None where ladders alone decide."""
     arms = (arm for trial in trials for name, _, arm in trial.arms if name not in trial.stopped)
@@ -126,9 +131,7 @@ def _places(held: HoldOuts | None, strategy: Strategy, trials: Sequence[Trial]) 
         places.append((held.champion_parts, last, [(MINIMUM, PARTS, minimum(strategy, held))]))
     for trial in trials:
         kept = trial.arms[0][2]
-        options = [
-            (f"{EXPERIMENT}{trial.name}/{arm}", share, kept if arm in trial.stopped else treated) for arm, share, treated in trial.arms
-        ]
+        options = [(arm_group(trial, arm), share, kept if arm in trial.stopped else treated) for arm, share, treated in trial.arms]
         places.append((trial.first, trial.last, options))
     places.sort(key=lambda place: (place[0], place[1]))
     for before, after in pairwise(places):

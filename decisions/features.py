@@ -12,7 +12,7 @@ Source: SCIENCE.md A2 to A5 (what matters), C3 (what may never come in).
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import polars as pl
@@ -63,11 +63,13 @@ def features(past: Past, *, as_of: datetime) -> pl.DataFrame:
 
     Args:
         past: As of that instant; what lies later in it is not looked at.
-        as_of: UTC.
+        as_of: In any zone.
 
     Returns:
         `party_id` and `FEATURES` (Float64; null = not known), one row a person, by id.
     """
+    # A database may call UTC by another name, which Polars takes for another zone.
+    as_of = as_of.astimezone(UTC)
     people = past.people.select("party_id", "zone").unique("party_id").sort("party_id")
     here = people.with_columns(now=_local(pl.lit(as_of), people)).with_columns(today=pl.col("now").dt.date())
     owed = _owed(past, here)
@@ -105,6 +107,7 @@ _COUNTS: Final = (
 
 def contacts_today(past: Past, *, as_of: datetime) -> pl.DataFrame:
     """`party_id`, `contacts_today` (Int32): how many were made so far on each person's own day; for `decisions.models.ARMS`."""
+    as_of = as_of.astimezone(UTC)
     people = past.people.select("party_id", "zone").unique("party_id").sort("party_id")
     made = past.contacts.filter(pl.col("at") < as_of).join(people, on="party_id")
     same = made.filter(_local(pl.col("at"), people).dt.date() == _local(pl.lit(as_of), people).dt.date())

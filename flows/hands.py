@@ -32,8 +32,7 @@ Doing = Literal["choose", "send"]
 def own_first(shards: Sequence[int], part: int, of: int) -> list[int]:
     """Every `of`-th shard from the `part`-th on (counted from 0), then all others, the last first."""
     mine = shards[part::of]
-    others = set(shards) - set(mine)
-    return [*mine, *(shard for shard in reversed(shards) if shard in others)]
+    return [*mine, *(shard for shard in reversed(shards) if shard not in mine)]
 
 
 @contextmanager

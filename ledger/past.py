@@ -11,7 +11,7 @@ Pure: no; reads.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import polars as pl
@@ -73,6 +73,7 @@ def _reach(facts: Facts) -> pl.DataFrame:
 
 
 def _stops(facts: Facts, at: datetime) -> pl.DataFrame:
+    at = at.astimezone(UTC)  # as in decisions/features.py
     in_force = (pl.col("at") <= at) & (pl.col("until").is_null() | (pl.col("until") > at))
     return facts.opt_outs.filter(in_force).select("party_id", "channel")
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import polars as pl
@@ -62,11 +62,7 @@ class Batch:
 def batches(tx: Connection, *, since: date, until: date) -> list[Batch]:
     """Shards that were decided from one date to another, both included, oldest first."""
     rows = tx.execute(_BATCHES, {"since": since, "until": until}).mappings()
-    # The database may call UTC by another name, which Polars takes for another zone.
-    return [
-        Batch(**{**row, "decided_at": row["decided_at"].astimezone(UTC), "facts_known_at": row["facts_known_at"].astimezone(UTC)})
-        for row in rows
-    ]
+    return [Batch(**row) for row in rows]
 
 
 def training_rows(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from hashlib import sha256
 from typing import Any, Final
 
@@ -26,8 +26,7 @@ from config.model_files import shipped_model
 from config.policies import EXPERIMENT, Policy
 from config.settings import settings
 from config.strategy_files import strategy
-from decisions import assignment
-from decisions.assignment import Trial, line_key, who_asks
+from decisions.assignment import Trial, arm_group, line_key, who_asks
 from decisions.choose import By, decide, price
 from decisions.facts import Facts
 from decisions.features import features
@@ -71,7 +70,7 @@ class Weighing:
     def asking_arms(self) -> list[str]:
         """Groups of borrowers for whom a model weighs in an experiment, as decisions/assignment names them."""
         return [
-            f"{assignment.EXPERIMENT}{trial.name}/{name}"
+            arm_group(trial, name)
             for trial in self.trials
             for name, _, arm in trial.arms
             if arm.learned is not None and name not in trial.stopped
@@ -153,8 +152,6 @@ def predictor(
         return None
     if missing := sorted(set(kinds_of(learned)) - models.keys()):
         raise NoModelError(f"no model of {', '.join(missing)} is among these policies")
-    # The database may call UTC by another name, which Polars takes for another zone.
-    at = at.astimezone(UTC)
     past = read_past(source, facts=facts, at=at, business_date=business_date, known_at=known_at)
     harming = None if learned.harm_model is None else models[learned.harm_model]
     return ByModels(paying=models[learned.model], harming=harming, features=features(past, as_of=at))
