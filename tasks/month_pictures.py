@@ -20,9 +20,7 @@ from tasks.month_sections import DAYS
 from tasks.pictures import DARK, png
 
 BLUES: Final = ("#c6dbef", "#9ecae1", "#6baed6", "#4292c6", "#2171b5", "#08519c", "#08306b")
-GREY: Final = "#969696"
 DASHES: Final = ("-", "--", "-.", ":")
-HOURS_A_DAY: Final = 24
 WIDTH: Final = 9.0
 
 

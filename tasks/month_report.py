@@ -8,7 +8,6 @@ Source: SCIENCE.md F.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -396,8 +395,3 @@ def _house_cap() -> str:
         treatment = strategy_in_force(name, stage)
         caps.setdefault(f"{treatment.contacts_max} in {treatment.span_days} days", []).append(stage)
     return "; ".join(f"{cap} ({', '.join(stages)})" for cap, stages in caps.items())
-
-
-def pages_of(month: str, countries: Sequence[str]) -> list[MonthReport]:
-    """A page for each country."""
-    return [read_month(month, country) for country in countries]

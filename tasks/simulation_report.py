@@ -45,11 +45,6 @@ class Interval:
         bounds = {"value": self.value, "low": self.low, "high": self.high}
         return {name: round(bound, 6) if math.isfinite(bound) else None for name, bound in bounds.items()}
 
-    @property
-    def covers_zero(self) -> bool:
-        """Whether no difference is among what it allows."""
-        return self.low <= 0 <= self.high
-
 
 def interval(values: Sequence[float]) -> Interval:
     """Student's interval of the mean of independent values."""
