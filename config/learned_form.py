@@ -7,14 +7,13 @@ Pure: values only.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Final, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from config.load import Strict, Whole
+from config.load import Strict, Whole, decimal
 from decisions.money import UnknownCurrencyError, minor_units
 from decisions.parts import PARTS
 from decisions.strategy import REACHABLE, Cap, Harm, HoldOuts, Learned, Strategy, Weights
@@ -25,16 +24,9 @@ Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Named = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 
 
-def _decimal(value: object) -> object:
-    # The reader keeps what has a point as text; what has none is a whole number.
-    if isinstance(value, str) and not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value, re.ASCII):
-        raise ValueError("not a number like 0.02")
-    return Decimal(value) if isinstance(value, str) else value
-
-
-Number = Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0)]
-Positive = Annotated[Decimal, BeforeValidator(_decimal), Field(gt=0)]
-Fraction = Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0, le=1)]
+Number = Annotated[Decimal, decimal("a number like 0.02"), Field(ge=0)]
+Positive = Annotated[Decimal, decimal("a number like 0.02"), Field(gt=0)]
+Fraction = Annotated[Decimal, decimal("a number like 0.02"), Field(ge=0, le=1)]
 
 
 class MoneyForm(Strict):
@@ -53,7 +45,7 @@ class HarmForm(Strict):
     written: Fraction
     spoken: Fraction
     free_contacts: Annotated[Whole, Field(ge=0)]
-    growth: Annotated[Decimal, BeforeValidator(_decimal), Field(ge=1, le=10)]
+    growth: Annotated[Decimal, decimal("a number like 0.02"), Field(ge=1, le=10)]
 
 
 class CapForm(Strict):
@@ -109,7 +101,7 @@ class LearnedForm(Strict):
     harm: HarmForm
     caps: tuple[CapForm, ...] = ()
     prices_from_borrowers: Annotated[Whole, Field(ge=1_000, le=50_000)]
-    caps_are_filled_to: Annotated[Decimal, BeforeValidator(_decimal), Field(gt=0, le=1)]
+    caps_are_filled_to: Annotated[Decimal, decimal("a number like 0.02"), Field(gt=0, le=1)]
     hold_outs: HoldOutsForm | None = None
 
     @model_validator(mode="after")

@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -73,6 +74,22 @@ def _whole(value: object) -> object:
     if isinstance(value, str) and not re.fullmatch(r"-?(0|[1-9][0-9]*)", value, re.ASCII):
         raise ValueError("not a whole number")
     return value
+
+
+def decimal(like: str, pattern: str = r"[0-9]+(\.[0-9]+)?") -> BeforeValidator:
+    """Reads a number with a point, which the reader keeps as text; one without is a whole number already.
+
+    Args:
+        like: What it is and looks like, for the error.
+        pattern: Of what is written.
+    """
+
+    def read_one(value: object) -> object:
+        if isinstance(value, str) and not re.fullmatch(pattern, value, re.ASCII):
+            raise ValueError(f"not {like}")
+        return Decimal(value) if isinstance(value, str) else value
+
+    return BeforeValidator(read_one)
 
 
 def _day(value: object) -> object:

@@ -7,27 +7,20 @@ Pure: no; reads one file.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from config.load import Day, Strict, Whole, read
+from config.load import Day, Strict, Whole, decimal, read
 
 REPORT: Final = Path(__file__).with_name("report.yaml")
 Count = Annotated[Whole, Field(ge=1)]
 
 
-def _ratio(value: object) -> object:
-    if isinstance(value, str) and not re.fullmatch(r"[0-9](\.[0-9]+)?", value, re.ASCII):
-        raise ValueError("not a ratio like 1.25")
-    return Decimal(value) if isinstance(value, str) else value
-
-
-Ratio = Annotated[Decimal, BeforeValidator(_ratio), Field(gt=0)]
+Ratio = Annotated[Decimal, decimal("a ratio like 1.25", r"[0-9](\.[0-9]+)?"), Field(gt=0)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

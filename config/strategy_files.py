@@ -15,10 +15,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from config.learned_form import LearnedForm, learned
-from config.load import ConfigError, Day, Document, Strict, Whole, checked, parse
+from config.load import ConfigError, Day, Document, Strict, Whole, checked, decimal, parse
 from config.prices import prices
 from decisions.strategy import (
     APPROVAL_ROLES,
@@ -41,13 +41,7 @@ REST_DAYS_MAX: Final = 14
 Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
-def _share(value: object) -> object:
-    if isinstance(value, str) and not re.fullmatch(r"(0|1)(\.[0-9]+)?", value, re.ASCII):
-        raise ValueError("not a share like 0.05")
-    return Decimal(value) if isinstance(value, str) else value
-
-
-Share = Annotated[Decimal, BeforeValidator(_share), Field(ge=0, le=1)]
+Share = Annotated[Decimal, decimal("a share like 0.05", r"(0|1)(\.[0-9]+)?"), Field(ge=0, le=1)]
 
 
 class DaysForm(Strict):
