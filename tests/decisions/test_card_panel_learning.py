@@ -12,8 +12,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 
 from config.learning import learning_terms
-from decisions.card_panel_learning import CURE, DEFAULT, PROTECTED, cure_rows, default_rows, groups
 from decisions.learning import HELD_OUT, Kind, Trained, train
+from tests.decisions.card_panel_rows import CURE, DEFAULT, PROTECTED, cure_rows, default_rows, groups
 
 FILE = Path(__file__).parents[2] / "config" / "imports" / "data" / "uci_credit_card_taiwan.csv.gz"
 
