@@ -31,6 +31,8 @@ PAY_DAY_PART: Final = 4
 # Below so many pay days no rhythm is guessed.
 PAY_DAYS_MIN: Final = 2
 SATURDAY: Final = 6
+# A day on which summer time ends.
+DAY_MAX: Final = timedelta(hours=25)
 # On which channels time since the last contact is told apart.
 TOLD_APART: Final = ("push", "in_app", "sms", "whatsapp", "email", "voice", "call")
 # Kinds of contact points by which she may be reached.
@@ -45,7 +47,7 @@ _INCOME: Final = (
     "income_days", "income_gap_days", "days_since_income", "days_to_income", "income_30d_to_usual", "spare_share", "balance_to_past_due",
 )  # fmt: skip
 _CONTACT: Final = (
-    "contacts_7d", "contacts_30d", "days_since_contact", "delivered_share", "read_share", "answered_share",
+    "contacts_today", "contacts_7d", "contacts_30d", "days_since_contact", "delivered_share", "read_share", "answered_share",
     *(f"days_since_{channel}" for channel in TOLD_APART),
 )  # fmt: skip
 _SAID: Final = (
@@ -100,21 +102,10 @@ def features(past: Past, *, as_of: datetime) -> pl.DataFrame:
 
 # Of whom there are no rows, there were none of these.
 _COUNTS: Final = (
-    "loans_late", "payments_30d", "payments_90d", "income_days", "contacts_7d", "contacts_30d", "replies_30d", "cannot_pay_90d",
-    "disputed_90d", "promises_kept", "promises_broken", "promise_open", "plan_active", "plans_broken", "verified", "stops",
+    "loans_late", "payments_30d", "payments_90d", "income_days", "contacts_today", "contacts_7d", "contacts_30d", "replies_30d",
+    "cannot_pay_90d", "disputed_90d", "promises_kept", "promises_broken", "promise_open", "plan_active", "plans_broken", "verified",
+    "stops",
 )  # fmt: skip
-
-
-def contacts_today(past: Past, *, as_of: datetime) -> pl.DataFrame:
-    """`party_id`, `contacts_today` (Int32): how many were made so far on each person's own day; for `decisions.models.ARMS`."""
-    as_of = as_of.astimezone(UTC)
-    people = past.people.select("party_id", "zone").unique("party_id").sort("party_id")
-    made = past.contacts.filter(pl.col("at") < as_of).join(people, on="party_id")
-    same = made.filter(_local(pl.col("at"), people).dt.date() == _local(pl.lit(as_of), people).dt.date())
-    counts = same.group_by("party_id").agg(contacts_today=pl.len())
-    return (
-        people.select("party_id").join(counts, on="party_id", how="left").with_columns(pl.col("contacts_today").fill_null(0).cast(pl.Int32))
-    )
 
 
 def local_slot(people: pl.DataFrame, sent: pl.DataFrame) -> pl.DataFrame:
@@ -272,11 +263,14 @@ def _income(past: Past, here: pl.DataFrame, owed: pl.DataFrame) -> pl.DataFrame:
 def _contacts(past: Past, here: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
     made = (
         past.contacts.filter(pl.col("at") < as_of)
-        .join(here.select("party_id"), on="party_id")
+        .join(here.select("party_id", "zone", "today"), on="party_id")
         .with_columns(ago=(pl.lit(as_of) - pl.col("at")).dt.total_seconds() / timedelta(days=1).total_seconds())
     )
     talks = pl.col("channel").is_in(["call", "voice"])
-    return made.group_by("party_id").agg(
+    # No day of hers has more hours; the others' days need not be worked out.
+    lately = made.filter(pl.col("ago") <= DAY_MAX / timedelta(days=1))
+    today = lately.filter(_local(pl.col("at"), here).dt.date() == pl.col("today")).group_by("party_id").agg(contacts_today=pl.len())
+    found = made.group_by("party_id").agg(
         contacts_7d=(pl.col("ago") <= WEEK_DAYS).sum(),
         contacts_30d=(pl.col("ago") <= MONTH_DAYS).sum(),
         days_since_contact=pl.col("ago").min(),
@@ -285,6 +279,7 @@ def _contacts(past: Past, here: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
         answered_share=pl.col("answered").filter(talks).mean(),
         **{f"days_since_{channel}": pl.col("ago").filter(pl.col("channel") == channel).min() for channel in TOLD_APART},
     )
+    return found.join(today, on="party_id", how="left")
 
 
 def _replies(past: Past, as_of: datetime) -> pl.DataFrame:

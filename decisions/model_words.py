@@ -45,6 +45,7 @@ WORDS: Final[Mapping[str, str]] = {
     "income_30d_to_usual": "the last month's income beside the usual one",
     "spare_share": "the part of income that is left",
     "balance_to_past_due": "what the wallet holds, beside what is due",
+    "contacts_today": "contacts today",
     "contacts_7d": "contacts in 7 days",
     "contacts_30d": "contacts in 30 days",
     "days_since_contact": "days since the last contact",
@@ -119,7 +120,7 @@ def model_part(model: Model, known: pl.DataFrame, arm: Mapping[str, Any]) -> dic
 
 
 def _with(rows: pl.DataFrame, channel: str, hour_slot: int | None, offer: str) -> pl.DataFrame:
-    said = {"channel": channel, "hour_slot": hour_slot, "offer": offer, "contacts_today": 0}
+    said = {"channel": channel, "hour_slot": hour_slot, "offer": offer}
     return rows.with_columns(pl.lit(said[name], kind).alias(name) for name, kind in ARMS.items())
 
 

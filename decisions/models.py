@@ -31,12 +31,11 @@ FORMAT: Final = 1
 NONE: Final = "none"
 CALIBRATIONS: Final = ("none", "sigmoid", "isotonic")
 
-# What might be done with a person: columns of an arm, beside her features. `contacts_7d` stands among the features.
+# What might be done with a person: columns of an arm, beside her features.
 ARMS: Final[Schema] = {
     "channel": pl.String,  # `none` = no contact
     "hour_slot": pl.Int32,  # 0 to 5, of four hours by her clock; null for no contact
     "offer": pl.String,  # `none` = nothing but the text, or no contact
-    "contacts_today": pl.Int32,  # made before this one
 }
 ARM_CHANNELS: Final = (NONE, *CHANNELS)
 
@@ -247,7 +246,6 @@ def arm_inputs(offers: Sequence[str], channels: Sequence[str] = ARM_CHANNELS) ->
         Input(name="channel", words=tuple(channels)),
         Input(name="hour_slot", words=tuple(str(slot) for slot in range(SLOTS))),
         Input(name="offer", words=tuple(offers)),
-        Input(name="contacts_today"),
     )
 
 

@@ -47,7 +47,6 @@ ASKED: Final[Schema] = {
     "channel": pl.String,  # `none` = no contact
     "hour_slot": pl.Int32,  # 0 to 5 by her clock; null for no contact
     "offer": pl.String,  # `none` = nothing but the text, or no contact
-    "contacts_today": pl.Int32,  # made before this one
 }
 # What stands beside an arm once it is valued; amounts are thousandths of a minor unit, null for no contact.
 VALUED: Final[Schema] = {
@@ -181,7 +180,6 @@ def valued(arms: pl.DataFrame, stands: pl.DataFrame, facts: Facts, learned: Lear
         pl.col("channel").fill_null(NONE),
         "hour_slot",
         pl.col("offer").fill_null(NONE),
-        contacts_today=pl.lit(0, dtype=pl.Int32),
     )
     pays = predicts.pays(asked)
     harms = predicts.harms(asked)

@@ -21,7 +21,7 @@ import polars as pl
 from sqlalchemy import Connection, text
 
 from decisions.facts import Schema, type_instant
-from decisions.features import contacts_today, features, local_slot
+from decisions.features import features, local_slot
 from decisions.learning import TRAINING
 from decisions.models import NONE
 from decisions.past import Past
@@ -125,7 +125,6 @@ def _rows_of(source: Source, part: Batch, *, on: date, paid_percent_min: int, sh
     past = read_past(source, facts=facts, at=part.decided_at, business_date=part.business_date, known_at=part.facts_known_at)
     rows = (
         decided.join(features(past, as_of=part.decided_at), on="party_id")
-        .join(contacts_today(past, as_of=part.decided_at), on="party_id")
         .join(local_slot(past.people, decided.filter(pl.col("send_after").is_not_null())), on="party_id", how="left")
         .with_columns(
             at=pl.lit(part.decided_at, type_instant),

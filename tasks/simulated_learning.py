@@ -133,7 +133,6 @@ class Log:
                 channel=pl.col("channel").fill_null(NONE),
                 hour_slot=pl.col("hour_slot"),
                 offer=pl.when(pl.col("action") == "contact").then("offer").fill_null(NONE),
-                contacts_today=pl.lit(0, pl.Int32),
             )
             .join(known, on="party_id", how="left")
             .join(_asked(facts), on="party_id", how="left")
@@ -256,5 +255,5 @@ def note_of(trained: Trained, *, made_of: Mapping[str, str], days: int, borrower
 
 
 def inputs_hash() -> str:
-    """Of the names that a model may look at: a model that was made of others is stale."""
-    return sha256("\n".join((*FEATURES, *ARMS)).encode()).hexdigest()
+    """Of the names that a model may look at, in any order: a model that was made of others is stale."""
+    return sha256("\n".join(sorted((*FEATURES, *ARMS))).encode()).hexdigest()

@@ -115,6 +115,13 @@ def test_a_person_in_figures() -> None:
     assert of(2, **full()) == of(2)
 
 
+def test_todays_contacts_are_those_of_her_own_day() -> None:
+    """Noon in New York: her day began twelve hours ago, and that of whoever lives by UTC sixteen hours ago."""
+    made = [(party, AT - timedelta(hours=hours), "sms", True, False, False) for party in (1, 2) for hours in (1, 11, 14, 20)]
+    found = [of(party, contacts=rows("contacts", *made))["contacts_today"] for party in (1, 2)]
+    assert found == [2, 3]
+
+
 def test_what_lies_later_changes_nothing_and_time_changes_what_it_should() -> None:
     before = of(1, **full())
     later = full()

@@ -35,7 +35,6 @@ def logged(people: int = 300, days: int = 12, *, effect: float = 1.0, seed: int 
             "channel": np.where(sms, "sms", "none"),
             "hour_slot": [3 if one else None for one in sms],
             "offer": np.where(sms, "pay_link", "none"),
-            "contacts_today": 0,
             "paid_7d": paid,
         },
         strict=False,

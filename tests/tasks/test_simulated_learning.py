@@ -13,7 +13,7 @@ import pytest
 from config.model_files import MODELS, shipped_model
 from config.strategy_files import STRATEGIES
 from decisions.features import FEATURES
-from decisions.models import ARM_CHANNELS, Calibration, Line, Model, Term, arm_inputs
+from decisions.models import ARM_CHANNELS, ARMS, Calibration, Line, Model, Term, arm_inputs
 from sandbox.parameters import fingerprint
 from sandbox.simulation import TownWorld, open_world
 from tasks.simulate import FIRST_DAY, play
@@ -94,7 +94,7 @@ def test_the_model_that_ships_is_the_one_of_these_worlds_and_features() -> None:
         "parameters": fingerprint(),
         "inputs": inputs_hash(),
     }
-    assert {one.name for one in model.inputs} <= {*FEATURES, "channel", "hour_slot", "offer", "contacts_today"}
+    assert {one.name for one in model.inputs} <= {*FEATURES, *ARMS}
     assert set(ARM_CHANNELS) >= {"none", "sms"}
     assert (MODELS / "paid_7d.json").stat().st_size < 300_000
 
