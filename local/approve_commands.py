@@ -12,7 +12,8 @@ from typing import Annotated
 
 import typer
 
-from local.law_commands import REFUSED, approve, ledger_errors
+from local.law_commands import REFUSED, approve
+from local.refusals import ledger_errors, said
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object in place of words.")]
 
@@ -32,13 +33,9 @@ def code(
     from ledger import schema
     from tasks.approve_run import CodeRefused, make_code
 
-    with ledger_errors():
+    with ledger_errors(), said(CodeRefused, code=REFUSED):
         schema.migrate()
-        try:
-            made = make_code(person=person, role=role, hours=hours, campaign_run_id=run)
-        except CodeRefused as error:
-            typer.echo(error, err=True)
-            raise typer.Exit(REFUSED) from None
+        made = make_code(person=person, role=role, hours=hours, campaign_run_id=run)
     if as_json:
         typer.echo(json.dumps({"code": made, "person": person, "role": role, "hours": hours, "campaign_run_id": run}, ensure_ascii=False))
         return

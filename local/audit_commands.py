@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from local.refusals import LOOK, refusals
+
 if TYPE_CHECKING:
     from ledger.audit import Audited
 
 BROKEN = 1
-UNREADABLE = 2
 INCOMPLETE = 3
 SHOWN_MAX = 50
 
@@ -35,20 +36,12 @@ def audit(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object in place of words.")] = False,
 ) -> None:
     """Prove again that nobody was contacted against a rule and that the rows bear out every invariant, I1 to I12."""
-    from sqlalchemy.exc import SQLAlchemyError
-
     from config.load import ConfigError
-    from ledger.embedded import EmbeddedDatabaseError
     from tasks.audit import audit_period, business_period
 
-    try:
+    with refusals(ConfigError, ValueError, then=LOOK):
         period = business_period(first.date() if first else None, last.date() if last else None)
         audited = audit_period(*period)
-    except (ConfigError, ValueError) as error:
-        _stop(str(error))
-    except (SQLAlchemyError, EmbeddedDatabaseError) as error:
-        # What the database says may hold its address; what kind of trouble it is does not.
-        _stop(f"the ledger cannot be read ({type(error).__name__}): see TIDEOVER_DATABASE_URL and `tideover migrate`")
     for line in [json.dumps(audited.as_json())] if as_json else _words(audited):
         typer.echo(line)
     if audited.violations or audited.warnings:
@@ -65,8 +58,3 @@ def _words(audited: Audited) -> Iterator[str]:
         yield f"  … and {len(audited.violations) - SHOWN_MAX} more; --json names up to a thousand"
     yield from (f"NOT LOOKED AT: {warning}" for warning in audited.warnings)
     yield f"{len(audited.not_proved)} rules were not proved again (--json names each with the reason)"
-
-
-def _stop(why: str) -> None:
-    typer.echo(why, err=True)
-    raise typer.Exit(UNREADABLE)

@@ -13,7 +13,8 @@ from typing import Annotated
 
 import typer
 
-from local.law_commands import REFUSED, ledger_errors
+from local.law_commands import REFUSED
+from local.refusals import ledger_errors
 
 canary = typer.Typer(
     no_args_is_help=True, help="Few first: where a strategy or a text is new, a small part of a run is sent before the rest."

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from local.law_commands import ledger_errors
+from local.refusals import ledger_errors
 
 if TYPE_CHECKING:
     from decisions.off_policy import Evaluation

@@ -13,8 +13,9 @@ from typing import Annotated
 
 import typer
 
+from local.refusals import LOOK, REFUSED, refusals, said
+
 MISMATCH = 1
-UNREADABLE = 2
 
 
 def evidence(
@@ -32,26 +33,19 @@ def evidence(
     elif attempt is not None and out is not None and verify is None:
         _write(attempt, out, with_text=with_text, as_json=as_json)
     else:
-        _stop("give --attempt ID --out FOLDER, or --verify FOLDER")
+        typer.echo("give --attempt ID --out FOLDER, or --verify FOLDER", err=True)
+        raise typer.Exit(REFUSED)
 
 
 def _write(attempt: int, out: Path, *, with_text: bool, as_json: bool) -> None:
-    from sqlalchemy.exc import SQLAlchemyError
-
     from config.load import ConfigError
     from gate.evidence import gather
     from ledger.dossier import UnknownAttemptError
-    from ledger.embedded import EmbeddedDatabaseError
     from ledger.evidence_folder import FolderRefused, write
 
-    try:
+    with refusals(UnknownAttemptError, FolderRefused, ConfigError, then=LOOK):
         gathered = gather(attempt, with_text=with_text)
         write(gathered.told, gathered.bodies, out)
-    except (UnknownAttemptError, FolderRefused, ConfigError) as error:
-        _stop(str(error))
-    except (SQLAlchemyError, EmbeddedDatabaseError) as error:
-        # What the database says may hold its address; what kind of trouble it is does not.
-        _stop(f"the ledger cannot be read ({type(error).__name__}): see TIDEOVER_DATABASE_URL and `tideover migrate`")
     told = gathered.told
     lines, links = len(told["proofs"]["lines"]), told["proofs"]["links"]
     head = links[-1]["link"] if links else None
@@ -79,10 +73,8 @@ def _write(attempt: int, out: Path, *, with_text: bool, as_json: bool) -> None:
 def _verify(folder: Path, heads: Path | None, *, as_json: bool) -> None:
     from ledger.evidence_folder import FolderRefused, verify
 
-    try:
+    with said(FolderRefused):
         wrong, unproved = verify(folder, heads)
-    except FolderRefused as error:
-        _stop(str(error))
     if as_json:
         typer.echo(json.dumps({"matches": not wrong, "mismatches": wrong, "not_proved": unproved}))
     else:
@@ -92,8 +84,3 @@ def _verify(folder: Path, heads: Path | None, *, as_json: bool) -> None:
             typer.echo(f"not proved here: {line}")
         typer.echo("all that is proved matches" if not wrong else f"{len(wrong)} things do not match")
     raise typer.Exit(MISMATCH if wrong else 0)
-
-
-def _stop(why: str) -> None:
-    typer.echo(why, err=True)
-    raise typer.Exit(UNREADABLE)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from local.refusals import LOOK, ledger_errors, said
 
 if TYPE_CHECKING:
     from ledger.rule_impact import Impact, Progress
@@ -24,6 +26,7 @@ UNREADABLE = 2
 NOT_FOUND = 2
 REFUSED = 1
 IDS_SHOWN_MAX = 20
+NAME_ANOTHER = f"{LOOK}, or name `current` or a file in place of a hash"
 
 rules = typer.Typer(no_args_is_help=True, help="Contact rules: what they say, what they say of a case, and what a change changes.")
 approve = typer.Typer(no_args_is_help=True, help="Four eyes: what two people have to say yes to: rule packs, strategies, campaign runs.")
@@ -42,36 +45,11 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-@contextmanager
-def _readable() -> Iterator[None]:
+def _readable() -> AbstractContextManager[None]:
     """A law that cannot be read, or a version that there is none of, is said in words, not as a traceback."""
     from config.load import ConfigError
 
-    try:
-        yield
-    except (ConfigError, LookupError) as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(UNREADABLE) from None
-
-
-@contextmanager
-def ledger_errors() -> Iterator[None]:
-    """As `_readable`, where the ledger is asked too."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from ledger.embedded import EmbeddedDatabaseError
-
-    with _readable():
-        try:
-            yield
-        except (SQLAlchemyError, EmbeddedDatabaseError) as error:
-            # What the database says may hold its address; what kind of trouble it is does not.
-            typer.echo(
-                f"the ledger cannot be read ({type(error).__name__}): see TIDEOVER_DATABASE_URL and `tideover migrate`, "
-                "or name `current` or a file in place of a hash",
-                err=True,
-            )
-            raise typer.Exit(UNREADABLE) from None
+    return said(ConfigError, LookupError)
 
 
 def _clearances_here() -> Clearances:
@@ -182,7 +160,7 @@ def diff(
     from ledger.pack_approvals import lines, summary
     from ledger.pack_versions import UnknownReferenceError, version_of
 
-    with ledger_errors():
+    with ledger_errors(then=NAME_ANOTHER):
         old, new = version_of(before), version_of(after)
         if old.jurisdiction != new.jurisdiction:
             raise UnknownReferenceError(f"{old.label} and {new.label} are packs of two jurisdictions")
@@ -211,7 +189,7 @@ def impact(
     from ledger.rule_impact import rule_impact
 
     console = Console(stderr=True)
-    with ledger_errors():
+    with ledger_errors(then=NAME_ANOTHER):
         old, new = versions_of(before, after, jurisdiction)
         if old.jurisdiction != new.jurisdiction:
             raise UnknownReferenceError(f"{old.label} and {new.label} are packs of two jurisdictions")
@@ -257,14 +235,10 @@ def approve_pack(
     from ledger.approvals import ApprovalRefused, typed
     from ledger.pack_approvals import approve_pack as step
 
-    with ledger_errors():
+    with ledger_errors(), said(ApprovalRefused, code=REFUSED):
         schema.migrate()
-        try:
-            who = typed(by, reject=reject)
-            told = step(jurisdiction, by=who, version=version, reject=reject, reason=reason, until=until.date() if until else None)
-        except ApprovalRefused as error:
-            typer.echo(error, err=True)
-            raise typer.Exit(REFUSED) from None
+        who = typed(by, reject=reject)
+        told = step(jurisdiction, by=who, version=version, reject=reject, reason=reason, until=until.date() if until else None)
     _tell(told)
 
 
@@ -282,13 +256,9 @@ def approve_strategy(
     from ledger.approvals import ApprovalRefused, typed
     from ledger.strategy_approvals import approve_strategy as step
 
-    with ledger_errors():
+    with ledger_errors(), said(ApprovalRefused, code=REFUSED):
         schema.migrate()
-        try:
-            told = step(name, by=typed(by, reject=reject), reject=reject, reason=reason, until=until.date() if until else None)
-        except ApprovalRefused as error:
-            typer.echo(error, err=True)
-            raise typer.Exit(REFUSED) from None
+        told = step(name, by=typed(by, reject=reject), reject=reject, reason=reason, until=until.date() if until else None)
     _tell(told)
 
 

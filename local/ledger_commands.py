@@ -8,12 +8,13 @@ Pure: no. Rooms are imported inside commands, so that the others start without t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from local.refusals import refusals
 
 REFUSED = 1
 KEEP = 14
@@ -21,23 +22,12 @@ KEEP = 14
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object in place of words.")]
 
 
-@contextmanager
-def _refusals() -> Iterator[None]:
+def _refusals() -> AbstractContextManager[None]:
     """What is refused, and a ledger that is away, are said in words."""
-    from sqlalchemy.exc import SQLAlchemyError
-
     from ledger.backup import BackupError
     from ledger.embedded import EmbeddedDatabaseError
 
-    try:
-        yield
-    except (BackupError, EmbeddedDatabaseError) as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(REFUSED) from None
-    except SQLAlchemyError as error:
-        # What the database says may hold its address; what kind of trouble it is does not.
-        typer.echo(f"the ledger cannot be used ({type(error).__name__}): see TIDEOVER_DATABASE_URL; nothing is half done", err=True)
-        raise typer.Exit(REFUSED) from None
+    return refusals(BackupError, EmbeddedDatabaseError, then="see TIDEOVER_DATABASE_URL; nothing is half done", code=REFUSED)
 
 
 def migrate(

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from local.law_commands import REFUSED, UNREADABLE, ledger_errors
+from local.law_commands import REFUSED, UNREADABLE
+from local.refusals import ledger_errors, said
 
 if TYPE_CHECKING:
     from tasks.preview_message import MessagePreview
@@ -73,12 +74,8 @@ def preview(
     if sample and borrower is not None:
         typer.echo("--sample and --borrower: say one of them", err=True)
         raise typer.Exit(UNREADABLE)
-    with ledger_errors():
-        try:
-            found = preview_message(named, locales=locale or (), borrower=borrower)
-        except (NoTextError, UnknownBorrowerError) as error:
-            typer.echo(error, err=True)
-            raise typer.Exit(UNREADABLE) from None
+    with ledger_errors(NoTextError, UnknownBorrowerError):
+        found = preview_message(named, locales=locale or (), borrower=borrower)
     file = _kept(f"{named}-borrower.html" if found.personal else f"{named}.html", page(found))
     typer.echo(json.dumps(_as_json(found, file), ensure_ascii=False) if as_json else file)
     if found.personal:
@@ -139,18 +136,11 @@ def approve(
     from ledger.approvals import ApprovalRefused, typed
 
     folder, _, locale = named.partition("/")
-    with ledger_errors():
+    with ledger_errors(NoTextError), said(ApprovalRefused, code=REFUSED):
         schema.migrate()
-        try:
-            told = approve_text(
-                folder, locale, by=typed(by, reject=reject), reject=reject, reason=reason, until=until.date() if until else None
-            )
-        except NoTextError as error:
-            typer.echo(error, err=True)
-            raise typer.Exit(UNREADABLE) from None
-        except ApprovalRefused as error:
-            typer.echo(error, err=True)
-            raise typer.Exit(REFUSED) from None
+        told = approve_text(
+            folder, locale, by=typed(by, reject=reject), reject=reject, reason=reason, until=until.date() if until else None
+        )
     for line in told:
         typer.echo(line)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from local.law_commands import ledger_errors
+from local.refusals import ledger_errors
 
 if TYPE_CHECKING:
     from tasks.month_report import MonthReport

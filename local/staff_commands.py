@@ -8,18 +8,15 @@ Pure: no. Rooms are imported inside commands, so that the others start without t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import date
-from typing import Annotated, Final
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
 
-from local.law_commands import ledger_errors
-
-REFUSED: Final = 2
+from local.refusals import REFUSED, ledger_errors
 
 staff = typer.Typer(no_args_is_help=True, help="Who may sign in at the desks, in which roles, and who looked at whom.")
 
@@ -29,19 +26,12 @@ By = Annotated[str, typer.Option(help="Who says so.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines in place of words.")]
 
 
-@contextmanager
-def _refusals() -> Iterator[None]:
+def _refusals() -> AbstractContextManager[None]:
     """What is refused, and a ledger that is away, are said in words."""
-    from config.load import ConfigError
     from ledger.staff import StaffRefused
     from ledger.vault import MissingKeyError
 
-    with ledger_errors():
-        try:
-            yield
-        except (StaffRefused, ConfigError, MissingKeyError) as error:
-            typer.echo(error, err=True)
-            raise typer.Exit(REFUSED) from None
+    return ledger_errors(StaffRefused, MissingKeyError)
 
 
 @staff.command()

@@ -9,41 +9,24 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from local.refusals import LOOK, refusals
 
 if TYPE_CHECKING:
     from tasks.prefect_kept import Kept
     from tasks.schedule import Scheduled
 
-REFUSED: Final = 2
-
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object in place of words.")]
-
-
-@contextmanager
-def _ledger() -> Iterator[None]:
-    """A ledger that is away, or older than the program, is said in words."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from ledger.embedded import EmbeddedDatabaseError
-
-    try:
-        yield
-    except (SQLAlchemyError, EmbeddedDatabaseError) as error:
-        # What the database says may hold its address; what kind of trouble it is does not.
-        typer.echo(f"the ledger cannot be read ({type(error).__name__}): see TIDEOVER_DATABASE_URL and `tideover migrate`", err=True)
-        raise typer.Exit(REFUSED) from None
 
 
 def status(*, as_json: AsJson = False) -> None:
     """Say how things stand: today's runs, what is unknown, paused, late, still to come, and what the last audit found."""
     from tasks.status import read_status
 
-    with _ledger():
+    with refusals(then=LOOK):
         found = read_status()
     if as_json:
         typer.echo(json.dumps(found.as_json(), ensure_ascii=False))
@@ -59,7 +42,7 @@ def morning(*, as_json: AsJson = False) -> None:
     from tasks.morning import read_morning
     from tasks.morning_page import page
 
-    with _ledger():
+    with refusals(then=LOOK):
         address = settings().prefect_api_url
         found = read_morning(*(_asked(address) if address else ()))
     if as_json:
@@ -95,7 +78,7 @@ def waiting(
     from ledger.engine import connection
     from ledger.overview import who_waits
 
-    with _ledger(), connection() as tx:
+    with refusals(then=LOOK), connection() as tx:
         found = who_waits(tx, intent=intent)
     for one in found:
         if as_json:

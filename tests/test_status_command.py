@@ -140,7 +140,7 @@ def test_a_ledger_that_is_away_is_said_in_words(portfolio: Portfolio, monkeypatc
     settings.cache_clear()
     answer = run()
     assert answer.exit_code == 2
-    assert "the ledger cannot be read (OperationalError)" in answer.stderr
+    assert "the ledger cannot be reached (OperationalError)" in answer.stderr
     assert "nobody@" not in answer.stderr
 
 

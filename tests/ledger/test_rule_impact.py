@@ -152,7 +152,7 @@ def test_a_ledger_that_cannot_be_read_is_said(ledger_url: str) -> None:
         tx.exec_driver_sql("DROP TABLE policy_version CASCADE")
     refused = CliRunner().invoke(app, ["rules", "diff", "TW@current", "TW@abcdef012345"])
     assert refused.exit_code == 2
-    assert "the ledger cannot be read" in refused.stderr
+    assert "the ledger cannot be reached" in refused.stderr
 
 
 def test_a_version_is_found_wherever_it_is_kept(stricter: Path) -> None:
