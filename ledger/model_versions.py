@@ -90,13 +90,7 @@ class Kept:
     @property
     def word(self) -> str:
         """Where it stands, in words."""
-        if self.last is None:
-            return "sandbox mode only: nobody has asked for approval"
-        if self.approved:
-            return f"approved: {self.last.asked_by} and {self.last.approved_by}"
-        if self.last.verdict == "asked":
-            return f"waits for a second person (asked for by {self.last.asked_by})"
-        return "approval ended" if self.last.verdict == "approved" else f"rejected by {self.last.approved_by}"
+        return approvals.in_words(self.last, approved=self.approved)
 
 
 def keep(tx: Connection, trained: Trained, *, seed: int, as_of: datetime) -> bool:
