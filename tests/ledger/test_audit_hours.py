@@ -48,16 +48,26 @@ PLACES = {
     "Europe/Berlin": ("DE", None),
     "Europe/Warsaw": ("PL", None),
 }
+# Where clocks change on other days: in the north and in the south, an hour that is missing and one that comes twice.
+CHANGES = {
+    "Australia/Sydney": (date(2026, 4, 5), date(2026, 10, 4)),
+    "Europe/London": (date(2026, 10, 25),),
+    "Europe/Berlin": (date(2026, 10, 25),),
+    "America/New_York": (date(2026, 3, 8), date(2026, 11, 1)),
+    "America/Los_Angeles": (date(2026, 3, 8), date(2026, 11, 1)),
+}
 DAYS = (date(2026, 3, 29), date(2026, 4, 3), date(2026, 4, 4), date(2026, 4, 7), date(2026, 5, 1), date(2026, 12, 25))
+EVERY_DAY = {*DAYS, *(day for days in CHANGES.values() for day in days)}
 MINUTES = tuple(range(0, 24 * 60, 60)) + tuple(hour * 60 + minute for hour in (8, 9, 18, 19, 20, 21) for minute in (30, 59))
 
 
 def instants(zone: str) -> list[datetime]:
     return sorted(
         {
-            (datetime.combine(day, datetime.min.time(), ZoneInfo(zone)) + timedelta(minutes=minutes)).astimezone(UTC)
-            for day in DAYS
+            (datetime.combine(day, datetime.min.time(), ZoneInfo(zone)) + timedelta(minutes=minutes)).replace(fold=fold).astimezone(UTC)
+            for day in (*DAYS, *CHANGES.get(zone, ()))
             for minutes in MINUTES
+            for fold in (0, 1)
         }
     )
 
@@ -108,7 +118,7 @@ def audited(portfolio: Portfolio, channel: str) -> dict[str, set[str]]:
             heard.append(Received(channel=channel, blind_index=vault.blind_index(number), provider_id=key, at=at))
     found: defaultdict[str, set[str]] = defaultdict(set)
     with connection() as tx:
-        for violation in find_violations(tx, heard, audit_limits(DAYS[0], DAYS[-1])):
+        for violation in find_violations(tx, heard, audit_limits(min(EVERY_DAY), max(EVERY_DAY))):
             if violation.check == "outside_hours":
                 found[str(violation.provider_id)].add(str(violation.detail))
     return {key: found[key] for key in places}
@@ -128,7 +138,7 @@ def test_auditor_and_judge_forbid_the_same_hours(portfolio: Portfolio, tmp_path:
     forbidden = sum(bool(rules) for rules in expected.values())
     assert 0.3 < forbidden / len(expected) < 0.9
     # Every window that is proved again was seen to forbid something.
-    windows = {window.scope.rule for window in audit_limits(DAYS[0], DAYS[-1]).windows if channel in window.scope.channels}
+    windows = {window.scope.rule for window in audit_limits(min(EVERY_DAY), max(EVERY_DAY)).windows if channel in window.scope.channels}
     seen = set().union(*by_rule.values())
     assert windows - seen <= WITHOUT_A_CASE
 
