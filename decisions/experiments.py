@@ -26,6 +26,8 @@ from decisions.parts import PARTS
 
 Floats = npt.NDArray[np.float64]
 
+# Of a margin: what contacts are counted under.
+CONTACTS: Final = "contacts"
 WAITING: Final = "not enough borrowers yet"
 STOPPED: Final = "stop: harm"
 BETTER: Final = "better: two people may be asked to promote it"
@@ -154,6 +156,7 @@ class Verdict:
         borrowers: Of it, and of the champion, whose horizon is over.
         differences: money first.
         says: One of this module's words.
+        contacts_per_cure: Of it, and of the champion: contacts for each borrower who paid all; None = not counted, or nobody did.
         why: The margin that was passed, where it is stopped.
     """
 
@@ -161,6 +164,7 @@ class Verdict:
     borrowers: tuple[int, int]
     differences: tuple[Difference, ...]
     says: str
+    contacts_per_cure: tuple[float | None, float | None] = (None, None)
     why: str | None = None
 
 
@@ -214,17 +218,34 @@ def judged(
             )
             for one in experiment.margins
         ]
-        says, why = _said(experiment, money, harms, (len(theirs.money), len(champion.money)), day, (gaps or {}).get(arm.name))
+        borrowers, per_cure = (len(theirs.money), len(champion.money)), (contacts_per_cure(theirs), contacts_per_cure(champion))
+        says, why = _said(experiment, money, harms, borrowers, per_cure, day, (gaps or {}).get(arm.name))
         found.append(
-            Verdict(arm=arm.name, borrowers=(len(theirs.money), len(champion.money)), differences=(money, *harms), says=says, why=why)
+            Verdict(arm=arm.name, borrowers=borrowers, differences=(money, *harms), says=says, contacts_per_cure=per_cure, why=why)
         )
     return found
 
 
+def contacts_per_cure(outcomes: Outcomes) -> float | None:
+    """Contacts for each borrower who paid all that was owed; None = contacts are not counted, or nobody did."""
+    cured = int((outcomes.money >= 1).sum())
+    contacts = outcomes.harms.get(CONTACTS)
+    return None if contacts is None or not cured else float(contacts.sum()) / cured
+
+
 def _said(
-    experiment: Experiment, money: Difference, harms: Sequence[Difference], borrowers: tuple[int, int], day: date, gap: float | None
+    experiment: Experiment,
+    money: Difference,
+    harms: Sequence[Difference],
+    borrowers: tuple[int, int],
+    per_cure: tuple[float | None, float | None],
+    day: date,
+    gap: float | None,
 ) -> tuple[str, str | None]:
-    """Harm is said at once, however few there are: its bound is wide while they are few."""
+    """Harm is said at once, however few there are: its bound is wide while they are few.
+
+    Contacts for each cure have no bound of their own: an arm that took more of them than the champion is not better, whatever it brought.
+    """
     for one, margin in zip(harms, experiment.margins, strict=True):
         if one.low > margin.margin:
             return STOPPED, one.name
@@ -232,7 +253,9 @@ def _said(
         return STOPPED, "groups"
     if min(borrowers) < experiment.borrowers_min:
         return WAITING, None
-    if money.low > 0 and all(one.high <= margin.margin for one, margin in zip(harms, experiment.margins, strict=True)):
+    arm, champion = per_cure
+    took_more = arm is not None and champion is not None and arm > champion
+    if money.low > 0 and not took_more and all(one.high <= margin.margin for one, margin in zip(harms, experiment.margins, strict=True)):
         return BETTER, None
     return (ENDED if day >= experiment.last else OPEN), None
 

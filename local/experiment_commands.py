@@ -99,8 +99,11 @@ def _line(one: Mapping[str, Any]) -> str:
 
 
 def _verdicts(verdicts: Mapping[str, Any]) -> Iterator[str]:
-    for arm, verdict in verdicts.items():
+    for name, verdict in verdicts.items():
         why = f" ({verdict['why']})" if verdict["why"] else ""
-        yield f"    {arm}: {verdict['says']}{why}"
+        yield f"    {name}: {verdict['says']}{why}"
         for one in verdict["differences"]:
             yield f"      {one['name']}: {one['value']:+.4f} a borrower, between {one['low']:+.4f} and {one['high']:+.4f}"
+        arm, champion = verdict.get("contacts_per_cure") or (None, None)  # a look of before they were counted has none
+        if arm is not None and champion is not None:
+            yield f"      contacts for each who paid all: {arm:.1f}, the champion's {champion:.1f}; more of them is not better"

@@ -12,7 +12,7 @@ import pytest
 from config.experiment_files import EXPERIMENTS, experiment, experiment_names, running, trial_of
 from config.load import ConfigError
 from config.strategy_files import strategy
-from decisions.experiments import BETTER, ENDED, OPEN, STOPPED, WAITING, Outcomes, difference, half_width, judged
+from decisions.experiments import BETTER, ENDED, OPEN, STOPPED, WAITING, Outcomes, contacts_per_cure, difference, half_width, judged
 
 SHIPPED = experiment("learned-in-early")
 SMALL = replace(SHIPPED, borrowers_min=500)
@@ -71,6 +71,16 @@ def test_more_money_without_more_harm_may_be_asked_about() -> None:
 def test_more_money_with_harm_that_may_be_too_much_is_not() -> None:
     assert said(outcomes(40_000, 0.5, complain=0.002), outcomes(40_000, 0.4, seed=2))[0] == OPEN
     assert said(outcomes(40_000, 0.4), outcomes(40_000, 0.4, seed=2), last=True) == (ENDED, None)
+
+
+def test_more_money_for_more_contacts_a_cure_is_not_better() -> None:
+    """Within the margin of half a contact a borrower, and yet each who paid all took more of them."""
+    arm, champion = outcomes(40_000, 0.5), outcomes(40_000, 0.4, seed=2)
+    assert contacts_per_cure(arm) == pytest.approx(4, rel=0.05)
+    assert contacts_per_cure(champion) == pytest.approx(5, rel=0.05)
+    fewer = replace(champion, harms={**champion.harms, "contacts": np.full(40_000, 1.55)})
+    assert said(arm, fewer)[0] == OPEN
+    assert contacts_per_cure(replace(arm, money=np.full(40_000, 0.5))) is None
 
 
 @pytest.mark.parametrize(("more", "why"), [({"complain": 0.2}, "complaints"), ({"contacts": 6}, "contacts")])
