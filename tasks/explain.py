@@ -130,7 +130,7 @@ def _model_part(told: Mapping[str, Any], predicts: ByModels | None) -> dict[str,
     if predicts is None or not contacts:
         return None
     decision = told["decision"]
-    taken = [arm for arm in contacts if all(arm[name] == decision[name] for name in ("channel", "contact_point_id", "offer"))]
+    taken = [arm for arm in contacts if all(arm[name] == decision[name] for name in ("channel", "contact_point_id", "offer", "hour_slot"))]
     return model_part(predicts.paying, predicts.features, max(taken or contacts, key=lambda arm: arm["score"]))
 
 
