@@ -203,7 +203,7 @@ def candidates(facts: Facts, stands: pl.DataFrame, strategy: Strategy, texts: Te
             # Someone else's phone makes that person the one who is contacted, whoever owes.
             counterparty=pl.when(pl.col("owner") == "borrower").then("counterparty").otherwise("owner"),
         )
-        .pipe(_with_cost, facts, strategy, texts)
+        .pipe(with_cost, facts, strategy, texts)
         .select(
             *CANDIDATES,
             "step",
@@ -249,8 +249,18 @@ def _with_senders(reachable: pl.DataFrame, facts: Facts, strategy: Strategy) -> 
     return reachable.join(known, on=["party_id", "channel"], how="left").with_columns(pl.col("has_sender").fill_null(False))
 
 
-def _with_cost(found: pl.DataFrame, facts: Facts, strategy: Strategy, texts: Texts) -> pl.DataFrame:
-    """Add what a message would cost. A person is charged for in one currency, else amounts could not be compared."""
+def with_cost(found: pl.DataFrame, facts: Facts, strategy: Strategy, texts: Texts) -> pl.DataFrame:
+    """Add what a message would cost. A person is charged for in one currency, else amounts could not be compared.
+
+    Args:
+        found: `party_id`, `channel`, `message`, `text_locale` (null = there is none), `at`.
+        facts: Of the same people.
+        strategy: Whose prices are asked.
+        texts: All messages.
+
+    Returns:
+        The same with `cost` and `priced_in`, as in `candidates`.
+    """
     if not strategy.weighs_cost:
         return found.with_columns(cost=pl.lit(None, dtype=pl.Int64), priced_in=pl.lit(None, dtype=pl.String))
     placed = found.join(facts.borrowers.select("party_id", "country"), on="party_id", how="left", maintain_order="left")

@@ -169,9 +169,38 @@ def _arms_of(facts: Facts, strategy: Strategy, by: By) -> tuple[pl.DataFrame, pl
     if by.predicts is None:
         raise PredictorMissingError(f"{strategy.name}/{strategy.stage} decides by the model {strategy.learned.model}, and there is none")
     contacts, nothing = _contacts(judged), _nothing(stands)
-    slots = by_slot(contacts.join(_open_until(facts, judged, by.packs), on="candidate"), stands.select("party_id", "day_ends_at"))
+    slots = _within_hours(facts, judged, contacts, stands.select("party_id", "day_ends_at"), by.packs)
     arms = pl.concat([slots, nothing], how="diagonal").sort("party_id", "candidate", "offer_rank", "hour_slot", nulls_last=True)
     return stands, judged, verdicts, valued(arms, stands, facts, strategy.learned, by.predicts, at=by.at)
+
+
+def _within_hours(facts: Facts, judged: pl.DataFrame, contacts: pl.DataFrame, day_ends: pl.DataFrame, packs: Packs) -> pl.DataFrame:
+    """Each contact in every slot in which it is allowed at some time.
+
+    A rule's own hours are one span a day. What somebody asked for or agreed to may leave a gap in it: then each slot is asked about.
+    """
+    own = (facts.wishes.filter(pl.col("kind") == "not_at"), facts.agreements.filter(pl.col("kind") == "contact_hours"))
+    apart = pl.concat(frame.select("party_id") for frame in own).unique()
+    usual = contacts.join(apart, on="party_id", how="anti").join(_open_until(facts, judged, packs), on="candidate")
+    slots = by_slot(usual, day_ends)
+    if len(usual) < len(contacts):
+        days = contacts.join(apart, on="party_id", how="semi").join(day_ends.rename({"day_ends_at": "open_until"}), on="party_id")
+        asked = by_slot(days, day_ends)
+        slots = pl.concat([slots, asked.join(_opens(judged, asked, facts, packs), on=["candidate", "hour_slot"])], how="diagonal")
+        slots = (
+            slots.with_columns(send_after=pl.coalesce("opens", "send_after")).filter(pl.col("send_after") < pl.col("closes")).drop("opens")
+        )
+    return slots.drop("closes")
+
+
+def _opens(judged: pl.DataFrame, asked: pl.DataFrame, facts: Facts, packs: Packs) -> pl.DataFrame:
+    """From when on each candidate is allowed, asked at the instants at which its slots begin: `candidate`, `hour_slot`, `opens`."""
+    at = asked.select("candidate", "hour_slot", "send_after").unique(maintain_order=True).with_row_index("ask")
+    instants = at.select("ask", "candidate", at=pl.col("send_after"))
+    rows = instants.join(judged.drop("at"), on="candidate", maintain_order="left").with_columns(candidate=pl.col("ask").cast(pl.Int64))
+    opens = judge(facts, rows.select(*CANDIDATES), packs).select("candidate", opens="next_allowed_at")
+    named = at.select("hour_slot", "candidate", ask=pl.col("ask").cast(pl.Int64))
+    return named.join(opens.drop_nulls(), left_on="ask", right_on="candidate").drop("ask")
 
 
 def _open_until(facts: Facts, judged: pl.DataFrame, packs: Packs) -> pl.DataFrame:
@@ -294,7 +323,7 @@ def conclude(considered: Considered, *, key: bytes) -> pl.DataFrame:
         "candidate", "channel", "contact_point_id", "purpose", "message", "step", "send_after", "expires_at", locale="text_locale"
     )
     rows = (
-        considered.stands.select("party_id", reached="step")
+        considered.stands.select("party_id", "day_ends_at", reached="step")
         .join(taken, on="party_id")
         .join(chosen, on="candidate", how="left")
         .join(_reasons(considered, taken), on="party_id", how="left")
@@ -309,6 +338,8 @@ def conclude(considered: Considered, *, key: bytes) -> pl.DataFrame:
             reasons=pl.col("reasons").fill_null(pl.lit([], dtype=pl.List(pl.String))),
             # Where a model weighs hours, the arm says which.
             send_after=pl.coalesce("arm_send_after", "send_after"),
+            # What is sent after a gap in her hours has the rest of the day.
+            expires_at=pl.when(pl.col("arm_send_after") >= pl.col("expires_at")).then("day_ends_at").otherwise("expires_at"),
         )
         .select(pl.col(name).cast(kind) for name, kind in DECISIONS.items())
         .sort("party_id")

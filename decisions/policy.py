@@ -22,9 +22,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from decisions.candidates import owed, with_cost
 from decisions.capacity import NO_POOL, THOUSAND, Sampled, Use, lowered, prices, unexplored
 from decisions.draws import keyed_numbers
-from decisions.facts import Facts, Schema, type_instant
+from decisions.facts import Facts, Schema, empty, type_instant
+from decisions.messages import Texts
 from decisions.offered import NEVER_ARRIVED
 from decisions.parts import PARTS
 from decisions.strategy import SPOKEN, Cap, Harm, Learned, Strategy
@@ -127,7 +129,8 @@ def by_slot(arms: pl.DataFrame, day_ends: pl.DataFrame) -> pl.DataFrame:
         day_ends: `party_id`, `day_ends_at`.
 
     Returns:
-        The same with `hour_slot`, and `send_after` moved to the slot's beginning where that lies later.
+        The same with `hour_slot`, `send_after` moved to the slot's beginning where that lies later, and `closes`: the end of the slot or
+        of the hours.
     """
     ends = pl.col("day_ends_at") - SLOT * (SLOTS - 1) + SLOT * pl.col("hour_slot")
     return (
@@ -136,7 +139,7 @@ def by_slot(arms: pl.DataFrame, day_ends: pl.DataFrame) -> pl.DataFrame:
         .explode("hour_slot")
         .with_columns(send_after=pl.max_horizontal("send_after", ends - SLOT), closes=pl.min_horizontal("open_until", ends))
         .filter(pl.col("send_after") < pl.col("closes"))
-        .drop("day_ends_at", "open_until", "closes")
+        .drop("day_ends_at", "open_until")
     )
 
 
@@ -345,29 +348,70 @@ def bound(cap: Cap, currency: str) -> int:
     return cap.contacts * THOUSAND if cap.contacts is not None else cap.money.get(currency, 0)
 
 
-def over_caps(decisions: pl.DataFrame, creditors: pl.DataFrame, learned: Learned, planned: pl.DataFrame) -> list[int]:
-    """Who is left out today because a cap on contacts is full: of each creditor those of the lowest value.
+# What a contact draws on, once a cap: thousandths of a contact, or of a minor unit.
+USES: Final[Schema] = {
+    "party_id": pl.Int64,
+    "creditor_id": pl.Int64,
+    "currency": pl.String,
+    "cap": pl.String,
+    "score": pl.Int64,
+    "used": pl.Int64,
+}
+
+
+def uses_of(decisions: pl.DataFrame, facts: Facts, strategy: Strategy, texts: Texts) -> pl.DataFrame:
+    """What the contacts among some decisions draw on: columns `USES`.
+
+    Args:
+        decisions: decisions/choose.DECISIONS.
+        facts: Of the same people.
+        strategy: With a model's say: its caps and what its contacts cost.
+        texts: All messages.
+    """
+    learned = strategy.learned
+    if learned is None or not learned.caps:
+        return empty(USES)
+    about = owed(facts.loans).select("party_id", "currency").join(facts.borrowers.select("party_id", "creditor_id"), on="party_id")
+    made = (
+        decisions.filter(pl.col("action") == "contact")
+        .select("party_id", "channel", "message", "score", text_locale="locale", at="send_after")
+        .join(about, on="party_id", maintain_order="left")
+        .join(_weights(learned), on="currency", how="left", maintain_order="left")
+        .pipe(with_cost, facts, strategy, texts)
+        .pipe(_with_spent, learned)
+    )
+    drawn = [
+        made.filter(pl.col("channel").is_in(list(cap.channels))).with_columns(
+            cap=pl.lit(cap.name), used=pl.col("spent").fill_null(0) if cap.contacts is None else pl.lit(THOUSAND, dtype=pl.Int64)
+        )
+        for cap in learned.caps
+    ]
+    return pl.concat(drawn).select(pl.col(name).cast(kind) for name, kind in USES.items())
+
+
+def over_caps(uses: pl.DataFrame, learned: Learned, before: pl.DataFrame) -> list[int]:
+    """Who is left out today because a cap is full: of each creditor those of the lowest value, and all below.
 
     Prices keep expected use below the caps; the draw may pass one by chance, and then this holds to it.
 
     Args:
-        decisions: decisions/choose.DECISIONS.
-        creditors: `party_id`, `creditor_id`.
-        learned: Its caps on contacts; one on money is held to by its price alone.
-        planned: What the run has planned already: `creditor_id`, `channel`, `contacts`.
+        uses: From `uses_of`.
+        learned: Its caps: of contacts one bound for all that a creditor is owed, of money one for each currency.
+        before: What the run has planned already: `creditor_id`, `currency`, `cap`, `used`.
     """
-    made = decisions.filter(pl.col("action") == "contact").join(creditors.select("party_id", "creditor_id"), on="party_id")
     out: set[int] = set()
     for cap in learned.caps:
-        if cap.contacts is None:
-            continue
-        drawing = pl.col("channel").is_in(list(cap.channels))
-        used = planned.filter(drawing).group_by("creditor_id").agg(used=pl.col("contacts").sum())
+        pool = ["creditor_id"] if cap.contacts is not None else ["creditor_id", "currency"]
+        used = before.filter(pl.col("cap") == cap.name).group_by(pool).agg(before=pl.col("used").sum())
         ranked = (
-            made.filter(drawing & ~pl.col("party_id").is_in(list(out)))
-            .join(used, on="creditor_id", how="left")
-            .sort("creditor_id", "score", "party_id", descending=[False, True, False])
-            .with_columns(place=pl.int_range(pl.len()).over("creditor_id") + pl.col("used").fill_null(0))
+            uses.filter((pl.col("cap") == cap.name) & ~pl.col("party_id").is_in(list(out)))
+            .join(used, on=pool, how="left")
+            .sort(*pool, "score", "party_id", descending=[*(False for _ in pool), True, False])
+            .with_columns(total=pl.col("used").cum_sum().over(pool) + pl.col("before").fill_null(0))
         )
-        out |= set(ranked.filter(pl.col("place") >= cap.contacts)["party_id"])
+        if ranked.is_empty():
+            continue
+        bounds = {currency: bound(cap, currency) for currency in ranked["currency"].unique()}
+        most = pl.col("currency").replace_strict(bounds, return_dtype=pl.Int64)
+        out |= set(ranked.filter(pl.col("total") > most)["party_id"])
     return sorted(out)

@@ -62,6 +62,7 @@ OF_NOBODY: Final[Mapping[str, str]] = {
     "experiment_look": "counts",
     "experiment_start": "of experiments",
     "run_policy": "of a run",
+    "shard_use": "of a run",
     "sandbox_clock": "one instant",
     "sender_pace": "of the lender's senders",
     "staff": "of colleagues",

@@ -3,7 +3,7 @@
 Found once, before the first shard is decided: whoever comes second finds it, and a replay reads it (I8).
 
 In:   a connection inside a transaction; a run's id.
-Out:  rows of `run_policy`, as `Common`; how much of each capacity a run has planned so far.
+Out:  rows of `run_policy`, as `Common`, and of `shard_use`: how much of each capacity a run has planned so far.
 Pure: no; reads and writes the ledger.
 """
 
@@ -13,12 +13,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 from sqlalchemy import Connection, text
 
-from decisions.policy import NO_PRICES, PoolPrice, Prices
+from decisions.policy import NO_PRICES, USES, PoolPrice, Prices
+
+# By whom, in what and of which cap use is counted.
+POOL: Final = ("creditor_id", "currency", "cap", "used")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +69,24 @@ def lock_common(tx: Connection, campaign_run_id: int) -> None:
     tx.execute(_LOCK, {"run": campaign_run_id})
 
 
-def planned_so_far(tx: Connection, campaign_run_id: int) -> pl.DataFrame:
-    """Contacts of a run: `creditor_id`, `channel`, `contacts`."""
-    rows = [tuple(row) for row in tx.execute(_PLANNED, {"run": campaign_run_id})]
-    return pl.DataFrame(rows, schema={"creditor_id": pl.Int64, "channel": pl.String, "contacts": pl.Int64}, orient="row")
+def used_so_far(tx: Connection, campaign_run_id: int) -> pl.DataFrame:
+    """What the shards of a run that are decided use: `creditor_id`, `currency`, `cap`, `used` (decisions/policy.USES)."""
+    rows = [tuple(row) for row in tx.execute(_USED, {"run": campaign_run_id})]
+    return pl.DataFrame(rows, schema={name: USES[name] for name in POOL}, orient="row")
+
+
+def keep_use(tx: Connection, campaign_run_id: int, shard: int, uses: pl.DataFrame) -> None:
+    """Write down what a shard's contacts use, in the transaction that decides it.
+
+    Args:
+        tx: Holding the run's lock (`lock_common`).
+        campaign_run_id: The run.
+        shard: Its part.
+        uses: decisions/policy.USES of the contacts that are made.
+    """
+    sums = uses.group_by(*POOL[:-1]).agg(pl.col("used").sum()).sort(*POOL[:-1])
+    if not sums.is_empty():
+        tx.execute(_KEEP_USE, [{"run": campaign_run_id, "shard": shard, **row} for row in sums.iter_rows(named=True)])
 
 
 _READ = text("SELECT line, prices, trials FROM run_policy WHERE campaign_run_id = :run")
@@ -79,8 +96,11 @@ _KEEP = text("""
     ON CONFLICT (campaign_run_id) DO NOTHING
 """)
 _LOCK = text("SELECT FROM run_policy WHERE campaign_run_id = :run FOR UPDATE")
-_PLANNED = text("""
-    SELECT p.creditor_id, d.channel, count(*) AS contacts FROM decision d JOIN party p ON p.id = d.party_id
-    WHERE d.campaign_run_id = :run AND d.business_date = (SELECT business_date FROM campaign_run WHERE id = :run) AND d.action = 'contact'
-    GROUP BY p.creditor_id, d.channel
+_USED = text("""
+    SELECT creditor_id, currency, cap, sum(used)::bigint AS used FROM shard_use WHERE campaign_run_id = :run
+    GROUP BY creditor_id, currency, cap
+""")
+_KEEP_USE = text("""
+    INSERT INTO shard_use (campaign_run_id, shard, creditor_id, currency, cap, used)
+    VALUES (:run, :shard, :creditor_id, :currency, :cap, :used) ON CONFLICT DO NOTHING
 """)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import ARRAY, BigInteger, Text, UniqueConstraint
+from sqlalchemy import ARRAY, BigInteger, ForeignKeyConstraint, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from ledger.columns import identity, instant, json_document, recorded
+from ledger.columns import big, identity, instant, json_document, recorded
 
 
 class RunPolicy(SQLModel, table=True):
@@ -28,6 +28,24 @@ class RunPolicy(SQLModel, table=True):
     # Experiment → hash of its file, and the arms that were stopped by then.
     trials: dict[str, Any] = json_document()
     found_at: datetime = instant()
+    recorded_at: datetime = recorded()
+
+
+class ShardUse(SQLModel, table=True):
+    """What a shard's contacts use of one creditor's capacity, once a shard: by the sum of it the next shards are held to the cap."""
+
+    __tablename__: ClassVar[str] = "shard_use"
+    __table_args__ = (ForeignKeyConstraint(["campaign_run_id", "shard"], ["campaign_shard.campaign_run_id", "campaign_shard.shard"]),)
+
+    campaign_run_id: int = Field(primary_key=True, sa_type=BigInteger)
+    shard: int = Field(primary_key=True)
+    creditor_id: int = Field(primary_key=True, sa_type=BigInteger, foreign_key="creditor.id")
+    # Of what is owed.
+    currency: str = Field(primary_key=True, sa_type=Text)
+    # Its name in the strategy's file.
+    cap: str = Field(primary_key=True, sa_type=Text)
+    # Thousandths of a contact, or of a minor unit.
+    used: int = big()
     recorded_at: datetime = recorded()
 
 

@@ -14,9 +14,11 @@ from sqlalchemy import Connection
 
 from config.message_files import message_texts
 from config.strategy_files import strategy
+from decisions.assignment import who_asks
 from decisions.choose import GROUP, defer
 from decisions.facts import Facts
-from decisions.policy import over_caps
+from decisions.messages import Texts
+from decisions.policy import over_caps, uses_of
 from decisions.strategy import Strategy
 from ledger import clock
 from ledger.campaigns import Run, read_run, read_shard, shard_borrowers
@@ -24,7 +26,7 @@ from ledger.decisions_log import write_decisions
 from ledger.engine import arrow, connection
 from ledger.law import law_in_force, texts_in_force
 from ledger.outbox import wall_clock
-from ledger.run_policies import lock_common, planned_so_far
+from ledger.run_policies import keep_use, lock_common, used_so_far
 from tasks.progress import stage_progress, tell
 from tasks.weigh import Weighing, read_treated, weighed, weighing_of
 
@@ -57,7 +59,7 @@ def choose(shard: int, campaign_run_id: int) -> int:
             source, facts, treatment, law.packs, texts, weighing, at=at, business_date=run.business_date, seed=run.seed.encode()
         )
     with connection() as tx:
-        decisions = _held_to_caps(tx, run, treatment, weighing, decisions, facts)
+        decisions = _held_to_caps(tx, run, shard, treatment, weighing, decisions, facts, texts)
         planned = write_decisions(tx, run.id, shard, decisions, at=at, facts_known_at=facts_known_at)
     if law.fault is not None:
         get_run_logger().error("shard %d: %s", shard, law.fault)
@@ -66,17 +68,31 @@ def choose(shard: int, campaign_run_id: int) -> int:
     return planned
 
 
-def _held_to_caps(tx: Connection, run: Run, treatment: Strategy, weighing: Weighing, decisions: pl.DataFrame, facts: Facts) -> pl.DataFrame:
-    """Put off whom a cap on contacts leaves out, counting what other shards have planned; one shard at a time does this.
+def _held_to_caps(
+    tx: Connection,
+    run: Run,
+    shard: int,
+    treatment: Strategy,
+    weighing: Weighing,
+    decisions: pl.DataFrame,
+    facts: Facts,
+    texts: Texts,
+) -> pl.DataFrame:
+    """Put off whom a full cap leaves out, counting what other shards have planned; one shard at a time does this.
 
     Beside a ladder, which knows no caps, only the borrowers of arms with a model can be put off.
     """
-    learned = weighing.asks(treatment)
-    if learned is None or all(cap.contacts is None for cap in learned.caps):
+    asking = who_asks(treatment, weighing.trials)
+    if asking is None or asking.learned is None or not asking.learned.caps:
         return decisions
-    lock_common(tx, run.id)
     held = decisions
     if treatment.learned is None:
         marks = [f"{GROUP}{name}" for name in weighing.asking_arms()]
         held = decisions.filter(pl.col("reasons").list.set_intersection(marks).list.len() > 0)
-    return defer(decisions, over_caps(held, facts.borrowers, learned, planned_so_far(tx, run.id)))
+    uses = uses_of(held, facts, asking, texts)
+    lock_common(tx, run.id)
+    if read_shard(tx, run.id, shard).planned is not None:
+        return decisions  # another one has decided it meanwhile, and its use is counted
+    over = over_caps(uses, asking.learned, used_so_far(tx, run.id))
+    keep_use(tx, run.id, shard, uses.filter(~pl.col("party_id").is_in(over)))
+    return defer(decisions, over)

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from config.message_files import message_texts
 from config.rule_files import rule_packs
 from config.strategy_files import strategy
 from decisions.assignment import Trial, line_key
 from decisions.choose import CAPPED, HELD_OUT, NOT_WEIGHED, NOT_WORTH_IT, By, consider, decide, defer, price
-from decisions.facts import FAILURES, Facts
+from decisions.facts import AGREEMENTS, CANDIDATES, FAILURES, WISHES, Facts
 from decisions.parts import PARTS
-from decisions.policy import PredictorMissingError, Prices
+from decisions.policy import PredictorMissingError, Prices, over_caps, uses_of
 from decisions.prices import Price
+from decisions.rules import judge
 from decisions.strategy import Cap, Learned, Strategy
 from tasks.weigh import Weighing, looked_at
-from tests.plugins.known_facts import NOON_IN_NEW_YORK, TODAY, Known, facts_of, loan, point
+from tests.plugins.known_facts import LONG_AGO, NOON_IN_NEW_YORK, TODAY, Known, facts_of, loan, point
 
 PACKS = rule_packs()
 TEXTS = message_texts()
@@ -131,6 +135,58 @@ def test_an_arm_lies_within_the_lawful_hours_of_a_slot() -> None:
     assert row["send_after"] == NOON_IN_NEW_YORK.replace(hour=20)
 
 
+TIMES = st.builds(time, st.integers(0, 23), st.sampled_from((0, 30)))
+HALF_HOURS = [MORNING + timedelta(minutes=30 * number) for number in range(48)]
+
+
+@given(
+    quiet=st.lists(st.tuples(TIMES, TIMES), max_size=2), agreed=st.none() | st.tuples(TIMES, TIMES), now=st.sampled_from(HALF_HOURS[:40:5])
+)
+@settings(max_examples=25, deadline=None)
+def test_there_is_an_arm_in_every_slot_that_is_open_at_some_time_and_in_no_other(
+    quiet: list[tuple[time, time]], agreed: tuple[time, time] | None, now: datetime
+) -> None:
+    """Asked for quiet at midday, or agreed on nights: what opens again after a gap is an arm, and begins when it opens."""
+    about = {"party_id": 1, "at": LONG_AGO, "starts_at": LONG_AGO, "form": "written", "requested_by": "borrower"}
+    wishes = [{**about, "kind": "not_at", "opens": opens, "closes": closes} for opens, closes in quiet]
+    agreements = [] if agreed is None else [{**about, "kind": "contact_hours", "opens": agreed[0], "closes": agreed[1]}]
+    facts = replace(
+        many(1),
+        wishes=pl.DataFrame([{name: row.get(name) for name in WISHES} for row in wishes], schema=WISHES),
+        agreements=pl.DataFrame([{name: row.get(name) for name in AGREEMENTS} for row in agreements], schema=AGREEMENTS),
+    )
+    found = arms(facts, at=now).filter(pl.col("channel") == "sms")
+    first = {}
+    # Until 24:00 in New York.
+    for at in reversed(allowed_at(facts, [at for at in HALF_HOURS if now <= at < MORNING + timedelta(hours=23)])):
+        first[at.astimezone(ZoneInfo("America/New_York")).hour // 4] = at
+    assert dict(found.select("hour_slot", "send_after").iter_rows()) == first
+
+
+def allowed_at(facts: Facts, instants: list[datetime]) -> list[datetime]:
+    asked = {
+        "party_id": 1,
+        "contact_point_id": 11,
+        "channel": "sms",
+        "purpose": "collection",
+        "loans": [100],
+        "counterparty": "borrower",
+        "automated": True,
+    }
+    candidates = [{**asked, "candidate": number, "at": at} for number, at in enumerate(instants)]
+    said = judge(facts, pl.DataFrame(candidates, schema=CANDIDATES), PACKS, when=False)["allowed"]
+    return [at for at, allowed in zip(instants, said, strict=True) if allowed]
+
+
+def test_what_is_chosen_after_a_gap_has_the_rest_of_the_day() -> None:
+    agreed = {"party_id": 1, "kind": "contact_hours", "opens": time(18), "closes": time(10), "requested_by": "borrower", "at": LONG_AGO}
+    facts = replace(many(1), agreements=pl.DataFrame([{name: agreed.get(name) for name in AGREEMENTS}], schema=AGREEMENTS))
+    evening = replace(SMS_HELPS, best_slot=4)
+    row = chosen(facts, replace(EARLY, exploration=0.0), evening, at=NOON_IN_NEW_YORK.replace(hour=12)).row(0, named=True)
+    assert (row["channel"], row["hour_slot"]) == ("sms", 4)
+    assert (row["send_after"], row["expires_at"]) == (NOON_IN_NEW_YORK.replace(hour=22), MORNING + timedelta(hours=23))
+
+
 def test_what_a_rule_forbids_is_no_arm_however_much_it_would_bring() -> None:
     greedy = Says({"none": 0.0, "sms": 1.0, "push": 0.0})
     for known in (Known(days=20, holds=[{"kind": "hardship"}]), Known(days=20, opt_outs=[{"channel": "all"}])):
@@ -228,6 +284,28 @@ def test_the_minimum_still_says_what_has_to_be_said() -> None:
         for days in (65, 70)
     ]
     assert told == [None, "formal_notice"]
+
+
+def test_a_cap_on_money_is_held_to_as_one_on_contacts_by_the_least_worth_first() -> None:
+    """A text costs 0.02: of 0.25 a day 12 are paid, of which the run has planned 2 already; another creditor's are its own."""
+    owing = [Known(party_id=party, days=None, loans=[loan(20, past_due_minor=100 * party)]) for party in range(1, 41)]
+    facts = facts_of(*owing, *(Known(party_id=party, days=20, person={"creditor_id": 2}) for party in range(41, 49)))
+    cap = Cap(name="spending", channels=frozenset({"sms"}), money={"USD": 25_000})
+    scarce = replace(EARLY, learned=replace(_learned(EARLY), caps=(cap,)))
+    rows = chosen(facts, scarce, prices=Prices())
+    uses = uses_of(rows, facts, scarce, TEXTS)
+    assert set(uses["party_id"]) == set(rows.filter(pl.col("channel") == "sms")["party_id"])
+    assert set(uses["used"]) == {2_000}
+    planned = pl.DataFrame([(1, "USD", "spending", 4_000)], schema=["creditor_id", "currency", "cap", "used"], orient="row")
+    over = over_caps(uses, _learned(scarce), planned)
+    kept = uses.filter(~pl.col("party_id").is_in(over))
+    assert kept.filter(pl.col("creditor_id") == 1).height == 10
+    assert kept.filter(pl.col("creditor_id") == 2).height == uses.filter(pl.col("creditor_id") == 2).height > 0
+    left_out = uses.filter(pl.col("party_id").is_in(over))
+    assert left_out["score"].max() <= kept.filter(pl.col("creditor_id") == 1)["score"].min()  # type: ignore[operator]  # whole numbers
+    texts = replace(_learned(scarce), caps=(replace(cap, contacts=12),))
+    counted = uses_of(rows, facts, replace(scarce, learned=texts), TEXTS)
+    assert over_caps(counted, texts, planned.with_columns(used=pl.lit(2_000))) == over
 
 
 def test_whom_the_cap_itself_leaves_out_is_marked_and_keeps_her_probability() -> None:

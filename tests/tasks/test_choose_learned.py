@@ -11,9 +11,12 @@ from prefect.logging import disable_run_logger
 from sqlalchemy import text
 
 from config.settings import settings
+from config.strategy_files import strategy
 from decisions.backfills import DECIDED
 from decisions.explain import words
 from decisions.models import Calibration, Input, Line, Model, Term
+from decisions.policy import NO_PRICES
+from decisions.strategy import Cap
 from ledger import model_versions
 from ledger.engine import connection
 from tasks.backfill_requests import THEN
@@ -141,10 +144,19 @@ def test_the_models_of_a_run_stay_its_own_when_a_newer_one_comes(portfolio: Port
 
 def test_a_cap_that_is_full_puts_people_off_and_says_so_and_that_replays(portfolio: Portfolio, monkeypatch: pytest.MonkeyPatch) -> None:
     kept(model(sms=1.5))
-    monkeypatch.setattr("tasks.choose.over_caps", lambda decisions, *_rest: decisions.filter(channel="sms")["party_id"].to_list()[:3])
+    shipped = strategy("learned", "early")
+    assert shipped.learned is not None
+    # What a text costs, eight times and a half; nothing has a price, so that the draw passes it.
+    cap = Cap(name="spending", channels=frozenset({"sms"}), money={"USD": 17_000})
+    scarce = replace(shipped, learned=replace(shipped.learned, caps=(cap,)))
+    monkeypatch.setattr("tasks.choose.strategy", lambda _name, _stage: scarce)
+    monkeypatch.setattr("tasks.weigh._prices", lambda *_run, **_at: NO_PRICES)
     run = decided(portfolio)
     capped = [row for row in rows(run) if "capped" in row["reasons"]]
-    assert len(capped) == 3
+    assert capped
+    assert sum(row["channel"] == "sms" for row in rows(run)) == 8
+    with connection() as tx:
+        assert tx.execute(text("SELECT sum(used) FROM shard_use WHERE campaign_run_id = :run"), {"run": run}).scalar_one() == 16_000
     assert all(row["action"] == "no_contact" and row["hour_slot"] is None for row in capped)
     for row in capped:
         assert explain_borrower(f"#{row['party_id']}", TODAY)["replays"]
