@@ -14,11 +14,16 @@ from datetime import date, datetime
 from math import ceil
 from typing import Final
 
+from decisions.capacity import THOUSAND
+from decisions.messages import money_text
+from decisions.policy import PoolPrice
 from decisions.prices import Cost, Price, Usage, cost_of
 
 # What stands where a link to a person's own page would.
 MASKED_LINK: Final = "[link to the borrower's own page]"
 DIGITS_SHOWN: Final = 2
+# How colleagues read figures, whatever the borrowers speak.
+FIGURES_LIKE: Final = "en-US"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +86,75 @@ class Before:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Treated:
+    """Borrowers who are treated alike.
+
+    Attributes:
+        group: `ordinary`, `champion`, `minimum`, or `experiment:NAME/ARM` (decisions/assignment.py).
+        contacts: How many of them would be contacted.
+        left_alone: How many would not.
+    """
+
+    group: str
+    contacts: int
+    left_alone: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scarce:
+    """What a run takes of one creditor's capacity for a day; thousandths of a contact, or of a minor unit where it is one of money.
+
+    Attributes:
+        creditor: Its name.
+        pool: Bound, what was expected, price, and whether without a price more would be used.
+        planned: What the contacts use that are planned.
+        of_money: Whether it bounds money, or contacts.
+    """
+
+    creditor: str
+    pool: PoolPrice
+    planned: int
+    of_money: bool
+
+    def amount(self, thousandths: int) -> str:
+        """Contacts, or money of the currency that is owed in."""
+        if self.of_money:
+            return money_text(thousandths // THOUSAND, self.pool.currency, FIGURES_LIKE)
+        return f"{thousandths / THOUSAND:,.0f}"
+
+    @property
+    def price(self) -> str:
+        """What one contact more, or one unit of money more, is worth to those who are left without; nothing where there is enough."""
+        if not self.pool.price:
+            return ""
+        return f"{self.pool.price / THOUSAND:,.2f} " + (
+            "for each 1 spent" if self.of_money else f"minor units of {self.pool.currency} a contact"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """What a model has a say in, in one run, and who is treated otherwise.
+
+    Attributes:
+        models: Kind → version.
+        a_complaint_counts: Currency → thousandths of a minor unit against a contact, for each complaint or opt-out; set by people.
+        treated: Every group of borrowers in it.
+        scarce: What is bounded for a day.
+    """
+
+    models: Mapping[str, str]
+    a_complaint_counts: Mapping[str, int]
+    treated: Sequence[Treated]
+    scarce: Sequence[Scarce]
+
+    @property
+    def complaint(self) -> str:
+        """What one counts, in words."""
+        return ", ".join(money_text(harm // THOUSAND, currency, FIGURES_LIKE) for currency, harm in sorted(self.a_complaint_counts.items()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
     """A run before it sends.
 
@@ -96,6 +170,7 @@ class Preview:
         last_until: Business instant by which the last one must have been.
         changed_policies: `kind/name` of every policy that is another one than in the last run.
         before: The last run; None = this is the first one.
+        weighed: What a model weighs and who is tried on; None = a ladder decides for everybody.
     """
 
     name: str
@@ -109,6 +184,7 @@ class Preview:
     last_until: datetime | None
     changed_policies: Sequence[str]
     before: Before | None
+    weighed: Weighed | None = None
 
     @property
     def contacts(self) -> int:

@@ -9,11 +9,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Final
 
 from sqlalchemy import Connection, text
 
-from decisions.preview import Before, Group
+from decisions.assignment import ORDINARY
+from decisions.choose import GROUP
+from decisions.preview import Before, Group, Scarce, Treated, Weighed
+from decisions.strategy import Learned
+from ledger.campaigns import Run
+from ledger.run_policies import read_common, used_so_far
 from ledger.run_standings import RANK
+
+# What a model is called among the policies of a run.
+MODEL: Final = "model/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +52,39 @@ def read_examples(connection: Connection, campaign_run_id: int, *, of_each: int)
     """Planned attempts of every kind of message, up to so many of each; by a rank that says nothing about anybody."""
     keys = {"id": campaign_run_id, "of_each": of_each}
     return [Example(**row) for row in connection.execute(_EXAMPLES, keys).mappings()]
+
+
+def read_weighed(connection: Connection, run: Run, learned: Learned | None) -> Weighed | None:
+    """What a model weighs in a run, and who is held out or tried on; None = a ladder decides for everybody, or nothing is decided.
+
+    Args:
+        connection: Any.
+        run: The run.
+        learned: What a model weighs in its strategy or in an arm; None = not known, and what is scarce is left out.
+    """
+    common = read_common(connection, run.id)
+    if common is None:
+        return None
+    pools = common.prices.pools if learned is not None else ()
+    names = {row.id: row.name for row in connection.execute(_CREDITORS, {"ids": sorted({pool.creditor_id for pool in pools})})}
+    used = {row[:3]: row[3] for row in used_so_far(connection, run.id).iter_rows()}
+    of_money = set() if learned is None else {cap.name for cap in learned.caps if cap.contacts is None}
+    # Where nothing is bounded no currency is known to be owed in: all that are weighed are named.
+    currencies = {pool.currency for pool in pools} or (set() if learned is None else set(learned.weights))
+    return Weighed(
+        models={name.removeprefix(MODEL): version for name, version in sorted(run.policy_hashes.items()) if name.startswith(MODEL)},
+        a_complaint_counts={} if learned is None else {one: learned.weights[one].harm for one in currencies if one in learned.weights},
+        treated=[Treated(**row) for row in connection.execute(_TREATED, {"id": run.id, "group": GROUP, "ordinary": ORDINARY}).mappings()],
+        scarce=[
+            Scarce(
+                creditor=names[pool.creditor_id],
+                pool=pool,
+                planned=used.get((pool.creditor_id, pool.currency, pool.cap), 0),
+                of_money=pool.cap in of_money,
+            )
+            for pool in pools
+        ],
+    )
 
 
 def creditor_of(connection: Connection, party_id: int) -> str:
@@ -97,6 +139,21 @@ _BEFORE = text("""
     JOIN campaign_run b ON b.stage = r.stage AND b.scope = r.scope AND b.business_date < r.business_date
     WHERE r.id = :id AND EXISTS (SELECT 1 FROM campaign_shard s WHERE s.campaign_run_id = b.id AND s.decided_at IS NOT NULL)
     ORDER BY b.business_date DESC LIMIT 1
+""")
+_CREDITORS = text("SELECT id, name FROM creditor WHERE id = ANY(:ids)")
+# Reason sets are few, decisions many: whose group a set names is asked once a set.
+_TREATED = text("""
+    WITH named AS (
+        SELECT r.id, coalesce(
+            (SELECT min(substr(one, length(:group) + 1)) FROM unnest(r.reasons) one WHERE starts_with(one, :group)), :ordinary)
+                   AS treated
+        FROM reason_set r
+    )
+    SELECT n.treated AS "group", count(*) FILTER (WHERE d.action = 'contact') AS contacts,
+           count(*) FILTER (WHERE d.action = 'no_contact') AS left_alone
+    FROM decision d JOIN named n ON n.id = d.reason_set_id
+    WHERE d.campaign_run_id = :id AND d.business_date = (SELECT business_date FROM campaign_run WHERE id = :id)
+    GROUP BY n.treated ORDER BY n.treated <> :ordinary, n.treated
 """)
 _DECIDED = text("""
     SELECT channel, message, count(*) AS borrowers FROM decision WHERE campaign_run_id = :id GROUP BY channel, message

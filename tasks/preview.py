@@ -19,12 +19,17 @@ from channels.registry import WAYS
 from config.message_files import message_texts
 from config.prices import prices
 from config.settings import settings
+from config.strategy_files import strategy
 from decisions import segments
+from decisions.assignment import who_asks
 from decisions.candidates import owed
+from decisions.choose import GROUP
+from decisions.explain import REASONS
 from decisions.messages import GapError, NoTextError, Rendered, render
 from decisions.money import UnknownCurrencyError
 from decisions.preview import MASKED_LINK, Before, Preview, Sample, shown_amount
 from decisions.prices import Price
+from decisions.strategy import Learned
 from ledger import campaigns, clock, previews, run_standings
 from ledger.campaigns import Run
 from ledger.engine import connection
@@ -34,11 +39,13 @@ from ledger.previews import Example
 from ledger.run_standings import Standing
 from ledger.tables import SERVICES
 from tasks.markdown import local, mode, section, table
+from tasks.weigh import trials_of
 
 SAMPLES_SHOWN_MAX: Final = 20
 # Of each channel, message and language; enough for a mean of their segments.
 SAMPLES_OF_EACH: Final = 5
 ROWS_SHOWN_MAX: Final = 15
+HASH_SHOWN: Final = 12
 # As long as a token, so that a text is measured as it will be.
 LIKE_A_TOKEN: Final = "0" * 36
 
@@ -90,7 +97,15 @@ def read_preview(tx: Connection, run: Run, name: str) -> Preview:
         last_until=last_until,
         changed_policies=changed,
         before=before,
+        weighed=previews.read_weighed(tx, run, _asked_model(run)),
     )
+
+
+def _asked_model(run: Run) -> Learned | None:
+    if run.stage in SERVICES:
+        return None
+    asking = who_asks(strategy(run.strategy, run.stage), trials_of(run))
+    return None if asking is None else asking.learned
 
 
 def _before(tx: Connection, run: Run, earlier: int) -> tuple[Before, list[str]]:
@@ -158,6 +173,7 @@ def page(preview: Preview, run: Run, standing: Standing, priced: Sequence[Price]
         for part in (
             _head(preview, run, standing, priced),
             _what(preview),
+            _weighed(preview, run),
             _who_not(preview),
             _changes(preview),
             _messages(preview),
@@ -222,12 +238,56 @@ def _what(preview: Preview) -> Iterator[str]:
         yield f"… and {len(preview.groups) - ROWS_SHOWN_MAX} smaller groups."
 
 
+def _weighed(preview: Preview, run: Run) -> Iterator[str]:
+    found = preview.weighed
+    if found is None:
+        return
+    yield "## What a model weighs, and who is treated otherwise"
+    yield ""
+    if found.models:
+        named = ", ".join(f"`{kind}` {version[:HASH_SHOWN]}" for kind, version in found.models.items())
+        yield f"Model: {named} (`tideover learn show`). It only orders what rules and the ladder leave open, no contact among it."
+    if found.complaint:
+        place = f"config/strategies/{run.strategy}"
+        yield f"A complaint or opt-out that a contact may bring counts {found.complaint} against it: set by people ({place})."
+    yield ""
+    yield from table(
+        {
+            "group": one.group,
+            "borrowers": one.contacts + one.left_alone,
+            "would be contacted": one.contacts,
+            "left in peace": one.left_alone,
+        }
+        for one in found.treated
+    )
+    yield ""
+    yield "`ordinary` is the run's own strategy; who is in another group was drawn once, by a secret, and stays there."
+    if not found.scarce:
+        return
+    yield ""
+    yield from table(
+        {
+            "lender": one.creditor,
+            "scarce": f"{one.pool.cap} ({one.pool.currency})",
+            "a day": one.amount(one.pool.bound),
+            "expected": one.amount(one.pool.expected),
+            "planned": one.amount(one.planned),
+            "price": one.price or "none: there is enough",
+        }
+        for one in found.scarce[:ROWS_SHOWN_MAX]
+    )
+    yield ""
+    yield "What is scarce goes to whom it is worth more than its price; whom a full cap leaves out has the reason `capped`."
+
+
 def _who_not(preview: Preview) -> Iterator[str]:
     before = None if preview.before is None else preview.before.by_reason
     rows = [
         _compared(f"`{reason}`", count, None if before is None else before.get(reason, 0), of="reason", now="borrowers")
-        for reason, count in list(preview.by_reason.items())[:ROWS_SHOWN_MAX]
-    ]
+        | {"in words": REASONS.get(reason, "")}
+        for reason, count in preview.by_reason.items()
+        if not reason.startswith(GROUP)  # how she is treated is no reason, and told above
+    ][:ROWS_SHOWN_MAX]
     yield from section("Who is left in peace, and why", rows, empty="Nobody.")
     yield "A borrower with several reasons stands under each. `tideover rules show RULE` says what a rule says; `tideover explain`, why."
 

@@ -35,6 +35,7 @@ from ledger.pack_versions import kept_version
 from ledger.run_answers import answer_run, flaw
 from ledger.run_approvals import Answer
 from ledger.run_standings import NoSuchRun, Standing
+from ledger.tables import SERVICES
 from portal.desk.frame import BASE, Asked, NotFound, Room, desk_page, show
 from portal.desk.working import REFUSALS, actor, in_ledger, refused
 
@@ -276,8 +277,11 @@ async def _run(asked: Asked, *, said: list[str] | None = None) -> Response:
 
     def read() -> dict[str, Any]:
         with connection(read_only=True) as tx:
+            standing, opened = run_standings.standing(tx, number), campaigns.read_run(tx, number)
+            learned = None if opened.stage in SERVICES else strategy(opened.strategy, opened.stage).learned
             return {
-                "run": run_standings.standing(tx, number),
+                "run": standing,
+                "weighed": previews.read_weighed(tx, opened, learned),
                 "groups": previews.read_groups(tx, number),
                 "window": previews.read_window(tx, number),
                 "funnel": funnel.read_funnel(tx, number),

@@ -27,6 +27,7 @@ from tasks.pick import pick
 from tests.plugins.portfolio import TODAY, Portfolio, noon
 from tests.plugins.sending import Outbox, RecordingChannel
 from tests.plugins.staff_desk import Desk
+from tests.tasks.test_choose_learned import decided, kept, model
 
 PACK = next(pack for pack in rule_packs().packs if pack.status == "ready")
 PLACE = f"/desk/approvals/pack/{PACK.jurisdiction}/{PACK.version}"
@@ -182,6 +183,16 @@ def test_a_run_waits_for_another_person_in_a_role_that_its_strategy_names(
     assert len(channel.sent) == 2
     assert sorted(outbox.states()) == ["accepted", "accepted", "withheld"]
     assert ben.get("/desk/approvals/run/999999999").status_code == ben.get(f"/desk/approvals/run/{2**70}").status_code == 404
+
+
+def test_a_run_by_a_model_shows_who_is_held_out_and_what_is_scarce(anna: Client, portfolio: Portfolio) -> None:
+    kept(model(sms=1.5))
+    with disable_run_logger():
+        run = decided(portfolio)
+    shown = said(anna.get(f"/desk/approvals/run/{run}"))
+    assert "A complaint or opt-out counts $50.00 against a contact" in shown
+    assert "ordinary" in shown
+    assert "spending (USD) $1,000.00" in shown
 
 
 def test_relief_above_an_authority_waits_for_somebody_else_and_a_no_opens_a_case(

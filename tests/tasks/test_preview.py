@@ -20,6 +20,7 @@ from tasks.choose import choose
 from tasks.pick import pick
 from tasks.preview import page, read_preview
 from tests.plugins.portfolio import TODAY, Portfolio, noon
+from tests.tasks.test_choose_learned import decided, kept, model
 
 PRICES = (Price(channel="sms", country="US", since=TODAY, currency="USD", minor_per_1000=790, source="test"),)
 
@@ -116,6 +117,36 @@ def test_a_preview_says_that_it_sends_nothing_and_asks_for_no_answer(portfolio: 
     said = shown(preview=True)
     assert "A preview: nothing of it is sent." in said
     assert "tideover approve run" not in said
+
+
+def test_it_shows_what_a_model_weighs_who_is_treated_otherwise_and_what_is_scarce(portfolio: Portfolio) -> None:
+    version = kept(model(sms=1.5))
+    run_id = decided(portfolio, people=60)
+    with connection() as tx:
+        stands, run = standing(tx, run_id), read_run(tx, run_id)
+        found = read_preview(tx, run, stands.name)
+    said = page(found, run, stands, PRICES)
+    assert f"Model: `paid_7d` {version[:12]}" in said
+    assert "may bring counts $50.00 against it: set by people (config/strategies/learned)" in said
+    assert found.weighed is not None
+    treated = {one.group: (one.contacts, one.left_alone) for one in found.weighed.treated}
+    assert next(iter(treated)) == "ordinary"
+    assert "champion" in treated
+    assert sum(map(sum, treated.values())) == found.borrowers == 60
+    assert sum(contacts for contacts, _ in treated.values()) == found.contacts
+    texts = sum(group.contacts for group in found.groups if group.channel == "sms")
+    (spending,) = [one for one in found.weighed.scarce if one.pool.cap == "spending"]
+    assert spending.planned == 2_000 * texts > 0
+    (row,) = [line for line in said.splitlines() if "spending (USD)" in line]
+    assert row.split(" | ")[2:5] == ["$1,000.00", spending.amount(spending.pool.expected), spending.amount(spending.planned)]
+    assert row.endswith("| none: there is enough |")
+    assert "`group:" not in said
+
+
+def test_a_ladder_alone_weighs_nothing(portfolio: Portfolio) -> None:
+    portfolio.clock(noon("US"))
+    portfolio.borrower(days_past_due=5, push=False)
+    assert "What a model weighs" not in shown()
 
 
 @pytest.mark.parametrize(
