@@ -17,7 +17,7 @@ down: .venv/run  ## stop what `make up` started; data stay
 
 ##@ Prove it
 test: .venv/dev  ## all tests, on a real PostgreSQL and against the sandbox; JOBS=1 one after another
-	@$(BIN)/pytest -n $(or $(JOBS),2) --dist loadfile
+	@$(BIN)/pytest -n $(or $(JOBS),2) --dist loadfile --no-loadscope-reorder
 check: .venv/dev  ## format, lint, types, import contracts, texts, house rules, migrations, forms
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .

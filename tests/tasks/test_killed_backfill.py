@@ -84,6 +84,8 @@ def copy(ledger_url: str, days: None) -> Iterator[str]:
     name = f"{url.database}_copy"
     admin = create_engine(url.set(database="postgres"), poolclass=NullPool, isolation_level="AUTOCOMMIT")
     with admin.connect() as tx:
+        # A database in which anybody is cannot be copied; the fixture that empties ledgers keeps a session.
+        tx.execute(text("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = :name"), {"name": url.database})
         tx.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{url.database}"'))
     address = make_url(ledger_url).set(database=name).render_as_string(hide_password=False)
     yield address
