@@ -30,6 +30,7 @@ Ends = Literal[
     "looks_of_staff",
     "files",
     "wallet_flows",
+    "fairness_attributes",
     "lateness_day_by_day",
     "differences",
 ]

@@ -17,6 +17,7 @@ from typing import Final
 import polars as pl
 
 from decisions.aging import COMPONENTS
+from decisions.fairness_words import ATTRIBUTES
 from decisions.portfolio_columns import Field, Known, Writing, default_text, plain, read_field
 from decisions.wallet_flows import FLOW_KINDS
 from decisions.words import CHANNELS, HOLD_KINDS, PARTIES, RESULTS, WEEKDAYS
@@ -205,6 +206,12 @@ KINDS: Final[dict[str, tuple[Field, ...]]] = {
         Field("counts", "flag", default="true"),
         Field("jurisdiction", "jurisdiction"),
     ),
+    "fairness_attributes": (
+        _must("party", "id"),
+        _choice("attribute", tuple(ATTRIBUTES), required=True),
+        _must("value", "word"),
+        _EFFECTIVE,
+    ),
 }
 
 
@@ -247,7 +254,7 @@ def check(kind: str, rows: pl.DataFrame, writing: Writing, known: Known) -> Chec
         *(read.value.alias(f"value:{name}") for name, read in reads.items()),
         *(read.reason.cast(pl.String).alias(f"reason:{name}") for name, read in reads.items()),
     )
-    typed = _across(kind, typed, writing)
+    typed = _across(kind, typed, writing, known)
     if kind == "contact_points":
         typed = _contact_values(typed, writing, known)
     wrong = pl.any_horizontal(pl.col(f"reason:{field.name}").is_not_null() for field in fields)
@@ -304,7 +311,7 @@ def _problems(bad: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
 # --- what only several columns together can say -----------------------------------------------------------------------
 
 
-def _across(kind: str, typed: pl.DataFrame, writing: Writing) -> pl.DataFrame:
+def _across(kind: str, typed: pl.DataFrame, writing: Writing, known: Known) -> pl.DataFrame:
     """Add the reasons that lie between columns."""
     value = {name.removeprefix("value:"): pl.col(name) for name in typed.columns if name.startswith("value:")}
     wrongs: list[tuple[str, pl.Expr, str]] = []
@@ -322,6 +329,8 @@ def _across(kind: str, typed: pl.DataFrame, writing: Writing) -> pl.DataFrame:
         wrongs = [("amount", value["amount"] < 0, "a negative amount: the kind says which way it moved")]
     elif kind == "allocations":
         wrongs = [("amount", value["amount"] == 0, "nothing was allocated")]
+    elif kind == "fairness_attributes":
+        wrongs = _attribute_wrongs(value, known)
     elif kind in {"consents", "opt_outs", "holds", "wishes"}:
         start = value["starts_at"] if kind in {"holds", "wishes"} else value["at"]
         wrongs = [("until", value["until"] < start, "ends before it starts")]
@@ -365,6 +374,17 @@ def _payment_wrongs(value: dict[str, pl.Expr]) -> list[tuple[str, pl.Expr, str]]
         ("reverses", value["reverses"] == value["external_id"], "a payment cannot take itself back"),
         ("reversal_reason", taken_back & value["reversal_reason"].is_null(), "a reversal says why"),
         ("reversal_reason", ~taken_back & value["reversal_reason"].is_not_null(), "only a reversal has a reason"),
+    ]
+
+
+def _attribute_wrongs(value: dict[str, pl.Expr], known: Known) -> list[tuple[str, pl.Expr, str]]:
+    held = value["attribute"].is_in(sorted(known.attributes))
+    return [
+        ("attribute", ~held, "there is no leave to hold it of people of this creditor (config/fairness.yaml)"),
+        *(
+            ("value", (value["attribute"] == attribute) & ~value["value"].is_in(words), f"of {attribute} not one of {', '.join(words)}")
+            for attribute, words in ATTRIBUTES.items()
+        ),
     ]
 
 

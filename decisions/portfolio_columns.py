@@ -83,11 +83,13 @@ class Known:
         tables: Countries, regions, zones.
         schemes: Names of bucket schemes.
         live: Numbers must be ones that their plan gives out.
+        attributes: Of people, which may be held to measure fairness.
     """
 
     tables: ZoneTables
     schemes: frozenset[str]
     live: bool
+    attributes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

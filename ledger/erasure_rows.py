@@ -28,6 +28,7 @@ REMOVED: Final[tuple[str, ...]] = (
     "person_file",
     "person_need",
     "wallet_flow",
+    "fairness_attribute",
     "wish",
     "language_wish",
     "agreement",

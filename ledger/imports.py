@@ -649,7 +649,8 @@ _TOUCHED: Final = """
         SELECT external_id FROM stage_parties UNION ALL SELECT party FROM stage_loan_parties
         UNION ALL SELECT party FROM stage_contact_points UNION ALL SELECT party FROM stage_wallet_flows
         UNION ALL SELECT party FROM stage_consents UNION ALL SELECT party FROM stage_opt_outs UNION ALL SELECT party FROM stage_holds
-        UNION ALL SELECT party FROM stage_wishes UNION ALL SELECT party FROM stage_contacts)
+        UNION ALL SELECT party FROM stage_wishes UNION ALL SELECT party FROM stage_contacts
+        UNION ALL SELECT party FROM stage_fairness_attributes)
     UNION
     SELECT lp.party_id FROM loan l JOIN loan_party lp ON lp.loan_id = l.id AND lp.superseded_at IS NULL
     WHERE l.creditor_id = {creditor} AND l.external_id IN (

@@ -330,4 +330,15 @@ TARGETS: Final[dict[str, Target]] = {
         ),
         key_field="external_id",
     ),
+    "fairness_attributes": Target(
+        table="fairness_attribute",
+        stage="party text, attribute text, value text, effective_at timestamptz",
+        source="p.id AS party_id, s.attribute, s.value, coalesce(s.effective_at, {now}) AS effective_at, "
+        f"concat_ws(' / ', s.party, s.attribute) AS key_text, {NO_MONEY}, CASE {_NO_PARTY} END AS problem "
+        f"FROM stage_fairness_attributes s {_PARTY}",
+        partition=("party_id", "attribute"),
+        key=("party_id", "attribute"),
+        values=("value",),
+        key_field="party",
+    ),
 }  # fmt: skip

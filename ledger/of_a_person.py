@@ -54,6 +54,7 @@ OF_NOBODY: Final[Mapping[str, str]] = {
     "import_batch": "of files",
     "incident": "its list of people is `incident_person`",
     "incident_note": "of an incident, by colleagues",
+    "model_groups": "how a model errs for groups: shares and counts",
     "model_version": "of what was learned from many: shares and counts",
     "morning": "counts",
     "pause": "of operations",

@@ -56,6 +56,7 @@ HEADINGS: Final[Mapping[str, str]] = {
     "contact_value": "whose_numbers_they_are",
     "decision": "decisions",
     "delinquency_snapshot": "lateness_as_the_lender_told_it",
+    "fairness_attribute": "what_is_held_to_see_whether_groups_are_treated_alike",
     "incident_person": "incidents_that_concern_you",
     "instalment": "instalments",
     "loan_aging": "lateness_day_by_day",

@@ -34,6 +34,7 @@ OVER: Final[Mapping[str, tuple[str, str]]] = {
         f"t.recorded_at {_OLD} AND NOT EXISTS (SELECT FROM borrower_case c WHERE c.id = t.case_id AND c.state <> 'closed')",
     ),
     "wallet_flows": ("wallet_flow", f"t.recorded_at {_OLD}"),
+    "fairness_attributes": ("fairness_attribute", f"t.recorded_at {_OLD}"),
     "lateness_day_by_day": ("loan_aging", "t.business_date < CAST(clock_timestamp() AS date) - CAST(:days AS integer)"),
     "differences": ("backfill_difference", f"t.recorded_at {_OLD}"),
 }

@@ -42,3 +42,15 @@ class ModelVersion(SQLModel, table=True):
     # Business instant: what had come about until then was known.
     trained_as_of: datetime = instant()
     recorded_at: datetime = recorded()
+
+
+class ModelGroups(SQLModel, table=True):
+    """How a model errs for groups, measured anew after it was kept: groups become known, the same model stays. Append-only."""
+
+    __tablename__: ClassVar[str] = "model_groups"
+    __table_args__ = (Index("model_groups_of_version", "version", "id"),)
+
+    id: int | None = identity()
+    version: str = Field(sa_type=Text, foreign_key="model_version.version")
+    fairness: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB, nullable=False)
+    recorded_at: datetime = recorded()

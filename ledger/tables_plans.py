@@ -47,7 +47,7 @@ class PlanOffer(SQLModel, table=True):
         one_of("road", ROADS, "plan_offer_road"),
         one_of("figures_from", FIGURES_FROM, "plan_offer_figures_from"),
         Index("plan_offer_of_party", "party_id"),
-        # The same circumstances under the same rule: the same offer (ledger/audit_plans.py).
+        # The same circumstances under the same rule: the same offer (ledger/audit_ledger.py).
         Index("plan_offer_alike", "rule_hash", "circumstances_digest"),
     )
 

@@ -17,9 +17,9 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, text
-from sqlmodel import SQLModel
 
 from ledger import pauses
+from ledger.all_tables import METADATA
 from ledger.locks import lock_borrowers
 from ledger.pauses import Scope
 
@@ -33,6 +33,7 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "allocation": ("loan_id", "payment_external_id", "instalment_number", "component"),
     "delinquency_snapshot": ("loan_id", "as_of"),
     "wallet_flow": ("party_id", "moved_on", "kind", "currency"),
+    "fairness_attribute": ("party_id", "attribute"),
     "contact_point_version": ("contact_point_id",),
     "contact_value": ("blind_index",),
     "consent": ("party_id", "channel", "given_to", "at"),
@@ -43,6 +44,7 @@ OF_BATCH: Final = """
     SELECT party_id FROM party_version WHERE import_batch_id = :batch
     UNION SELECT party_id FROM loan_party WHERE import_batch_id = :batch
     UNION SELECT party_id FROM wallet_flow WHERE import_batch_id = :batch
+    UNION SELECT party_id FROM fairness_attribute WHERE import_batch_id = :batch
     UNION SELECT party_id FROM opt_out WHERE import_batch_id = :batch
     UNION SELECT party_id FROM hold WHERE import_batch_id = :batch
     UNION SELECT party_id FROM wish WHERE import_batch_id = :batch
@@ -142,7 +144,7 @@ def _check(connection: Connection, batch: int) -> None:
 def _columns(table: str) -> list[str]:
     """What a version says, without what the ledger itself gives it."""
     given = {"id", "recorded_at", "superseded_at"}
-    return [column.name for column in SQLModel.metadata.tables[table].columns if column.name not in given]
+    return [column.name for column in METADATA.tables[table].columns if column.name not in given]
 
 
 def _before(table: str, version: str) -> str:

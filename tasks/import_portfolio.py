@@ -23,6 +23,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from config.aging import aging_policy
+from config.fairness import attributes_held
 from config.import_mapping import FOLDER, FileForm, ImportMapping, RowsForm, import_mapping
 from config.settings import HOUSE, settings
 from config.zones import zone_tables
@@ -180,7 +181,7 @@ def import_files(
         with connection() as tx, Import(tx, mapping, file_hash=hashed, tables=zone_tables()) as work:
             rejects = rejects or HOUSE / "build" / "imports" / f"{mapping.name}-{work.batch_id}-rejects.csv"
             with _listing(rejects, REJECT_COLUMNS) as rejected, _listing(_changes_file(rejects), CHANGE_COLUMNS) as changed:
-                run = _Run(work, report, rejected.write, as_of or mapping.as_of)
+                run = _Run(work, report, rejected.write, as_of or mapping.as_of, country=mapping.form.creditor.country)
                 for path, form in zip(files, forms, strict=True):
                     run.read(path, form, progress)
                 run.write(changed.write, progress)
@@ -310,7 +311,7 @@ def _listing(path: Path, columns: Sequence[str]) -> Iterator[_List]:
 class _Run:
     """What one import knows while it reads."""
 
-    def __init__(self, work: Import, report: ImportReport, reject: Callable[..., None], as_of: date | None) -> None:
+    def __init__(self, work: Import, report: ImportReport, reject: Callable[..., None], as_of: date | None, *, country: str) -> None:
         self.pays = False
         self._work = work
         self._report = report
@@ -321,7 +322,12 @@ class _Run:
         # Counted while reading; writing must arrive at the same.
         self._read_rows: dict[str, int] = {}
         self._read_money: dict[str, int] = {}
-        self._known = Known(tables=zone_tables(), schemes=frozenset(aging_policy().schemes), live=settings().is_real)
+        self._known = Known(
+            tables=zone_tables(),
+            schemes=frozenset(aging_policy().schemes),
+            live=settings().is_real,
+            attributes=attributes_held(country),
+        )
 
     # --- reading ----------------------------------------------------------------------------------------------------
 

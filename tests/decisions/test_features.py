@@ -10,6 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from decisions import past
+from decisions.fairness_words import ATTRIBUTES
 from decisions.features import FEATURES, features
 from decisions.past import SCHEMAS, Past
 from ledger.past import STATEMENTS
@@ -33,7 +34,7 @@ ALLOWED = {
 }
 FORBIDDEN = re.compile(
     r"party_version|\b(name|locale|country|region|postal_code|sex|gender|age|marriage|education|religion|language|device|zones?)\b"
-    r"|_encrypted|blind_index|language_wish|person_need|photo|location"
+    r"|_encrypted|blind_index|language_wish|person_need|photo|location|fairness_"
 )
 
 
@@ -67,6 +68,11 @@ def test_the_past_has_nothing_but_what_may_be_known() -> None:
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_no_statement_reads_anything_else(name: str) -> None:
     assert not FORBIDDEN.search(STATEMENTS[name])
+
+
+def test_no_attribute_of_the_audit_is_a_feature() -> None:
+    words = {word for attribute, values in ATTRIBUTES.items() for word in (attribute, *values)} - {"yes", "no", "other"}
+    assert [name for name in FEATURES if name in words or name.startswith(tuple(ATTRIBUTES))] == []
 
 
 def test_everybody_has_a_row_and_every_column_even_when_nothing_is_known() -> None:
