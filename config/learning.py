@@ -14,6 +14,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from config.load import Day, Strict, Whole, read
+from config.report import report_policy
 from decisions.learning import Terms
 from decisions.trees import LEAVES_MAX
 
@@ -54,12 +55,19 @@ class LineForm(Strict):
     ridge_between: Annotated[float, Field(gt=0)]
 
 
+class GroupsForm(Strict):
+    """How far a model may err for a group, as written."""
+
+    gap_points_max: Annotated[float, Field(gt=0, le=100)]
+
+
 class LearningForm(Strict):
     """The file, as written."""
 
     owner: str
     reviewed_on: Day
     at_least: AtLeastForm
+    groups: GroupsForm
     measured_on: MeasuredForm
     weight_max: Annotated[float, Field(ge=1)]
     folds: Annotated[Whole, Field(ge=2, le=20)]
@@ -109,6 +117,7 @@ def learning_terms(path: Path = LEARNING_FILE) -> Terms:
         ridge_between=form.line.ridge_between,
         isotonic_min=form.isotonic_from,
         group_min=form.at_least.group_people,
+        cell_min=report_policy().cell_min,
     )
 
 
@@ -129,3 +138,12 @@ def paid_percent_min(path: Path = LEARNING_FILE) -> int:
         ConfigError: The file is not of that form.
     """
     return learning_looks_at(path).paid_percent_min
+
+
+def group_gap_max(path: Path = LEARNING_FILE) -> float:
+    """By how much a model may err for a group: of observed and predicted shares, in [0, 1].
+
+    Raises:
+        ConfigError: The file is not of that form.
+    """
+    return read(path, LearningForm).groups.gap_points_max / 100

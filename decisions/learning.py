@@ -13,7 +13,7 @@ Source: SCIENCE.md B (anchors), C2 (frozen labels, weights), C3 (groups apart). 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 from typing import Any, Final
@@ -30,6 +30,7 @@ from threadpoolctl import threadpool_limits
 from decisions.facts import Schema, type_instant
 from decisions.features import FEATURES, SLOTS
 from decisions.models import ARM_CHANNELS, ARMS, NONE, Calibration, Input, Line, Model, Term, Trees, arm_inputs, encode, product
+from decisions.month_kpis import masked
 from decisions.trees import LEAVES_MAX, Floats, Tree
 
 Flags = npt.NDArray[np.bool_]
@@ -122,6 +123,7 @@ class Terms:
         ridge_between: The same for products: what makes a contact worth more to one person than to another has to show.
         isotonic_min: Rows of the rarer answer from which on a calibration may bend freely.
         group_min: People below whom a group's figures are not shown.
+        cell_min: People below whom a group is not shown, nor another by which it could be worked out (config/report.yaml).
     """
 
     rows_min: int
@@ -139,6 +141,7 @@ class Terms:
     ridge_between: float
     isotonic_min: int
     group_min: int
+    cell_min: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +155,7 @@ class Trained:
         metrics: `auc`, `brier`, `log_loss`, `calibration_error` (10 bins of equal width, weighed by rows), `base_rate`, of the model;
             `baseline_auc` and `baseline_log_loss` of the line; counts of rows and people.
         calibration: One row a bin that has rows: `bin`, `rows`, `predicted`, `observed`.
-        fairness: One row a group: `attribute`, `value`, `rows`, `predicted`, `observed`, `gap`, `auc`; empty where no groups were given.
+        fairness: `FAIRNESS`, one row a group that is large enough; empty where no groups were given.
     """
 
     model: Model
@@ -167,12 +170,17 @@ CALIBRATION: Final[Schema] = {"bin": pl.Int32, "rows": pl.Int64, "predicted": pl
 FAIRNESS: Final[Schema] = {
     "attribute": pl.String,
     "value": pl.String,
+    "people": pl.Int64,
     "rows": pl.Int64,
-    "predicted": pl.Float64,
-    "observed": pl.Float64,
-    "gap": pl.Float64,
+    "predicted": pl.Float64,  # on average
+    "observed": pl.Float64,  # the share of rows in which it came about
+    "gap": pl.Float64,  # observed less predicted
+    "calibration_error": pl.Float64,
+    "selected": pl.Float64,  # the share of its rows among as many of the highest predictions of all as rows in which it came about
     "auc": pl.Float64,
 }
+# Of whom an attribute is not known; never shown as a group.
+NOT_KNOWN: Final = ""
 
 
 class TooThinError(ValueError):
@@ -263,35 +271,62 @@ def calibration_error(said: Flags, predicted: Floats) -> float:
 
 
 def fairness_table(people: pl.Series, said: Flags, predicted: Floats, groups: pl.DataFrame | None, terms: Terms) -> pl.DataFrame:
-    """Calibration gap (observed − predicted) and AUC by group; groups of fewer rows than `group_min` are left out.
+    """How a model errs for each group; groups of fewer people than `group_min` are left out.
 
     Args:
         people: Party of each row.
         said: What came of it.
         predicted: By the model.
         groups: `party_id`, `attribute`, `value`.
-        terms: For `group_min`.
+        terms: For `group_min` and `cell_min`.
+
+    Returns:
+        `FAIRNESS`, by attribute and value.
     """
     if groups is None or groups.is_empty():
         return pl.DataFrame(schema=FAIRNESS)
-    rows = pl.DataFrame({"party_id": people, "said": said, "predicted": predicted}).join(groups, on="party_id")
+    rows = pl.DataFrame({"party_id": people, "said": said, "predicted": predicted, "chosen": _highest(predicted, int(said.sum()))})
     found = []
-    for (attribute, value), part in rows.group_by("attribute", "value", maintain_order=True):
-        if part.height < terms.group_min:
-            continue
-        yes, likely = part["said"].to_numpy(), part["predicted"].to_numpy()
-        found.append(
-            {
-                "attribute": str(attribute),
-                "value": str(value),
-                "rows": part.height,
-                "predicted": float(likely.mean()),
-                "observed": float(yes.mean()),
-                "gap": float(yes.mean() - likely.mean()),
-                "auc": float(roc_auc_score(yes, likely)) if 0 < yes.sum() < len(yes) else None,
-            }
-        )
-    return pl.DataFrame(found, schema=FAIRNESS).sort("attribute", "value")
+    for (attribute,), mine in groups.sort("attribute").group_by("attribute", maintain_order=True):
+        each = rows.join(mine.select("party_id", "value"), on="party_id", how="left").with_columns(pl.col("value").fill_null(NOT_KNOWN))
+        parts = each.sort("value").partition_by("value", maintain_order=True)
+        counts = [part["party_id"].n_unique() for part in parts]
+        for part, count in zip(parts, masked(counts, terms.cell_min), strict=True):
+            if count is not None and count >= terms.group_min and part["value"][0] != NOT_KNOWN:
+                found.append({"attribute": str(attribute), "value": part["value"][0], "people": count, **_of_group(part)})
+    return pl.DataFrame(found, schema=FAIRNESS)
+
+
+def _of_group(part: pl.DataFrame) -> dict[str, float | int | None]:
+    yes, likely = part["said"].to_numpy(), part["predicted"].to_numpy()
+    return {
+        "rows": part.height,
+        "predicted": float(likely.mean()),
+        "observed": float(yes.mean()),
+        "gap": float(yes.mean() - likely.mean()),
+        "calibration_error": calibration_error(yes, likely),
+        "selected": float(part["chosen"].to_numpy().mean()),
+        "auc": float(roc_auc_score(yes, likely)) if 0 < yes.sum() < len(yes) else None,
+    }
+
+
+def _highest(predicted: Floats, count: int) -> Flags:
+    """Which predictions are among so many of the highest; those that are equal to the last one too."""
+    if not count:
+        return np.zeros(len(predicted), dtype=np.bool_)
+    place = len(predicted) - count
+    chosen: Flags = predicted >= np.partition(predicted, place)[place]
+    return chosen
+
+
+def errs_for(fairness: Iterable[Mapping[str, Any]], *, gap_max: float) -> list[str]:
+    """Groups for which a model errs by more than it may, in words; none = it passes.
+
+    Args:
+        fairness: Rows of `FAIRNESS`.
+        gap_max: Of observed and predicted shares, in [0, 1].
+    """
+    return [f"{row['attribute']} {row['value']} ({100 * row['gap']:+.1f} points)" for row in fairness if abs(row["gap"]) > gap_max]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,12 +15,13 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
+from config.learning import group_gap_max
 from config.policies import Policy
 from config.settings import settings
-from decisions.learning import Trained
+from decisions.learning import Trained, errs_for
 from decisions.models import Model, UnreadableModelError
 from ledger import approvals
-from ledger.approvals import Approval
+from ledger.approvals import Approval, ApprovalRefused
 from ledger.campaigns import write_policies
 
 KIND: Final = "model"
@@ -45,7 +46,7 @@ class Kept:
         features: What it looks at.
         metrics: On people and days that it had not seen.
         calibration: Rows of decisions/learning.CALIBRATION.
-        fairness: Rows of decisions/learning.FAIRNESS.
+        fairness: Rows of decisions/learning.FAIRNESS, as they were measured last.
         trained_as_of: Business instant.
         recorded_at: When it was written.
         approved: Whether two people have said yes, and it stands.
@@ -88,13 +89,23 @@ class Kept:
         }
 
     @property
+    def errs_for(self) -> list[str]:
+        """Groups for which it errs by more than config/learning.yaml lets it."""
+        return errs_for(self.fairness, gap_max=group_gap_max())
+
+    @property
+    def is_usable(self) -> bool:
+        """With the real providers: two people have approved it, and said why where it errs for a group."""
+        return self.approved and self.last is not None and (not self.errs_for or bool(self.last.reason))
+
+    @property
     def word(self) -> str:
         """Where it stands, in words."""
         return approvals.in_words(self.last, approved=self.approved)
 
 
 def keep(tx: Connection, trained: Trained, *, seed: int, as_of: datetime) -> bool:
-    """Keep a model; of the same text once, however often it is learned.
+    """Keep a model; of the same text once, however often it is learned. How it errs for groups is kept each time that it was measured anew.
 
     Returns:
         Whether it is new.
@@ -113,7 +124,9 @@ def keep(tx: Connection, trained: Trained, *, seed: int, as_of: datetime) -> boo
         "fairness": json.dumps(trained.fairness.to_dicts()),
         "as_of": as_of,
     }
-    return tx.execute(_INSERT, values).scalar() is not None
+    is_new = tx.execute(_INSERT, values).scalar() is not None
+    tx.execute(_MEASURED, {"version": model.version, "fairness": values["fairness"]})
+    return is_new
 
 
 def kept(tx: Connection, *, at: datetime, kind: str | None = None) -> list[Kept]:
@@ -143,10 +156,34 @@ def find(tx: Connection, prefix: str, *, at: datetime) -> Kept:
     return found[0]
 
 
+def ask_or_approve(tx: Connection, version: str, *, by: str, at: datetime, reject: bool = False, reason: str | None = None) -> Approval:
+    """As `approvals.ask_or_approve`; of a model that errs for a group both say why.
+
+    Args:
+        tx: Inside a transaction.
+        version: Whole.
+        by: Who.
+        at: Business instant.
+        reject: Refuse, or take back.
+        reason: In their words.
+
+    Raises:
+        ApprovalRefused: As there; or it errs for a group, and no reason is given.
+        NoModelError: There is no such model.
+    """
+    errs = find(tx, version, at=at).errs_for
+    if errs and not reject and not (reason or "").strip():
+        raise ApprovalRefused(
+            f"it errs for {', '.join(errs)}, more than {100 * group_gap_max():g} points: `tideover learn show {version[:SHOWN_CHARACTERS]}`"
+            "; whoever says yes to it all the same says why, with --reason"
+        )
+    return approvals.ask_or_approve(tx, version, by=by, at=at, reject=reject, reason=reason, kind=approvals.MODEL)
+
+
 def model_for(tx: Connection, kind: str, *, at: datetime) -> Model:
     """The model by which decisions of a kind are made: the newest that may be used.
 
-    With the real providers that is the newest that two people have approved; in the sandbox the newest.
+    With the real providers that is the newest that two people have approved, in words where it errs for a group; in the sandbox the newest.
 
     Raises:
         NoModelError: There is none, or none may be used; nothing is decided then.
@@ -155,9 +192,15 @@ def model_for(tx: Connection, kind: str, *, at: datetime) -> Model:
     models = _kept(tx, at, kind=kind)
     if not models:
         raise NoModelError(f"there is no model of {kind}: train one with `tideover learn train {kind}`")
-    usable = [one for one in models if one.approved or not settings().is_real]
+    usable = [one for one in models if one.is_usable or not settings().is_real]
     if not usable:
         newest = models[0].version[:SHOWN_CHARACTERS]
+        if approved := next((one for one in models if one.approved), None):
+            said = approved.version[:SHOWN_CHARACTERS]
+            raise NoModelError(
+                f"the approved model of {kind} was found to err for {', '.join(approved.errs_for)} since: take it back with `tideover learn"
+                f" approve {said} --by NAME --reject`, and let two people approve it, or another one, with --reason"
+            )
         raise NoModelError(f"no model of {kind} is approved: two people approve one, `tideover learn approve {newest} --by NAME`")
     return load(tx, usable[0].version)
 
@@ -191,8 +234,16 @@ _INSERT = text("""
             CAST(:fairness AS jsonb), :as_of)
     ON CONFLICT (version) DO NOTHING RETURNING id
 """)
+_MEASURED = text("""
+    INSERT INTO model_groups (version, fairness)
+    SELECT :version, CAST(:fairness AS jsonb)
+    WHERE CAST(:fairness AS jsonb) IS DISTINCT FROM (SELECT coalesce(
+        (SELECT g.fairness FROM model_groups g WHERE g.version = :version ORDER BY g.id DESC LIMIT 1),
+        (SELECT m.fairness FROM model_version m WHERE m.version = :version)))
+""")
 _KEPT = text("""
-    SELECT version, kind, method, seed, data_hash, features, metrics, calibration, fairness, trained_as_of, recorded_at
-    FROM model_version WHERE (CAST(:kind AS text) IS NULL OR kind = :kind) AND starts_with(version, :prefix) ORDER BY id DESC
+    SELECT version, kind, method, seed, data_hash, features, metrics, calibration, trained_as_of, recorded_at,
+           coalesce((SELECT g.fairness FROM model_groups g WHERE g.version = m.version ORDER BY g.id DESC LIMIT 1), m.fairness) AS fairness
+    FROM model_version m WHERE (CAST(:kind AS text) IS NULL OR kind = :kind) AND starts_with(version, :prefix) ORDER BY id DESC
 """)
 _BODY = text("SELECT body FROM policy_version WHERE hash = :version AND kind = 'model'")

@@ -97,7 +97,7 @@ def approve(
             at = clock.now(tx)
             found = model_versions.find(tx, version, at=at)
             who = approvals.typed(by, reject=reject)
-            approvals.ask_or_approve(tx, found.version, by=who, at=at, reject=reject, reason=reason, kind=approvals.MODEL)
+            model_versions.ask_or_approve(tx, found.version, by=who, at=at, reject=reject, reason=reason)
             now = model_versions.find(tx, found.version, at=at)
     if as_json:
         typer.echo(json.dumps(now.as_json()))
@@ -129,8 +129,18 @@ def _words(one: Any) -> list[str]:
         for name, value in one.metrics.items()
     ]
     lines += [f"  predicted {row['predicted']:.1%}, came about {row['observed']:.1%} ({row['rows']:,} rows)" for row in one.calibration]
-    lines += [
-        f"  {row['attribute']} {row['value']}: {row['gap']:+.1%} more came about than predicted ({row['rows']:,} rows)"
-        for row in one.fairness
-    ]
+    lines += [f"  {_group(row)}" for row in one.fairness]
+    if not one.fairness:
+        lines.append("  no group of enough people was measured (config/learning.yaml)")
+    if one.errs_for:
+        lines.append(f"  errs for {', '.join(one.errs_for)}: whoever approves it says why, with --reason")
     return lines
+
+
+def _group(row: dict[str, Any]) -> str:
+    """How it errs for a group; of one that was measured before they were, some figures are not known."""
+    said = f"{row['attribute']} {row['value']}: {row['gap']:+.1%} more came about than predicted ({row['rows']:,} rows)"
+    if "people" not in row:
+        return said
+    more = f"predicted {row['predicted']:.1%}, calibration error {row['calibration_error']:.1%}, selected {row['selected']:.1%}"
+    return f"{said}; {row['people']:,} people, {more}"

@@ -17,10 +17,11 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_image_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from config.learning import learning_looks_at, learning_terms
-from decisions.learning import KINDS, TooThinError, Trained, train
+from config.learning import group_gap_max, learning_looks_at, learning_terms
+from decisions.learning import KINDS, TooThinError, Trained, errs_for, train
 from ledger import clock, model_versions
 from ledger.engine import arrow, connection
+from ledger.fairness_groups import read_groups
 from ledger.outbox import wall_clock
 from ledger.training import batches, training_rows
 from tasks.pictures import as_address
@@ -104,12 +105,14 @@ def learn(day: date, kinds: Collection[str] = (), *, dry_run: bool = False) -> l
     if unknown := sorted(set(kinds) - KINDS.keys()):
         raise ValueError(f"there is no kind {unknown[0]!r}: one of {', '.join(KINDS)}")
     rows = read_rows(day)
+    with arrow(read_only=True) as source:
+        groups = read_groups(source, rows["party_id"].unique().sort().to_list())
     terms = learning_terms()
     found = []
     for number, kind in enumerate(kinds or KINDS):
         tell(READ_PERCENT + (WHOLE - READ_PERCENT) * number / len(kinds or KINDS), kind)
         try:
-            trained = train(rows, kind=kind, seed=SEED, terms=terms)
+            trained = train(rows, kind=kind, seed=SEED, terms=terms, groups=groups)
         except TooThinError as error:
             found.append(Learned(kind=kind, trained=None, reasons=error.reasons))
             continue
@@ -166,11 +169,15 @@ def page(learned: Learned) -> str:
         *_table("predicted", "came about", "rows"),
         *(f"| {row['predicted']:.1%} | {row['observed']:.1%} | {row['rows']:,} |" for row in trained.calibration.to_dicts()),
     ]
-    if not trained.fairness.is_empty():
-        lines += _table("group", "predicted", "came about", "gap", "AUC", "rows")
-        for row in trained.fairness.to_dicts():
-            shares = f"{row['predicted']:.1%} | {row['observed']:.1%} | {row['gap']:+.1%}"
-            lines.append(f"| {row['attribute']} {row['value']} | {shares} | {_figure(row['auc'])} | {row['rows']:,} |")
+    if trained.fairness.is_empty():
+        return "\n".join([*lines, "", f"No group of at least {learning_terms().group_min} people was measured."])
+    lines += _table("group", "people", "predicted", "came about", "gap", "calibration error", "selected", "AUC")
+    for row in trained.fairness.to_dicts():
+        shares = " | ".join(f"{row[name]:.1%}" for name in ("predicted", "observed"))
+        beside = f"{row['gap']:+.1%} | {row['calibration_error']:.1%} | {row['selected']:.1%} | {_figure(row['auc'])}"
+        lines.append(f"| {row['attribute']} {row['value']} | {row['people']:,} | {shares} | {beside} |")
+    if errs := errs_for(trained.fairness.to_dicts(), gap_max=group_gap_max()):
+        lines += ["", f"**It errs for {', '.join(errs)}**: who approves it says why, with `--reason`."]
     return "\n".join(lines)
 
 

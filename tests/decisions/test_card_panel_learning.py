@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from fairlearn.metrics import MetricFrame
+from fairlearn.metrics import MetricFrame, count, mean_prediction, selection_rate
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 
@@ -51,16 +51,24 @@ def test_default_is_told_apart_and_means_what_it_says(panel: pl.DataFrame) -> No
         named = held.select("party_id").join(
             groups(panel).filter(pl.col("attribute") == attribute), on="party_id", maintain_order="left", how="left"
         )
+        said, values = held["defaulted"].to_numpy(), named["value"].to_numpy()
         theirs = MetricFrame(
-            metrics={"auc": roc_auc_score, "gap": lambda said, predicted: float(np.mean(said) - np.mean(predicted))},
-            y_true=held["defaulted"].to_numpy(),
+            metrics={"auc": roc_auc_score, "predicted": mean_prediction, "people": count},
+            y_true=said,
             y_pred=likely,
-            sensitive_features=named["value"].to_numpy(),
+            sensitive_features=values,
         ).by_group
+        # Who is selected: as many of the highest as came about; the share of those whose answer is yes is a selection rate too.
+        chosen = likely >= np.sort(likely)[-int(said.sum())]
+        selected = MetricFrame(metrics=selection_rate, y_true=said, y_pred=chosen, sensitive_features=values).by_group
+        observed = MetricFrame(metrics=selection_rate, y_true=said, y_pred=said, sensitive_features=values).by_group
         ours = found.fairness.filter(pl.col("attribute") == attribute)
         assert ours["value"].to_list() == sorted(theirs.index)
         for row in ours.to_dicts():
-            assert (row["auc"], row["gap"]) == pytest.approx((theirs.loc[row["value"], "auc"], theirs.loc[row["value"], "gap"]))
+            of = row["value"]
+            assert [row[name] for name in ("auc", "predicted", "people")] == pytest.approx(list(theirs.loc[of]))
+            assert (row["selected"], row["observed"]) == pytest.approx((selected[of], observed[of]))
+            assert row["gap"] == pytest.approx(observed[of] - theirs.loc[of, "predicted"])
 
 
 def test_cure_is_told_apart(panel: pl.DataFrame) -> None:

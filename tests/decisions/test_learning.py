@@ -10,7 +10,17 @@ import polars as pl
 import pytest
 
 from config.learning import learning_terms
-from decisions.learning import TRAINING, Kind, Terms, TooThinError, calibration_error, calibration_table, train
+from decisions.learning import (
+    TRAINING,
+    Kind,
+    Terms,
+    TooThinError,
+    calibration_error,
+    calibration_table,
+    errs_for,
+    fairness_table,
+    train,
+)
 from decisions.models import Input, Model
 
 TERMS: Terms = replace(learning_terms(), rows_min=200, people_min=50, of_each_min=40, rounds=20, folds=3, rows_a_leaf=10)
@@ -158,3 +168,32 @@ def test_what_a_contact_is_worth_to_whom_is_learned_where_it_shows_and_not_made_
         # The mean is as far from nothing as chance takes a quarter of a few thousand rows; to whom it helps more does not show.
         assert abs(gains.mean()) < 0.04
         assert gains.std() < 0.025
+
+
+def test_small_groups_are_left_out_and_none_can_be_worked_out() -> None:
+    """Eight of sex `other` are few; were all others shown, they would be what is missing, so the smallest of those is hidden too."""
+    sexes = ["female"] * 600 + ["male"] * 500 + ["other"] * 8
+    groups = pl.DataFrame({"party_id": range(len(sexes)), "attribute": "sex", "value": sexes})
+    people = pl.Series("party_id", [*range(len(sexes)), *range(600)])
+    said, predicted = np.arange(len(people)) % 4 == 0, np.full(len(people), 0.2)
+    terms = replace(TERMS, group_min=50, cell_min=10)
+    shown = fairness_table(people, said, predicted, groups, terms)
+    assert shown["value"].to_list() == ["female"]
+    assert shown.row(0, named=True) == {
+        "attribute": "sex",
+        "value": "female",
+        "people": 600,
+        "rows": 1200,
+        "predicted": pytest.approx(0.2),
+        "observed": pytest.approx(0.25, abs=0.002),
+        "gap": pytest.approx(0.05, abs=0.002),
+        "calibration_error": pytest.approx(0.05, abs=0.002),
+        "selected": 1.0,  # all predictions are equal: none of them is higher
+        "auc": 0.5,
+    }
+    # Of one more the sex is not known: what is missing is two groups then, and tells of neither.
+    known = fairness_table(people, said, predicted, groups.filter(pl.col("party_id") != 0), terms)
+    assert known["value"].to_list() == ["female", "male"]
+    assert errs_for(shown.to_dicts(), gap_max=0.03) == ["sex female (+5.0 points)"]
+    assert errs_for(shown.to_dicts(), gap_max=0.06) == []
+    assert fairness_table(people, said, predicted, None, terms).is_empty()
