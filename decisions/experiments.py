@@ -17,6 +17,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import combinations
 from typing import Final
 
 import numpy as np
@@ -32,6 +33,7 @@ WAITING: Final = "not enough borrowers yet"
 STOPPED: Final = "stop: harm"
 BETTER: Final = "better: two people may be asked to promote it"
 OPEN: Final = "nothing can be said yet"
+CONTACTS: Final = "contacts"
 ENDED: Final = "ended without a difference that can be told"
 
 
@@ -84,7 +86,7 @@ class Experiment:
         alpha: How often all looks together may be wrong.
         money_most: Thousandths of what was owed count up to this share: 1.0 = all of it.
         margins: Of what harms.
-        gap_max: Between groups of a protected attribute held apart, in contacts per borrower; None = not looked at.
+        gap_max: Between two groups of an arm, by an attribute held apart, in contacts per borrower; None = not looked at.
     """
 
     name: str
@@ -124,10 +126,12 @@ class Outcomes:
     Attributes:
         money: Share of what was owed that was paid, 0 to 1.
         harms: By name of the margin: counts.
+        groups: Attribute and value → contacts of its borrowers who belong to that group.
     """
 
     money: Floats
     harms: Mapping[str, Floats] = field(default_factory=dict)
+    groups: Mapping[tuple[str, str], Floats] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,9 +198,20 @@ def difference(name: str, arm: Floats, champion: Floats, *, most: float, alpha: 
     return Difference(name=name, value=value, low=value - wide, high=value + wide)
 
 
-def judged(
-    experiment: Experiment, outcomes: Mapping[str, Outcomes], *, look: int, day: date, gaps: Mapping[str, float] | None = None
-) -> list[Verdict]:
+def sure_gap(groups: Mapping[tuple[str, str], Floats], *, most: float, alpha: float) -> float:
+    """By how much the means of two groups of one attribute surely lie apart, at most: the largest lower bound; 0 where none is sure.
+
+    Args:
+        groups: Attribute and value → a number for each borrower.
+        most: Of one number.
+        alpha: How often the bounds of all pairs together may be wrong.
+    """
+    pairs = [(one, other) for one, other in combinations(sorted(groups), 2) if one[0] == other[0]]
+    bounds = [difference("contacts", groups[one], groups[other], most=most, alpha=alpha / len(pairs)) for one, other in pairs]
+    return max([0.0, *(bound for one in bounds for bound in (one.low, -one.high))])
+
+
+def judged(experiment: Experiment, outcomes: Mapping[str, Outcomes], *, look: int, day: date) -> list[Verdict]:
     """What may be said of every arm but the champion at the k-th look.
 
     Args:
@@ -204,22 +219,23 @@ def judged(
         outcomes: Arm → what came of its borrowers.
         look: Number of this look, from 1.
         day: Its date.
-        gaps: Arm → the largest gap between groups, in contacts per borrower.
     """
     alpha = alpha_of_look(experiment.alpha, look) / (len(experiment.arms) - 1)
     champion = outcomes[experiment.champion.name]
+    # What harm may spend is shared by all that harms.
+    shares = len(experiment.margins) + (experiment.gap_max is not None)
+    most = max((one.most for one in experiment.margins if one.name == CONTACTS), default=1.0)
     found = []
     for arm in experiment.arms[1:]:
         theirs = outcomes[arm.name]
         money = difference("money", theirs.money, champion.money, most=experiment.money_most, alpha=alpha)
         harms = [
-            difference(
-                one.name, theirs.harms[one.name], champion.harms[one.name], most=one.most, alpha=alpha / max(len(experiment.margins), 1)
-            )
+            difference(one.name, theirs.harms[one.name], champion.harms[one.name], most=one.most, alpha=alpha / max(shares, 1))
             for one in experiment.margins
         ]
         borrowers, per_cure = (len(theirs.money), len(champion.money)), (contacts_per_cure(theirs), contacts_per_cure(champion))
-        says, why = _said(experiment, money, harms, borrowers, per_cure, day, (gaps or {}).get(arm.name))
+        gap = None if experiment.gap_max is None else sure_gap(theirs.groups, most=most, alpha=alpha / shares)
+        says, why = _said(experiment, money, harms, borrowers, per_cure, day, gap)
         found.append(
             Verdict(arm=arm.name, borrowers=borrowers, differences=(money, *harms), says=says, contacts_per_cure=per_cure, why=why)
         )
@@ -249,7 +265,7 @@ def _said(
     for one, margin in zip(harms, experiment.margins, strict=True):
         if one.low > margin.margin:
             return STOPPED, one.name
-    if gap is not None and experiment.gap_max is not None and gap > experiment.gap_max and min(borrowers) >= experiment.borrowers_min:
+    if gap is not None and experiment.gap_max is not None and gap > experiment.gap_max:
         return STOPPED, "groups"
     if min(borrowers) < experiment.borrowers_min:
         return WAITING, None

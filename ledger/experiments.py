@@ -9,7 +9,7 @@ Source: docs/adr/0087.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -18,12 +18,13 @@ from sqlalchemy import Connection, text
 
 from decisions.assignment import EXPERIMENT
 from decisions.choose import GROUP
-from decisions.experiments import Experiment, Outcomes
+from decisions.experiments import CONTACTS, Experiment, Floats, Outcomes
 from decisions.facts import Schema
 from ledger.campaigns import Policy, write_policies
 
 # One row a borrower whose horizon is over.
 SEEN: Final[Schema] = {
+    "party_id": pl.Int64,
     "arm": pl.String,
     "owed_minor": pl.Int64,
     "paid_minor": pl.Int64,
@@ -61,8 +62,17 @@ def write_look(tx: Connection, name: str, *, day: date, number: int, verdicts: M
     tx.execute(_LOOK, keys)
 
 
-def read_outcomes(tx: Connection, experiment: Experiment, *, until: date) -> dict[str, Outcomes]:
-    """What came of each arm's borrowers whose horizon ended before a date, counted from their first decision in it."""
+def read_outcomes(
+    tx: Connection, experiment: Experiment, *, until: date, groups: Callable[[list[int]], pl.DataFrame] | None = None
+) -> dict[str, Outcomes]:
+    """What came of each arm's borrowers whose horizon ended before a date, counted from their first decision in it.
+
+    Args:
+        tx: Any.
+        experiment: As it was frozen.
+        until: The date.
+        groups: People → `party_id`, `attribute`, `value`; asked only where the experiment says how far groups may lie apart.
+    """
     rows = tx.execute(
         _SEEN,
         {
@@ -74,6 +84,7 @@ def read_outcomes(tx: Connection, experiment: Experiment, *, until: date) -> dic
         },
     )
     seen = pl.DataFrame([tuple(row) for row in rows], schema=SEEN, orient="row")
+    belongs = groups(seen["party_id"].to_list()) if groups is not None and experiment.gap_max is not None else None
     found = {}
     for arm in experiment.arms:
         theirs = seen.filter(pl.col("arm") == arm.name)
@@ -81,8 +92,15 @@ def read_outcomes(tx: Connection, experiment: Experiment, *, until: date) -> dic
         found[arm.name] = Outcomes(
             money=(theirs["paid_minor"].clip(0, None) / owed).clip(0, 1).to_numpy(),
             harms={one.name: theirs[one.name].cast(pl.Float64).to_numpy() for one in experiment.margins},
+            groups={} if belongs is None else _by_group(theirs, belongs),
         )
     return found
+
+
+def _by_group(theirs: pl.DataFrame, belongs: pl.DataFrame) -> dict[tuple[str, str], Floats]:
+    each = theirs.select("party_id", pl.col(CONTACTS).cast(pl.Float64)).join(belongs, on="party_id").sort("attribute", "value")
+    parts = each.partition_by("attribute", "value", as_dict=True, maintain_order=True)
+    return {(str(attribute), str(value)): part[CONTACTS].to_numpy() for (attribute, value), part in parts.items()}
 
 
 _BEGIN = text("INSERT INTO experiment_start (name, hash, started_on) VALUES (:name, :hash, :on) ON CONFLICT (name) DO NOTHING")
@@ -102,7 +120,7 @@ _SEEN = text("""
         WHERE d.business_date BETWEEN :first AND :last AND starts_with(one, :group)
         GROUP BY d.party_id, one
     )
-    SELECT m.arm,
+    SELECT m.party_id, m.arm,
            coalesce((SELECT sum(a.past_due_minor) FROM loan_aging a
                      WHERE a.business_date = m.first_on AND a.party_id = m.party_id), 0)::bigint AS owed_minor,
            coalesce((SELECT sum(p.amount_minor) FROM payment p JOIN loan_party lp ON lp.loan_id = p.loan_id AND lp.superseded_at IS NULL

@@ -25,6 +25,7 @@ from config.settings import settings
 from decisions.experiments import STOPPED, Experiment, judged, line_share
 from ledger import clock, experiments
 from ledger.engine import connection
+from ledger.fairness_groups import read_groups
 from ledger.law import KEPT
 from ledger.policies import find_policy
 
@@ -60,6 +61,7 @@ def shown(name: str) -> dict[str, Any]:
         "looks": [day.isoformat() for day in one.looks],
         "alpha": one.alpha,
         "margins": [asdict(margin) for margin in one.margins],
+        "group_gap": one.gap_max,
         "seen": seen,
     }
 
@@ -91,7 +93,7 @@ def look(name: str, *, dry_run: bool = False) -> dict[str, Any]:
             raise LookRefused(_when(one, today))
         # Its last day is over for whoever's horizon ended yesterday, and payments have had their days to be posted.
         until = today - timedelta(days=settings().month_closes_after_days)
-        outcomes = experiments.read_outcomes(tx, one, until=until)
+        outcomes = experiments.read_outcomes(tx, one, until=until, groups=lambda people: read_groups(tx, people))
         number, counts = len(before) + 1, {arm: len(seen.money) for arm, seen in outcomes.items()}
         if dry_run:
             return _looked(name, today, number, counts, None, [])

@@ -12,7 +12,19 @@ import pytest
 from config.experiment_files import EXPERIMENTS, experiment, experiment_names, running, trial_of
 from config.load import ConfigError
 from config.strategy_files import strategy
-from decisions.experiments import BETTER, ENDED, OPEN, STOPPED, WAITING, Outcomes, contacts_per_cure, difference, half_width, judged
+from decisions.experiments import (
+    BETTER,
+    ENDED,
+    OPEN,
+    STOPPED,
+    WAITING,
+    Experiment,
+    Outcomes,
+    contacts_per_cure,
+    difference,
+    half_width,
+    judged,
+)
 
 SHIPPED = experiment("learned-in-early")
 SMALL = replace(SHIPPED, borrowers_min=500)
@@ -134,3 +146,23 @@ def test_two_that_want_the_same_borrowers_at_once_are_refused(tmp_path: Path) ->
         (folder / f"{name}.yaml").write_text(text)
     with pytest.raises(ConfigError, match="a runs on some of them"):
         running("early", SHIPPED.first, folder)
+
+
+def test_an_arm_in_which_a_group_is_surely_contacted_more_is_stopped() -> None:
+    strict = replace(SMALL, gap_max=1.0)
+    chance = np.random.default_rng(3)
+
+    def verdict(count: int, more: float, experiment: Experiment = strict) -> tuple[str, str | None]:
+        contacts = {
+            ("language", "en"): chance.poisson(2.0, count).astype(float),
+            ("language", "es"): chance.poisson(2.0 + more, count).astype(float),
+            ("sex", "female"): chance.poisson(9.0, count).astype(float),  # of one group alone nothing is said
+        }
+        arm = replace(outcomes(count, 0.3), groups=contacts)
+        (found,) = judged(experiment, {"champion": outcomes(count, 0.3, seed=2), "challenger": arm}, look=1, day=experiment.first)
+        return found.says, found.why
+
+    assert verdict(4_000, 2.0) == (STOPPED, "groups")
+    assert verdict(4_000, 0.5)[0] != STOPPED
+    assert verdict(40, 2.0)[0] == WAITING
+    assert verdict(4_000, 2.0, replace(strict, gap_max=None))[0] != STOPPED
