@@ -8,6 +8,7 @@ Source: SCIENCE.md F. A contact is what the caps count and was not un-counted.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -37,16 +38,6 @@ PLACED: Final[Schema] = {"cohort": pl.String, "currency": pl.String, "loans": pl
 PAID: Final[Schema] = {"cohort": pl.String, "currency": pl.String, "day": pl.Int64, "paid_minor": pl.Int64}
 BOOKED: Final[Schema] = {"cohort": pl.String, "seen_months": pl.Int64, "late_months": pl.Int64, "loans": pl.Int64}
 HOURS: Final[Schema] = {"weekday": pl.Int64, "hour": pl.Int64, "contacts": pl.Int64, "answered": pl.Int64, "paid": pl.Int64}
-GROUPS: Final[Schema] = {
-    "language": pl.String,
-    "borrowers": pl.Int64,
-    "weeks": pl.Int64,
-    "contacts": pl.Int64,
-    "complained": pl.Int64,
-    "offered": pl.Int64,
-    "judged": pl.Int64,
-    "kept": pl.Int64,
-}
 # Within so many days of a contact somebody answers it, or pays.
 ANSWERED_DAYS: Final = 1
 PAID_DAYS: Final = 7
@@ -194,9 +185,91 @@ def harm(connection: Connection, period: Period, *, aside_minor: dict[str, int])
     )
 
 
-def groups(connection: Connection, period: Period) -> pl.DataFrame:
-    """How people of one language are treated: `GROUPS`."""
-    return _frame(connection, _GROUPS, period, GROUPS, intents=list(COMPLAINTS))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """Whom contacts got through to, and what was promised then.
+
+    Attributes:
+        contacts: Made.
+        calls: Of these, by telephone.
+        answered: Calls in which somebody talked.
+        right_party: Contacts in which the borrower herself talked.
+        spoken_with: Borrowers with whom there was such a talk.
+        logged_in: Borrowers who opened their page by a link of the month, which asks who they are.
+        talk_promises: Promises that were made in talks.
+        replies: Messages that people wrote.
+        reply_promises: Promises that were made in them, or on the page.
+    """
+
+    contacts: int
+    calls: int
+    answered: int
+    right_party: int
+    spoken_with: int
+    logged_in: int
+    talk_promises: int
+    replies: int
+    reply_promises: int
+
+
+def reach(connection: Connection, period: Period) -> Reach:
+    """Whom the month's contacts got through to."""
+    return Reach(**connection.execute(_REACH, period.keys).mappings().one())
+
+
+def late_again(connection: Connection, loans: Sequence[int], *, after: date, until: date) -> int:
+    """Of these loans, those that were late on some aged date after a date, until another."""
+    return int(connection.execute(_LATE_AGAIN, {"loans": list(loans), "after": after, "until": until}).scalar_one())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compliance:
+    """What was looked for that must not be, and what went wrong.
+
+    Attributes:
+        nights: Dates up to which an audit looked, the last one of each date.
+        broken: Of these, how many found something; of all countries.
+        incidents: Opened in the month that concern somebody of the country.
+        concerned: Borrowers whom they concern.
+        offers: Plan offers made in circumstances, to the last minor unit, in which another one was made by the same rule.
+        apart: Of these circumstances, those in which different things were offered.
+    """
+
+    nights: int
+    broken: int
+    incidents: int
+    concerned: int
+    offers: int
+    apart: int
+
+
+def compliance(connection: Connection, period: Period) -> Compliance:
+    """What audits of the month found, its incidents, and offers that differ."""
+    found = {**connection.execute(_AUDITED, period.keys).mappings().one(), **connection.execute(_INCIDENTS, period.keys).mappings().one()}
+    return Compliance(**found, **connection.execute(_OFFERS_ALIKE, period.keys).mappings().one())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """A model by which runs of the month decided.
+
+    Attributes:
+        kind: paid_7d, ….
+        version: Of it.
+        runs: How many runs.
+        calibration: Rows of decisions/learning.CALIBRATION, as it was measured when it was learned; None = it was not learned here.
+    """
+
+    kind: str
+    version: str
+    runs: int
+    calibration: list[dict[str, Any]] | None
+
+
+def weighed(connection: Connection, period: Period) -> list[Weighed]:
+    """Models by which runs of the month decided, by kind, the most used first."""
+    keys = {**period.keys, "approvals": list(SENDING_APPROVALS)}
+    return [Weighed(**row) for row in connection.execute(_WEIGHED, keys).mappings()]
 
 
 def hours(connection: Connection, period: Period) -> pl.DataFrame:
@@ -218,6 +291,11 @@ def not_contacted(connection: Connection, period: Period) -> list[tuple[str, int
 def near_misses(connection: Connection, period: Period) -> list[tuple[str, int]]:
     """Rule → planned contacts that the gate held back by it, most first."""
     return [(row.rule, row.attempts) for row in connection.execute(_NEAR_MISSES, period.keys)]
+
+
+def held_back(connection: Connection, period: Period) -> int:
+    """Planned contacts that the gate held back, by whichever rules."""
+    return int(connection.execute(_HELD_BACK, period.keys).scalar_one())
 
 
 def usage(connection: Connection, period: Period) -> list[Usage]:
@@ -278,7 +356,7 @@ def assigned(connection: Connection, period: Period) -> pl.DataFrame:
 # Our own words in all statements below.
 _OF = "(SELECT id FROM creditor WHERE country = :country)"
 _PARTIES = f"(SELECT id FROM party WHERE creditor_id IN {_OF})"  # noqa: S608
-_MADE = (
+MADE: Final = (
     "e.direction = 'outbound' AND e.counts"
     " AND NOT EXISTS (SELECT FROM contact_event u WHERE u.about_event_id = e.id AND u.party_id = e.party_id AND u.uncounts)"
 )
@@ -353,12 +431,12 @@ _A_WEEK = text(f"""
         WHERE business_date BETWEEN CAST(:first AS date) - 6 AND :last AND {_WHOLE_WEEKS} AND days_past_due > 0 AND party_id IN {_PARTIES}),
     made AS (
         SELECT {_WEEK} AS week, e.party_id, count(*) AS contacts FROM contact_event e
-        WHERE business_date BETWEEN CAST(:first AS date) - 6 AND :last AND {_WHOLE_WEEKS} AND {_MADE} GROUP BY 1, 2)
+        WHERE business_date BETWEEN CAST(:first AS date) - 6 AND :last AND {_WHOLE_WEEKS} AND {MADE} GROUP BY 1, 2)
     SELECT coalesce(contacts, 0) AS contacts, count(*) AS weeks FROM late LEFT JOIN made USING (week, party_id) GROUP BY 1 ORDER BY 1
 """)  # noqa: S608
 _CONTACTED = text(f"""
     SELECT count(*), count(DISTINCT e.party_id) FROM contact_event e
-    WHERE e.business_date BETWEEN :first AND :last AND {_MADE} AND e.party_id IN {_PARTIES}
+    WHERE e.business_date BETWEEN :first AND :last AND {MADE} AND e.party_id IN {_PARTIES}
 """)  # noqa: S608
 _SAID = text(f"""
     SELECT intent, count(DISTINCT party_id) AS borrowers FROM (
@@ -392,31 +470,61 @@ _NEW_LOANS = text(f"""
 """)  # noqa: S608
 _AFTER_STOP = text(f"""
     SELECT count(*) FROM contact_event e
-    WHERE e.business_date BETWEEN :first AND :last AND {_MADE} AND e.party_id IN {_PARTIES} AND e.purpose IN ('collection', 'reminder')
+    WHERE e.business_date BETWEEN :first AND :last AND {MADE} AND e.party_id IN {_PARTIES} AND e.purpose IN ('collection', 'reminder')
       AND EXISTS (SELECT FROM opt_out s WHERE s.party_id = e.party_id AND s.superseded_at IS NULL AND s.channel IN (e.channel, 'all')
                     AND (s.contact_point_id IS NULL OR s.contact_point_id = e.contact_point_id)
                     AND s.at < e.at AND (s.until IS NULL OR s.until > e.at))
 """)  # noqa: S608
-_GROUPS = text(f"""
-    WITH late AS (
-        SELECT party_id, count(DISTINCT {_WEEK}) AS weeks FROM loan_aging
-        WHERE business_date BETWEEN :first AND :last AND days_past_due > 0 AND party_id IN {_PARTIES} GROUP BY 1)
-    SELECT y.locale, count(*), sum(weeks)::bigint,
-           sum((SELECT count(*) FROM contact_event e
-                WHERE e.party_id = late.party_id AND e.business_date BETWEEN :first AND :last AND {_MADE}))::bigint,
-           count(*) FILTER (WHERE EXISTS (SELECT FROM outcome o WHERE o.party_id = late.party_id AND o.intent = ANY(:intents)
-                                            AND o.at::date BETWEEN :first AND :last)
-                                OR EXISTS (SELECT FROM opt_out s WHERE s.party_id = late.party_id AND s.superseded_at IS NULL
-                                             AND s.at::date BETWEEN :first AND :last)),
-           count(*) FILTER (WHERE EXISTS (
-               SELECT FROM plan_offer o WHERE o.party_id = late.party_id AND o.at::date BETWEEN :first AND :last)),
-           sum((SELECT count(*) FROM promise p WHERE p.party_id = late.party_id AND p.superseded_at IS NULL
-                  AND p.due_on BETWEEN :first AND :last AND p.state IN ('kept', 'partial', 'broken')))::bigint,
-           sum((SELECT count(*) FROM promise p WHERE p.party_id = late.party_id AND p.superseded_at IS NULL
-                  AND p.due_on BETWEEN :first AND :last AND p.state = 'kept'))::bigint
-    FROM late JOIN party_version y ON y.party_id = late.party_id AND y.superseded_at IS NULL
-    GROUP BY 1 ORDER BY 2 DESC, 1
+_REACH = text(f"""
+    WITH made AS (
+        SELECT e.id, e.party_id, e.channel IN ('call', 'voice') AS is_call FROM contact_event e
+        WHERE e.business_date BETWEEN :first AND :last AND {MADE} AND e.party_id IN {_PARTIES}),
+    ended AS (
+        SELECT coalesce(e.about_event_id, e.id) AS id, bool_or(e.result = 'conversation') AS talked,
+               bool_or(e.result = 'conversation' AND e.counterparty = 'borrower') AS with_her
+        FROM contact_event e
+        WHERE e.business_date BETWEEN :first AND CAST(:last AS date) + {PAID_DAYS} AND e.direction = 'outbound' AND e.party_id IN {_PARTIES}
+        GROUP BY 1),
+    said AS (
+        SELECT count(*) FILTER (WHERE channel IN ('call', 'voice')) AS talk_promises,
+               count(*) FILTER (WHERE channel NOT IN ('call', 'voice')) AS reply_promises
+        FROM outcome WHERE intent = 'promise' AND at::date BETWEEN :first AND :last AND party_id IN {_PARTIES})
+    SELECT count(*) AS contacts, count(*) FILTER (WHERE is_call) AS calls, count(*) FILTER (WHERE is_call AND talked) AS answered,
+           count(*) FILTER (WHERE with_her) AS right_party, count(DISTINCT party_id) FILTER (WHERE with_her) AS spoken_with,
+           (SELECT count(DISTINCT party_id) FROM page_session
+            WHERE link_business_date BETWEEN :first AND :last AND party_id IN {_PARTIES}) AS logged_in,
+           (SELECT talk_promises FROM said) AS talk_promises,
+           (SELECT count(*) FROM contact_event i WHERE i.business_date BETWEEN :first AND :last AND i.direction = 'inbound'
+              AND i.channel NOT IN ('call', 'voice') AND i.party_id IN {_PARTIES}) AS replies,
+           (SELECT reply_promises FROM said) AS reply_promises
+    FROM made JOIN ended USING (id)
 """)  # noqa: S608
+_LATE_AGAIN = text("""
+    SELECT count(DISTINCT loan_id) FROM loan_aging
+    WHERE business_date > :after AND business_date <= :until AND days_past_due > 0 AND loan_id = ANY(:loans)
+""")
+_AUDITED = text("""
+    SELECT count(*) AS nights, count(*) FILTER (WHERE violations > 0) AS broken FROM (
+        SELECT DISTINCT ON (last) violations FROM audit_result WHERE last BETWEEN :first AND :last ORDER BY last, id DESC) newest
+""")
+_INCIDENTS = text(f"""
+    SELECT count(DISTINCT i.id) AS incidents, count(DISTINCT p.party_id) AS concerned
+    FROM incident i JOIN incident_person p ON p.incident_id = i.id
+    WHERE i.opened_at::date BETWEEN :first AND :last AND p.party_id IN {_PARTIES}
+""")  # noqa: S608
+_OFFERS_ALIKE = text(f"""
+    SELECT coalesce(sum(offers), 0)::bigint AS offers, count(*) FILTER (WHERE different > 1) AS apart FROM (
+        SELECT count(*) AS offers, count(DISTINCT offer_digest) AS different FROM plan_offer
+        WHERE at::date BETWEEN :first AND :last AND circumstances_digest <> '' AND party_id IN {_PARTIES}
+        GROUP BY rule_hash, circumstances_digest HAVING count(*) > 1) alike
+""")  # noqa: S608
+_WEIGHED = text("""
+    SELECT substr(p.key, length('model/') + 1) AS kind, p.value AS version, count(*) AS runs, m.calibration
+    FROM campaign_run r CROSS JOIN LATERAL jsonb_each_text(r.policy_hashes) p LEFT JOIN model_version m ON m.version = p.value
+    WHERE r.business_date BETWEEN :first AND :last AND NOT r.preview AND r.approval = ANY(:approvals)
+      AND r.scope IN ('all', :country) AND starts_with(p.key, 'model/')
+    GROUP BY 1, 2, m.calibration ORDER BY 1, 3 DESC, 2
+""")
 _HOURS = text(f"""
     SELECT extract(ISODOW FROM local)::bigint, extract(HOUR FROM local)::bigint, count(*), count(*) FILTER (WHERE answered),
            count(*) FILTER (WHERE paid)
@@ -428,7 +536,7 @@ _HOURS = text(f"""
                        WHERE lp.party_id = e.party_id AND lp.superseded_at IS NULL
                          AND p.paid_on >= e.business_date AND p.paid_on < e.business_date + {PAID_DAYS}) AS paid
         FROM contact_event e JOIN party_version y ON y.party_id = e.party_id AND y.superseded_at IS NULL
-        WHERE e.business_date BETWEEN :first AND :last AND {_MADE} AND e.party_id IN {_PARTIES}) made
+        WHERE e.business_date BETWEEN :first AND :last AND {MADE} AND e.party_id IN {_PARTIES}) made
     GROUP BY 1, 2 ORDER BY 1, 2
 """)  # noqa: S608
 _FUNNEL = text(f"""
@@ -464,6 +572,11 @@ _NEAR_MISSES = text(f"""
     FROM attempt a CROSS JOIN LATERAL jsonb_array_elements_text(a.permit -> 'blocked_by') AS rule
     WHERE a.business_date BETWEEN :first AND :last AND a.state = 'withheld' AND a.party_id IN {_PARTIES}
     GROUP BY 1 ORDER BY 2 DESC, 1
+""")  # noqa: S608
+_HELD_BACK = text(f"""
+    SELECT count(*) FROM attempt a
+    WHERE a.business_date BETWEEN :first AND :last AND a.state = 'withheld'
+      AND jsonb_array_length(coalesce(a.permit -> 'blocked_by', '[]')) > 0 AND a.party_id IN {_PARTIES}
 """)  # noqa: S608
 _USAGE = text(f"""
     SELECT a.channel, v.country, a.business_date AS on, sum(coalesce(a.segments, 1))::bigint AS segments

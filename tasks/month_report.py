@@ -21,23 +21,38 @@ from config.prices import prices
 from config.report import ReportPolicy, report_policy
 from config.settings import settings
 from config.strategy_files import stages_of, strategy_in_force
+from decisions.fairness_words import ATTRIBUTES, LANGUAGE, REGION
 from decisions.kpis import CURED, JUDGED, Share
+from decisions.month_fairness import arms, known_of, treated
 from decisions.month_kpis import difference, effective_share, flow_rates, kaplan_meier, liquidation, vintage
 from decisions.prices import cost_of
-from ledger import clock, figures, month_figures
+from ledger import clock, experiments, figures, month_figures, month_people
 from ledger.engine import arrow, connection
+from ledger.fairness_groups import read_groups
+from ledger.frames import Source
 from ledger.month_figures import Period
-from tasks.month_pictures import flow_picture, hour_picture, line_picture, step_picture, survival_picture
+from tasks.month_comparisons import (
+    ARM_NAMES,
+    Look,
+    comparable,
+    fairness_section,
+    frontier_section,
+    harm_of,
+    model_name,
+    reliability_section,
+    told_bins,
+)
+from tasks.month_pictures import arms_picture, flow_picture, hour_picture, line_picture, step_picture, survival_picture
 from tasks.month_sections import (
     MEANS,
     Section,
     Teller,
     complaint_section,
+    compliance_section,
     contact_section,
     cost_section,
     cure_section,
     curve_section,
-    fairness_section,
     flow_section,
     funnel_section,
     harm_section,
@@ -49,11 +64,14 @@ from tasks.month_sections import (
     roll_section,
 )
 from tasks.pictures import roll_picture
+from tasks.reliability import reliability_picture
 from tasks.report import Roll, roll_of
 from tasks.report_page import ROWS_SHOWN_MAX, meanings
 
 ONE_DAY = timedelta(days=1)
 DECEMBER = 12
+# Whoever cured is looked at again for so many days (SCIENCE.md F, "re-default").
+AGAIN_DAYS = 90
 
 
 class MonthRefused(ValueError):
@@ -121,10 +139,12 @@ def read_month(month: str, country: str, policy: ReportPolicy | None = None) -> 
         period = Period(country=country, first=first, last=min(last, today))
         sections = [
             *_rolls(tx, period, policy, tell),
-            _held(tx, period, policy, tell),
+            *_held(tx, period, policy, tell),
             _flow(tx, period, policy, tell),
             *_paying(tx, period, policy, tell),
             *_contact(tx, period, policy, tell),
+            _fairness(tx, period, policy, tell),
+            _reliability(tx, period, tell),
         ]
     order = (
         "funnel",
@@ -133,6 +153,7 @@ def read_month(month: str, country: str, policy: ReportPolicy | None = None) -> 
         "flow",
         "held-out",
         "cures",
+        "frontier",
         "promises",
         "plans",
         "liquidation",
@@ -143,6 +164,8 @@ def read_month(month: str, country: str, policy: ReportPolicy | None = None) -> 
         "peace",
         "harm",
         "fairness",
+        "reliability",
+        "compliance",
         "cost",
     )
     return MonthReport(
@@ -189,18 +212,51 @@ def _rolls(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller) -
     return found
 
 
-def _held(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller) -> Section:
-    """Cures by assignment, over the dates of the roll rates."""
-    until = month_figures.last_aged(tx, from_=period.first, until=period.last)
-    due = period.first if until is None else until - timedelta(days=policy.roll_days)
-    since = month_figures.last_aged(tx, from_=due - timedelta(days=policy.roll_slack_days), until=due)
-    if until is None or since is None:
-        return held_section({}, tell)
+def _held(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller) -> list[Section]:
+    """Cures by assignment, and money beside harm, over the dates of the roll rates; experiments, as they were looked at last."""
+    looks = [
+        Look(experiment=name, looked_on=seen["looked_on"].isoformat(), verdicts=seen["verdicts"])
+        for name in experiments.started(tx)
+        if (seen := next((one for one in reversed(experiments.looks(tx, name)) if one["looked_on"] <= period.last), None)) is not None
+    ]
+    pngs = {look.experiment: png for look in looks if (png := _look_picture(look, tell)) is not None}
+    over = _dates_of_rolls(tx, period, policy)
+    if over is None:
+        return [held_section({}, tell), frontier_section([], looks, tell, pngs)]
+    assigned = month_figures.assigned(tx, over)
     with arrow(read_only=True) as source:
-        cured = figures.cured_by_borrower(figures.moved(source, since=since, until=until, stage=None, scope=period.country))
-    each = cured.join(month_figures.assigned(tx, replace(period, first=since)), on="party_id")
-    counts = each.group_by("assigned").agg(part=pl.col("cured").sum(), whole=pl.len())
-    return held_section({name: Share(part, whole) for name, part, whole in counts.iter_rows()}, tell)
+        cured = figures.cured_by_borrower(figures.moved(source, since=over.first, until=over.last, stage=None, scope=period.country))
+        found = arms(month_people.owed_and_paid(source, over), assigned)
+    counts = cured.join(assigned, on="party_id").group_by("assigned").agg(part=pl.col("cured").sum(), whole=pl.len())
+    told = comparable(found, tell)
+    harmed_by, harm = harm_of(told, tell)
+    points = {ARM_NAMES[one.name]: (harm[one.name], one.paid) for one in told if one.paid is not None}
+    if (png := arms_picture(points, x=harmed_by, y="came in, of what each owed")) is not None:
+        pngs = {"": png, **pngs}
+    return [
+        held_section({name: Share(part, whole) for name, part, whole in counts.iter_rows()}, tell),
+        frontier_section(found, looks, tell, pngs),
+    ]
+
+
+def _look_picture(look: Look, tell: Teller) -> bytes | None:
+    """Each arm less the champion, in complaints and in money; the champion itself at nothing."""
+    points = {"champion": ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))}
+    for arm, verdict in look.verdicts.items():
+        bounds = {one["name"]: (one["value"], one["low"], one["high"]) for one in verdict["differences"]}
+        if min(verdict["borrowers"]) >= tell.policy.enough and {"money", "complaints"} <= bounds.keys():
+            points[arm] = (bounds["complaints"], bounds["money"])
+    return arms_picture(points, x="complaints a borrower, less the champion's", y="came in, less the champion's")
+
+
+def _dates_of_rolls(tx: Connection, period: Period, policy: ReportPolicy) -> Period | None:
+    """The aged dates of the roll rates over 30 days; None where no two lie so far apart."""
+    until = month_figures.last_aged(tx, from_=period.first, until=period.last)
+    if until is None:
+        return None
+    due = until - timedelta(days=policy.roll_days)
+    since = month_figures.last_aged(tx, from_=due - timedelta(days=policy.roll_slack_days), until=due)
+    return None if since is None else replace(period, first=since, last=until)
 
 
 def _by_scheme(since: date, until: date, country: str, of_loan: pl.DataFrame) -> dict[str, Roll]:
@@ -220,18 +276,20 @@ def _flow(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller) ->
     """Late loans by day, and what flowed from bucket to bucket between month-ends."""
     flow = month_figures.flow(tx, period)
     before = month_figures.flow(tx, replace(period, first=(period.first - ONE_DAY).replace(day=1), last=period.first - ONE_DAY))
-    rates, pngs = {}, {}
+    rates, ends, pngs = {}, {}, {}
     for scheme, currency in flow.select("scheme", "currency").unique().sort("scheme", "currency").iter_rows():
         buckets = [name for name, _ in sorted(aging_policy().schemes[scheme].buckets, key=lambda one: one[1])]
         owed, loans = (
             flow_rates(_at_end(before, scheme, currency, what), _at_end(flow, scheme, currency, what), buckets)
             for what in ("owed_minor", "loans")
         )
+        standing = [_at_end(flow, scheme, currency, what) for what in ("loans", "owed_minor")]
+        ends[f"{scheme}, {currency}"] = {bucket: (standing[0][bucket], standing[1][bucket]) for bucket in buckets if bucket in standing[0]}
         rates[f"{scheme}, {currency}"] = {bucket: (share, loans[bucket]) for bucket, share in owed.items() if bucket in loans}
         mine = flow.filter(pl.col("scheme") == scheme)
         if _late_at_end(mine) >= policy.enough and (png := flow_picture(mine, buckets, title=scheme, least=policy.cell_min)) is not None:
             pngs[scheme] = png
-    return flow_section(rates, _late_at_end(flow), tell, pngs)
+    return flow_section(rates, {what: found for what, found in ends.items() if found}, _late_at_end(flow), tell, pngs)
 
 
 def _late_at_end(flow: pl.DataFrame) -> int:
@@ -255,7 +313,15 @@ def _paying(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller) 
     took, offered = month_figures.plan_takeup(tx, period)
     survival = survival_picture(curve, lives.height) if lives.height >= policy.enough else None
     return [
-        cure_section(sustained, contacted, left, difference(contacted, left), tell),
+        cure_section(
+            sustained,
+            _late_again(tx, period, policy),
+            contacted,
+            left,
+            difference(contacted, left),
+            (drawn["contact"].people, drawn["no_contact"].people),
+            tell,
+        ),
         _promises(promised, tell),
         plan_section(curve, lives.height, Share(took, offered), tell, survival),
         _liquidation(tx, period, policy, tell),
@@ -265,22 +331,42 @@ def _paying(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller) 
 
 def _sustained(tx: Connection, period: Period, policy: ReportPolicy) -> Share | None:
     """Of the accounts in arrears 60 days before the last aged date, those cured 30 days later and still cured at it."""
+    found = _cured_before(tx, period, policy, policy.roll_days)
+    if found is None:
+        return None
+    start, _, until, late, cured = found
+    with arrow(read_only=True) as source:
+        still = figures.moved(source, since=start, until=until, stage=None, scope=period.country)
+    stayed = cured.join(still.after.filter(pl.col("bucket").is_in(CURED)), on="loan_id", how="semi")
+    return Share(stayed.height, late.height)
+
+
+def _late_again(tx: Connection, period: Period, policy: ReportPolicy) -> Share | None:
+    """Of the accounts that were in arrears and had cured 90 days before the last aged date, those late on some date since."""
+    found = _cured_before(tx, period, policy, AGAIN_DAYS)
+    if found is None:
+        return None
+    _, between, until, _, cured = found
+    return Share(month_figures.late_again(tx, cured["loan_id"].to_list(), after=between, until=until), cured.height)
+
+
+def _cured_before(
+    tx: Connection, period: Period, policy: ReportPolicy, days: int
+) -> tuple[date, date, date, pl.DataFrame, pl.DataFrame] | None:
+    """Loans that were late, and of them those cured so many days before the last aged date: both dates, the last, and the loans."""
     until = month_figures.last_aged(tx, from_=period.first, until=period.last)
     if until is None:
         return None
-    days, slack = timedelta(days=policy.roll_days), timedelta(days=policy.roll_slack_days)
-    between = month_figures.last_aged(tx, from_=until - days - slack, until=until - days)
-    start = None if between is None else month_figures.last_aged(tx, from_=between - days - slack, until=between - days)
+    before, roll, slack = timedelta(days=days), timedelta(days=policy.roll_days), timedelta(days=policy.roll_slack_days)
+    between = month_figures.last_aged(tx, from_=until - before - slack, until=until - before)
+    start = None if between is None else month_figures.last_aged(tx, from_=between - roll - slack, until=between - roll)
     if between is None or start is None:
         return None
     with arrow(read_only=True) as source:
-        once = figures.moved(source, since=start, until=between, stage=None, scope=period.country)
-        still = figures.moved(source, since=start, until=until, stage=None, scope=period.country)
-    late = once.before.filter(~pl.col("bucket").is_in([*CURED, "in plan", "written off"]))
-    cured = once.after.filter(pl.col("bucket").is_in(CURED)).join(
-        still.after.filter(pl.col("bucket").is_in(CURED)), on="loan_id", how="semi"
-    )
-    return Share(late.join(cured, on="loan_id", how="semi").height, late.height)
+        pair = figures.moved(source, since=start, until=between, stage=None, scope=period.country)
+    late = pair.before.filter(~pl.col("bucket").is_in([*CURED, "in plan", "written off"]))
+    cured = late.join(pair.after.filter(pl.col("bucket").is_in(CURED)), on="loan_id", how="semi")
+    return start, between, until, late, cured
 
 
 def _promises(promised: pl.DataFrame, tell: Teller) -> Section:
@@ -301,13 +387,13 @@ def _kept(rows: pl.DataFrame, what: str) -> Share:
 def _liquidation(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller) -> Section:
     placed, paid = month_figures.placed(tx, period), month_figures.paid_since(tx, period)
     whole = placed.filter(pl.col("loans") >= policy.enough)
-    pngs = {}
+    pngs, found = {}, {}
     for (currency,), mine in whole.sort("currency").group_by("currency", maintain_order=True):
         until = {cohort: (period.last - placed_on).days for cohort, placed_on in mine.select("cohort", "last_placed_on").iter_rows()}
         curves = liquidation(mine, paid.filter(pl.col("currency") == currency), until_day=until)
         png = line_picture(curves, x="day", label=f"days since a loan was first late ({currency})")
         if png is not None:
-            pngs[str(currency)] = png
+            pngs[str(currency)], found[str(currency)] = png, curves
     return curve_section(
         "liquidation",
         "What came in, by when loans were first late",
@@ -315,6 +401,7 @@ def _liquidation(tx: Connection, period: Period, policy: ReportPolicy, tell: Tel
         int(placed["loans"].sum()),
         tell,
         pngs,
+        found,
     )
 
 
@@ -322,7 +409,8 @@ def _vintage(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller)
     booked = month_figures.booked(tx, period)
     sizes = booked.group_by("cohort").agg(pl.col("loans").sum())
     large = booked.join(sizes.filter(pl.col("loans") >= policy.enough), on="cohort", how="semi")
-    png = line_picture(vintage(large), x="month", label="months on book")
+    curves = vintage(large)
+    png = line_picture(curves, x="month", label="months on book")
     return curve_section(
         "vintage",
         "Ever 30 days late, by when loans were made",
@@ -330,12 +418,14 @@ def _vintage(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller)
         int(booked["loans"].sum()),
         tell,
         {} if png is None else {"": png},
+        {} if png is None else {"": curves},
     )
 
 
 def _contact(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller) -> list[Section]:
     """How people were contacted, what they said, who was left in peace."""
-    reasons, misses = month_figures.not_contacted(tx, period)[:ROWS_SHOWN_MAX], month_figures.near_misses(tx, period)[:ROWS_SHOWN_MAX]
+    reasons, caught = month_figures.not_contacted(tx, period)[:ROWS_SHOWN_MAX], month_figures.near_misses(tx, period)
+    misses = caught[:ROWS_SHOWN_MAX]
     weeks = month_figures.contacts_a_week(tx, period)
     said = month_figures.spoken(tx, period)
     drawn = month_figures.drawn(tx, period)["no_contact"]
@@ -362,7 +452,6 @@ def _contact(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller)
             oldest,
             tell,
         ),
-        fairness_section(month_figures.groups(tx, period), tell),
         peace_section(
             reasons,
             misses,
@@ -371,9 +460,39 @@ def _contact(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller)
             means=meanings([name for name, _ in (*reasons, *misses)]),
         ),
         hour_section(said.contacts, tell, {what: png for what, png in heat.items() if png is not None}),
-        funnel_section(steps, tell, step_picture(steps, least=policy.cell_min)),
-        cost_section(str(cost), cost.unpriced, month_figures.collected(tx, period), tell, said.borrowers),
+        funnel_section(steps, month_figures.reach(tx, period), tell, step_picture(steps, least=policy.cell_min)),
+        compliance_section(month_figures.compliance(tx, period), month_figures.held_back(tx, period), tell),
+        cost_section(cost, month_figures.collected(tx, period), tell, said.borrowers),
     ]
+
+
+def _fairness(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller) -> Section:
+    """Groups of those who were late, beside everybody who was as late and had as much to spare."""
+    over = _dates_of_rolls(tx, period, policy)
+    with arrow(read_only=True) as source:
+        people = month_people.late_people(source, period)
+        groups = read_groups(source, people["party_id"].to_list())
+        cured = _cures(source, over)
+    each = people.join(cured, on="party_id", how="left").with_columns(pl.col("cured", "late_then").fill_null(0))
+    found = treated(each, groups, enough=policy.enough, cell_min=policy.cell_min)
+    return fairness_section(found, known_of(people, groups, (LANGUAGE, REGION, *ATTRIBUTES)), tell)
+
+
+def _cures(source: Source, over: Period | None) -> pl.DataFrame:
+    """`party_id`, `late_then`, `cured` (0 or 1), of those late on the first date of the roll rates."""
+    if over is None:
+        return pl.DataFrame(schema={"party_id": pl.Int64, "late_then": pl.Int64, "cured": pl.Int64})
+    cured = figures.cured_by_borrower(figures.moved(source, since=over.first, until=over.last, stage=None, scope=over.country))
+    return cured.select("party_id", late_then=pl.lit(1, pl.Int64), cured=pl.col("cured").cast(pl.Int64))
+
+
+def _reliability(tx: Connection, period: Period, tell: Teller) -> Section:
+    """The calibration of the models by which runs of the month decided."""
+    models = month_figures.weighed(tx, period)
+    pngs = {
+        model_name(one): reliability_picture(pl.DataFrame(bins), title=model_name(one)) for one in models if (bins := told_bins(one, tell))
+    }
+    return reliability_section(models, tell, pngs)
 
 
 def _cured(period: Period) -> int:

@@ -21,6 +21,8 @@ from decisions.assignment import CHAMPION, MINIMUM, ORDINARY
 from decisions.kpis import CURED, WRITTEN_OFF, Share, per_thousand
 from decisions.money import from_minor
 from decisions.month_kpis import Difference, difference, masked, spread
+from decisions.prices import Cost
+from ledger.month_figures import Compliance, Reach
 from tasks.report import Roll
 
 NOTHING: Final = "–"
@@ -72,11 +74,6 @@ MEANS: Final[Mapping[str, str]] = {
         " known; payments after which the same person took a new loan here within seven days; contacts about money after a "
         "stop, which must be none."
     ),
-    "fairness": (
-        "By the language in which people are written to: the one attribute held here for everybody that no model sees. Marked ⚠"
-        " where a figure is outside {ratio_low:g} to {ratio_high:g} times everybody's: a question to look into, not yet an "
-        "answer."
-    ),
     "peace": (
         "Borrowers who were left in peace on some day of the month, under each reason; planned contacts that the gate held back"
         " at the last moment, under each rule (near misses). What those paid whom chance left alone stands beside it."
@@ -87,8 +84,14 @@ MEANS: Final[Mapping[str, str]] = {
         "when they answer: no cause."
     ),
     "funnel": (
-        "Borrowers in the month. Delivered is reach; spoken with is a right party: a talk with the borrower, or her answer. A "
-        "promise counts where she was spoken with."
+        "Borrowers in the month. Delivered is reach; spoken with is a right party: a talk with the borrower, or her answer. A promise "
+        "counts where she was spoken with. Contact rate: delivered to, of those looked at. Right party: contacts in which she herself "
+        "talked; a log-in to her page asks who she is. Promises in talks and in answers are told apart."
+    ),
+    "compliance": (
+        "Dates up to which the nightly audit looked, and on how many of them it found something that must not be: of all countries. "
+        "Incidents that concern somebody here. Offers that the same rule made in the same circumstances, to the last minor unit, and "
+        "whether they differed."
     ),
     "cost": (
         "What providers charge for messages; people's time, agencies' fees and concessions are not in it. What came in came "
@@ -194,7 +197,7 @@ def roll_section(key: str, title: str, rolls: Mapping[str, Roll], tell: Teller, 
     rows: dict[str, list[dict[str, Any]]] = {}
     pngs = tuple(pictures)
     for scheme, roll in rolls.items():
-        hidden = hidden_cells(roll, tell.policy.cell_min)
+        hidden = hidden_cells(roll.matrix, tell.policy.cell_min)
         # One hidden cell alone could be worked out from the sum.
         cured = tell.share(roll.cure) if sum(to in CURED for _, to in hidden) != 1 else FEW
         figures = [{"figure": "accounts cured", "value": cured}]
@@ -207,6 +210,8 @@ def roll_section(key: str, title: str, rolls: Mapping[str, Roll], tell: Teller, 
             worse = [to in _worse(roll, bucket) for row, to in hidden if row == bucket]
             figures.append({"figure": f"{bucket}: rolled forward", "value": FEW if any(worse) and not all(worse) else tell.share(share)})
         rows[f"{scheme}, {roll.since} to {roll.until}"] = figures
+        rows[f"{scheme}, by loans"] = _matrix(roll.matrix, "accounts", tell)
+        rows |= {f"{scheme}, by balance, {currency}": _matrix(part, "balance_minor", tell) for currency, part in roll.by_currency.items()}
     says = [f"Heat map of roll rates, buckets of the scheme {scheme}, from {roll.since} to {roll.until}." for scheme, roll in rolls.items()]
     return Section(
         key=key,
@@ -218,10 +223,32 @@ def roll_section(key: str, title: str, rolls: Mapping[str, Roll], tell: Teller, 
     )
 
 
-def hidden_cells(roll: Roll, least: int) -> set[tuple[str, str]]:
+def _matrix(matrix: pl.DataFrame, what: str, tell: Teller) -> list[dict[str, str]]:
+    """Rows that had enough loans, columns that something came to; shares of what was in a row at the beginning."""
+    share = "account_share" if what == "accounts" else "balance_share"
+    hidden = hidden_cells(matrix, tell.policy.cell_min)
+    reached = [name for (name,), part in matrix.group_by("to_bucket", maintain_order=True) if part["accounts"].sum()]
+    rows = []
+    for (name,), row in matrix.group_by("from_bucket", maintain_order=True):
+        whole = int(row["accounts"].sum())
+        if whole < tell.policy.enough:
+            continue
+        cells = {to: (value, count) for to, value, count in row.select("to_bucket", share, "accounts").iter_rows()}
+        told = {to: "few" if (name, to) in hidden else _cell(*cells[to], counted=what == "accounts") for to in reached}
+        rows.append({"from": f"{name} ({whole:,} loans)", **told})
+    return rows
+
+
+def _cell(share: float | None, loans: int, *, counted: bool) -> str:
+    if not loans or share is None:
+        return NOTHING
+    return f"{100 * share:.1f} %" + (f" ({loans:,})" if counted else "")
+
+
+def hidden_cells(matrix: pl.DataFrame, least: int) -> set[tuple[str, str]]:
     """Cells of a roll-rate matrix (from, to) that are too few to be shown, or could tell of one that is."""
     found = set()
-    for (name,), row in roll.matrix.group_by("from_bucket", maintain_order=True):
+    for (name,), row in matrix.group_by("from_bucket", maintain_order=True):
         columns = row["to_bucket"].to_list()
         shown = masked(row["accounts"].to_list(), least)
         found |= {(str(name), to) for to, count in zip(columns, shown, strict=True) if count is None}
@@ -232,9 +259,30 @@ def _worse(roll: Roll, bucket: str) -> tuple[str, ...]:
     return (*roll.buckets[roll.buckets.index(bucket) + 1 :], WRITTEN_OFF)
 
 
-def flow_section(rates: Mapping[str, Mapping[str, tuple[Share, Share]]], loans: int, tell: Teller, pngs: Mapping[str, bytes]) -> Section:
-    """Late loans by day, and flow rates from month to month: scheme and currency → bucket → by amount, by loans."""
+def flow_section(
+    rates: Mapping[str, Mapping[str, tuple[Share, Share]]],
+    ends: Mapping[str, Mapping[str, tuple[int, int]]],
+    loans: int,
+    tell: Teller,
+    pngs: Mapping[str, bytes],
+) -> Section:
+    """Late loans by day, how they stood at last, and flow rates from month to month.
+
+    Args:
+        rates: Scheme and currency → bucket → by amount, by loans.
+        ends: Scheme and currency → bucket → loans and balance on the last aged date.
+        loans: Late on it.
+        tell: Says what may be said.
+        pngs: Scheme → picture.
+    """
     rows = {
+        f"On the last date, {what}": [
+            {"bucket": bucket, "loans": tell.count(count), "balance": _balance(count, minor, what.split(", ")[-1], tell)}
+            for bucket, (count, minor) in found.items()
+        ]
+        for what, found in ends.items()
+    }
+    rows |= {
         f"Flow rates, {what}": [
             {
                 "bucket": bucket,
@@ -256,6 +304,10 @@ def flow_section(rates: Mapping[str, Mapping[str, tuple[Share, Share]]], loans: 
         ),
         too_few="" if pngs else tell.lacking("late loans", loans),
     )
+
+
+def _balance(loans: int, minor: int, currency: str, tell: Teller) -> str:
+    return "too few" if loans < tell.policy.cell_min else _money(minor, currency)
 
 
 def _flowed(share: Share, loans: Share, tell: Teller, *, currency: str | None) -> str:
@@ -291,12 +343,37 @@ def held_section(cured: Mapping[str, Share], tell: Teller) -> Section:
     )
 
 
-def cure_section(sustained: Share | None, contacted: Share, left: Share, gain: Difference | None, tell: Teller) -> Section:
-    """Cures that last, what people do by themselves, and what contacting adds."""
+def cure_section(
+    sustained: Share | None,
+    late_again: Share | None,
+    contacted: Share,
+    left: Share,
+    gain: Difference | None,
+    drawn: tuple[int, int],
+    tell: Teller,
+) -> Section:
+    """Cures that last, what people do by themselves, and what contacting adds.
+
+    Args:
+        sustained: Of the loans late 60 days before, those cured after 30 and at the end.
+        late_again: Of the loans cured 90 days before, those late on some date since.
+        contacted: Of those contacted, as if drawn evenly.
+        left: Of those left alone, likewise.
+        gain: The one less the other.
+        drawn: Decisions of each, as many as there were.
+        tell: Says what may be said.
+    """
     enough = min(contacted.whole, left.whole) >= tell.policy.enough
-    rows = [{"figure": "cured and still current 30 days later", "value": NOTHING if sustained is None else tell.share(sustained)}]
+    rows = [
+        {"figure": "cured and still current 30 days later", "value": NOTHING if sustained is None else tell.share(sustained)},
+        {"figure": "late again within 90 days of a cure", "value": NOTHING if late_again is None else tell.share(late_again)},
+    ]
     if enough:
+        worth = ", ".join(
+            f"{what} {of:,} as {one.whole:,}" for what, of, one in zip(("contacted", "left alone"), drawn, (contacted, left), strict=True)
+        )
         rows += [
+            {"figure": "decisions, and how many evenly drawn ones they are worth (Kish)", "value": worth},
             {"figure": "paid within 7 days, left alone by chance", "value": tell.share(left)},
             {"figure": "paid within 7 days, contacted with the same chance", "value": tell.share(contacted)},
             {"figure": "what contacting added", "value": tell.difference(gain)},
@@ -353,18 +430,40 @@ def plan_section(curve: pl.DataFrame, plans: int, takeup: Share, tell: Teller, p
     )
 
 
-def curve_section(key: str, title: str, means: str, loans: int, tell: Teller, pngs: Mapping[str, bytes]) -> Section:
-    """Liquidation or vintage curves."""
+def curve_section(
+    key: str, title: str, means: str, loans: int, tell: Teller, pngs: Mapping[str, bytes], curves: Mapping[str, pl.DataFrame]
+) -> Section:
+    """Liquidation or vintage curves.
+
+    Args:
+        key: Of the section.
+        title: Likewise.
+        means: Likewise.
+        loans: In all cohorts.
+        tell: Says what may be said.
+        pngs: What is drawn → picture.
+        curves: The same → `cohort`, a count of days or months, `share`: of cohorts that are large enough.
+    """
     return Section(
         key=key,
         title=title,
         means=means,
-        rows={},
+        rows={what: _last_points(curve) for what, curve in curves.items()},
         pictures=tuple(
             Picture(png=png, says=f"Lines by cohort: {title.lower()}{f', {what}' if what else ''}.") for what, png in pngs.items()
         ),
         too_few="" if pngs else tell.lacking("loans in any cohort", loans),
     )
+
+
+def _last_points(curve: pl.DataFrame) -> list[dict[str, str]]:
+    """Where each cohort's line ends."""
+    unit = "day" if "day" in curve.columns else "month"
+    last = curve.sort(unit).group_by("cohort", maintain_order=True).last().sort("cohort")
+    return [
+        {"cohort": cohort, f"{unit}s": f"{end:,}", "share so far": f"{100 * share:.1f} %"}
+        for cohort, end, share in last.select("cohort", unit, "share").iter_rows()
+    ]
 
 
 def contact_section(weeks: Mapping[int, int], house: str, per_cured: float | None, cured: int, tell: Teller) -> Section:
@@ -438,58 +537,6 @@ def harm_section(
     )
 
 
-def fairness_section(groups: pl.DataFrame, tell: Teller) -> Section:
-    """How groups are treated, beside everybody."""
-    policy = tell.policy
-    everybody = {name: int(groups[name].sum()) for name in groups.columns if name != "language"}
-    counts = masked(groups["borrowers"].to_list(), policy.cell_min)
-    rows = []
-    for one, count in zip(groups.to_dicts(), counts, strict=True):
-        if count is None or count < policy.enough:
-            rows.append(
-                {
-                    "language": one["language"],
-                    "borrowers": NOTHING if count is None else f"{count:,}",
-                    **dict.fromkeys(_COMPARED, "too few"),
-                }
-            )
-            continue
-        figures = {
-            name: _beside(one[above], one[below], everybody[above], everybody[below], policy, people=above != "contacts")
-            for name, (above, below) in _COMPARED.items()
-        }
-        rows.append({"language": one["language"], "borrowers": f"{count:,}", **figures})
-    shown = sum(count is not None and count >= policy.enough for count in counts)
-    return Section(
-        key="fairness",
-        title="Fairness",
-        means=MEANS["fairness"].format(ratio_low=policy.ratio_low, ratio_high=policy.ratio_high),
-        rows={"": rows},
-        too_few="" if shown > 1 else "Fewer than two groups are large enough to be compared.",
-    )
-
-
-_COMPARED: Final = {
-    "contacts a borrower-week": ("contacts", "weeks"),
-    "complained or said stop": ("complained", "borrowers"),
-    "saw what fits": ("offered", "borrowers"),
-    "promises kept": ("kept", "judged"),
-}
-
-
-def _beside(above: int, below: int, all_above: int, all_below: int, policy: ReportPolicy, *, people: bool) -> str:
-    """A group's figure, marked where it is far from everybody's."""
-    if below < policy.enough:
-        return "too few"
-    if not all_above:
-        return "none"
-    if people and 0 < above < policy.cell_min:
-        return f"under {policy.cell_min / below:.2f}"
-    value, whole = above / below, all_above / all_below
-    mark = "" if policy.ratio_low <= value / whole <= policy.ratio_high else " ⚠"
-    return f"{value:.2f} ({value / whole:.2f}×){mark}"
-
-
 def peace_section(
     reasons: Sequence[tuple[str, int]], misses: Sequence[tuple[str, int]], left: Share, tell: Teller, *, means: Mapping[str, str]
 ) -> Section:
@@ -526,27 +573,67 @@ def hour_section(contacts: int, tell: Teller, pngs: Mapping[str, bytes]) -> Sect
     )
 
 
-def funnel_section(steps: Mapping[str, int], tell: Teller, png: bytes | None) -> Section:
-    """From looked at to kept."""
+def funnel_section(steps: Mapping[str, int], reach: Reach, tell: Teller, png: bytes | None) -> Section:
+    """From looked at to kept, and whom contacts got through to."""
+    looked = steps.get("looked at", 0)
+    rates = {
+        "contact rate: delivered to, of those looked at": Share(steps.get("delivered", 0), looked),
+        "calls that somebody answered": Share(reach.answered, reach.calls),
+        "right party, of contacts": Share(reach.right_party, reach.contacts),
+        "right party, of borrowers looked at": Share(min(reach.spoken_with, looked), looked),
+        "logged in to their page, of borrowers looked at": Share(min(reach.logged_in, looked), looked),
+        "promises, of talks with the borrower": Share(min(reach.talk_promises, reach.right_party), reach.right_party),
+        "promises, of messages that people wrote": Share(min(reach.reply_promises, reach.replies), reach.replies),
+    }
     return Section(
         key="funnel",
         title="From looked at to kept",
         means=MEANS["funnel"],
-        rows={"": [{"step": step, "borrowers": tell.count(count)} for step, count in steps.items()]},
+        rows={
+            "": [{"step": step, "borrowers": tell.count(count)} for step, count in steps.items()],
+            "Got through": [{"figure": name, "value": tell.share(share)} for name, share in rates.items()],
+        },
         pictures=() if png is None else (Picture(png=png, says="Bars: borrowers at each step."),),
         too_few="" if png is not None else tell.lacking("borrowers were looked at", steps.get("looked at", 0)),
     )
 
 
-def cost_section(cost: str, unpriced: int, collected: Mapping[str, int], tell: Teller, late: int) -> Section:
+def compliance_section(found: Compliance, misses: int, tell: Teller) -> Section:
+    """What must not be, what was caught, what went wrong."""
+    rows = [
+        {
+            "figure": "nights on which the audit found what must not be (must be 0)",
+            "value": f"{found.broken:,} of {found.nights:,} audited",
+        },
+        {"figure": "near misses that the gate caught", "value": tell.count(misses)},
+        {"figure": "incidents", "value": f"{found.incidents:,}"},
+        {"figure": "borrowers whom they concern", "value": tell.count(found.concerned)},
+        {"figure": "offers in circumstances in which another one was made", "value": tell.count(found.offers)},
+        {"figure": "of these circumstances, with offers that differ (must be 0)", "value": f"{found.apart:,}"},
+    ]
+    return Section(
+        key="compliance",
+        title="What must not be",
+        means=MEANS["compliance"],
+        rows={"": rows},
+        too_few="" if found.nights else "No audit looked at this month: nobody can say that nothing was wrong (`tideover audit`).",
+    )
+
+
+def cost_section(cost: Cost, collected: Mapping[str, int], tell: Teller, late: int) -> Section:
     """What it cost."""
-    rows = [{"figure": "messages", "value": cost}]
-    if unpriced:
-        rows.append({"figure": "segments without a price in config/prices.yaml", "value": f"{unpriced:,}"})
+    rows = [{"figure": "messages", "value": str(cost)}]
+    if cost.unpriced:
+        rows.append({"figure": "segments without a price in config/prices.yaml", "value": f"{cost.unpriced:,}"})
     if late >= tell.policy.enough:
         rows += [
             {"figure": "came in on late loans, less what was taken back", "value": _money(minor, currency)}
             for currency, minor in collected.items()
+        ]
+        rows += [
+            {"figure": f"messages, of what came in, {currency}", "value": f"{100 * cost.minor[currency] / minor:.2f} %"}
+            for currency, minor in collected.items()
+            if minor > 0 and currency in cost.minor and not cost.unpriced
         ]
     return Section(
         key="cost",

@@ -39,6 +39,7 @@ class Roll:
         until: t1.
         buckets: From early to late, `current` first: the rows that can have loans.
         matrix: decisions/roll_rates.roll_rates, by accounts; its balances add currencies together and are not shown.
+        by_currency: Currency → the same, of its loans alone.
         cure: Of the accounts in arrears at t0.
         cure_by_balance: Currency → the same, weighed by what was owed at t0.
         forward: Bucket → share in a later one.
@@ -50,6 +51,7 @@ class Roll:
     until: date
     buckets: tuple[str, ...]
     matrix: pl.DataFrame
+    by_currency: dict[str, pl.DataFrame]
     cure: Share
     cure_by_balance: dict[str, Share]
     forward: dict[str, Share]
@@ -162,7 +164,8 @@ def roll_of(pair: Moved, stage: str | None, scope: str = campaigns.ALL) -> Roll:
     buckets = (CURRENT, *(name for _, name in first_days if name in known))
     states = roll_states(buckets)
     matrix = roll_rates(pair.before, pair.after, buckets=states)
-    by_currency = pair.before.partition_by("currency", as_dict=True)
+    parts = sorted(pair.before.partition_by("currency", as_dict=True).items())
+    by_currency = {str(currency): roll_rates(some, pair.after, buckets=states) for (currency,), some in parts}
     with connection() as tx:
         contacts = figures.contacts_made(tx, stage=stage, since=pair.since, until=pair.until, scope=scope)
     return Roll(
@@ -171,10 +174,8 @@ def roll_of(pair: Moved, stage: str | None, scope: str = campaigns.ALL) -> Roll:
         buckets=buckets,
         matrix=matrix,
         cure=cure_rate(matrix),
-        cure_by_balance={
-            str(currency): cure_rate(roll_rates(some, pair.after, buckets=states), "balance_minor")
-            for (currency,), some in sorted(by_currency.items())
-        },
+        by_currency=by_currency,
+        cure_by_balance={currency: cure_rate(part, "balance_minor") for currency, part in by_currency.items()},
         forward=forward_roll(matrix, buckets),
         cured_borrowers=figures.cured_borrowers(pair),
         contacts=contacts,

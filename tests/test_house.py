@@ -106,6 +106,30 @@ def test_only_the_engine_commits() -> None:
     assert found == []
 
 
+# Who may name attributes that are held to measure fairness, and why: nobody who decides anything about anybody (docs/adr/0094).
+SEES_GROUPS = {
+    "config/retention.py": "how long they are kept",
+    "decisions/portfolio.py": "what a file may say of them",
+    "ledger/erasure_rows.py": "that they go when she is erased",
+    "ledger/fairness_groups.py": "reads them",
+    "ledger/imports.py": "brings them",
+    "ledger/imports_targets.py": "brings them",
+    "ledger/person_export.py": "tells her of them",
+    "ledger/retention.py": "how long they are kept",
+    "ledger/tables_fairness.py": "declares them",
+    "ledger/withdrawals.py": "takes them back",
+    "tasks/experiments.py": "whether an arm contacts some group more than another",
+    "tasks/month_report.py": "how groups were treated",
+    "tasks/learn.py": "for whom a model errs",
+}
+
+
+def test_attributes_held_for_fairness_are_seen_by_nobody_who_decides() -> None:
+    naming = re.compile(r"fairness_(attribute|groups)\b|fairness_attributes")
+    found = {str(path.relative_to(HOUSE)) for path in MODULES if naming.search(path.read_text())}
+    assert found == set(SEES_GROUPS)
+
+
 def test_sql_stands_in_the_ledger_only() -> None:
     statement = re.compile(r"\b(SELECT\s.+\sFROM|INSERT INTO|UPDATE\s+\w+\s+SET|DELETE FROM)\b")
     found = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -132,12 +133,83 @@ def test_what_the_campaign_added_is_read_from_whom_chance_left_in_peace(people: 
     assert told["cured by themselves: no contact but what has to be said"].startswith("0.0 % (0 of 1;")
     assert told["what the campaign added"].startswith("+50.0 points (")
     assert told["cured, treated by the champion"] == "too few (0)"
+    # What was owed on 1 March and came in until the 31st: one of two treated paid it all; the one left in peace nothing.
+    (section,) = (one for one in read_month("2026-03", "US", EASY).sections if one.key == "frontier")
+    treated, left = sorted(section.rows["Held out for good"], key=lambda row: row["arm"], reverse=True)
+    assert (treated["arm"], treated["borrowers"], treated["contacts each"]) == ("treated by the strategy", "2", "1.50")
+    assert treated["came in, of what each owed"].startswith("50.0 % (")
+    assert (left["arm"], left["borrowers"], left["came in, of what each owed"]) == ("no contact but what has to be said", "1", "–")
+
+
+def test_groups_are_compared_by_what_is_held_of_them(people: list[BorrowerIds]) -> None:
+    """Two attributes are known: the language of all, the sex of four. Whoever said stop stands beside everybody who was as late."""
+    for one, sex in zip(people[:4], ("female", "female", "male", "male"), strict=True):
+        do(
+            "INSERT INTO fairness_attribute (party_id, attribute, value, effective_at, source) VALUES (:party, 'sex', :sex, '2026-03-01', 't')",
+            party=one.party_id,
+            sex=sex,
+        )
+    (section,) = (one for one in read_month("2026-03", "US", EASY).sections if one.key == "fairness")
+    assert [row["known of"].split(" (")[1].split(";")[0] for row in section.rows["Known of late borrowers"]] == [
+        "6 of 6", "6 of 6", "0 of 6", "4 of 6", "0 of 6",
+    ]  # fmt: skip
+    female, male = section.rows["By sex"]
+    assert (female["sex"], female["borrowers"], male["sex"], male["borrowers"]) == ("female", "2", "male", "2")
+    assert female["contacts a borrower-week"].startswith("0.50 (")
+    assert male["contacts a borrower-week"].startswith("0.12 (")
+    assert male["cured"] == "none"
+    assert female["relief or a plan"].startswith("0.00 (0.00×")
+    assert male["relief or a plan"].startswith("1.00 (")
+    assert section.too_few == ""
+
+
+def test_a_look_that_was_promised_and_a_model_that_had_a_say_are_shown(people: list[BorrowerIds]) -> None:
+    verdict = {
+        "borrowers": [500, 480],
+        "says": "nothing can be said yet",
+        "differences": [
+            {"name": "money", "value": 0.02, "low": -0.01, "high": 0.05},
+            {"name": "complaints", "value": 0.0, "low": -0.002, "high": 0.002},
+        ],
+    }
+    do("INSERT INTO policy_version (hash, kind, name, body) VALUES ('e1', 'experiment', 'x', ''), ('m1', 'model', 'paid_7d', '')")
+    do("INSERT INTO experiment_start (name, hash, started_on) VALUES ('x', 'e1', '2026-03-01')")
+    do(
+        "INSERT INTO experiment_look (name, looked_on, number, verdicts, stopped) VALUES ('x', '2026-03-20', 1, CAST(:seen AS jsonb), '{}'),"
+        " ('x', '2026-04-02', 2, '{}', '{}')",
+        seen=json.dumps({"challenger": verdict}),
+    )
+    do(
+        "INSERT INTO model_version (version, kind, method, seed, data_hash, features, metrics, calibration, fairness, trained_as_of) VALUES"
+        " ('m1', 'paid_7d', 'logistic', 1, 'd', '[]', '{}', CAST(:bins AS jsonb), '[]', '2026-03-01')",
+        bins=json.dumps(
+            [{"bin": 0, "rows": 900, "predicted": 0.05, "observed": 0.06}, {"bin": 9, "rows": 3, "predicted": 0.95, "observed": 1}]
+        ),
+    )
+    do(
+        "INSERT INTO campaign_run (stage, business_date, scope, state, preview, approval, seed, opened_at, policy_hashes) VALUES"
+        " ('early', '2026-03-04', 'US', 'closed', false, 'none', 's', '2026-03-04', '{\"model/paid_7d\": \"m1\"}')"
+    )
+    found = {one.key: one for one in read_month("2026-03", "US", replace(EASY, enough=10, cell_min=10)).sections}
+    (look,) = found["frontier"].rows["x, look of 2026-03-20"]
+    assert (look["arm"], look["money, less the champion"], look["what may be said"]) == (
+        "challenger",
+        "+0.020 (-0.010 to +0.050)",
+        "nothing can be said yet",
+    )
+    assert [picture.says for picture in found["frontier"].pictures] == [
+        "Points with intervals, money up and harm to the right. each arm of x less its champion, as in the table."
+    ]
+    # Of a tenth with three rows nothing is told.
+    assert found["reliability"].rows == {"paid_7d m1": [{"predicted": "5.0%", "came about": "6.0%", "rows": "900"}]}
+    assert "predicted 5.0%, came about 6.0% of 900 rows" in found["reliability"].pictures[0].says
+    assert people
 
 
 def test_the_page_opens_by_itself_and_names_nobody(people: list[BorrowerIds]) -> None:
     found = read_month("2026-03", "US", EASY)
     told = page(found)
-    assert told.count("<section") == len(found.sections) == 17
+    assert told.count("<section") == len(found.sections) == 20
     assert not re.search(r"(?:src|href)=\"(?!data:image/png;base64,|#)", told)
     assert told.count("<img alt=") == sum(len(one.pictures) for one in found.sections) >= 5
     assert '<img alt=""' not in told
