@@ -33,7 +33,6 @@ WAITING: Final = "not enough borrowers yet"
 STOPPED: Final = "stop: harm"
 BETTER: Final = "better: two people may be asked to promote it"
 OPEN: Final = "nothing can be said yet"
-CONTACTS: Final = "contacts"
 ENDED: Final = "ended without a difference that can be told"
 
 
@@ -207,7 +206,7 @@ def sure_gap(groups: Mapping[tuple[str, str], Floats], *, most: float, alpha: fl
         alpha: How often the bounds of all pairs together may be wrong.
     """
     pairs = [(one, other) for one, other in combinations(sorted(groups), 2) if one[0] == other[0]]
-    bounds = [difference("contacts", groups[one], groups[other], most=most, alpha=alpha / len(pairs)) for one, other in pairs]
+    bounds = [difference(CONTACTS, groups[one], groups[other], most=most, alpha=alpha / len(pairs)) for one, other in pairs]
     return max([0.0, *(bound for one in bounds for bound in (one.low, -one.high))])
 
 
