@@ -12,7 +12,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "5e1f0c94b7d2"
-down_revision = "b2d86f1049ce"
+down_revision = "6d0f3b8a51c7"
 branch_labels = None
 depends_on = None
 
