@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date
+from functools import cached_property
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -101,7 +102,7 @@ class Packs(_Strict):
                 raise ValueError(f"{what} given twice: {', '.join(repeated)}")
         return self
 
-    @property
+    @cached_property
     def jurisdictions(self) -> frozenset[str]:
         """Jurisdictions that have a pack; the house is none."""
         return frozenset(pack.jurisdiction for pack in self.packs) - {HOUSE}
@@ -126,11 +127,13 @@ class Packs(_Strict):
         """The same law, without the clearances that hold for the sandbox's provider alone."""
         return self.model_copy(update={"clearances": tuple(one for one in self.clearances if one.mode == "live")})
 
-    def gating(self) -> Iterator[tuple[Pack, GatingRule]]:
+    def gating(self) -> tuple[tuple[Pack, GatingRule], ...]:
         """Every rule that can forbid a contact, in fixed order."""
-        for pack in self.packs:
-            for rule in pack.gating:
-                yield pack, rule
+        return self._gating
+
+    @cached_property
+    def _gating(self) -> tuple[tuple[Pack, GatingRule], ...]:
+        return tuple((pack, rule) for pack in self.packs for rule in pack.gating)
 
     def deadlines(self) -> Iterator[tuple[Pack, DeadlineRule]]:
         """Every deadline, in fixed order."""

@@ -12,15 +12,16 @@ again, all constraints in turn, until no rule moves the instant on: that is the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
 
-from decisions.facts import Facts, type_instant
+from decisions.facts import Facts
 from decisions.packs import HOUSE, Packs
 from decisions.rule_forms import (
     PASSING,
@@ -57,7 +58,7 @@ from decisions.rules import (
     zones,
 )
 from decisions.rules.applies import looks
-from decisions.rules.constraints import FEW, Constraint, Excused, Fixed, Hours, Moment, Versions, earlier, later
+from decisions.rules.constraints import FEW, Constraint, Excused, Fixed, Flags, Hours, Instants, Moment, Numbers, Versions, distinct
 from decisions.rules.table import Table, table_of
 from decisions.rules.timetable import DAY_US, EPOCH, NEVER_US, day_number
 
@@ -83,25 +84,24 @@ class _Applied:
     """
 
     rule_id: str
-    applies: pl.Series
+    applies: Flags
     constraint: Constraint
     passing: bool
     hours: Hours | None
     asks: bool
     doubted: bool
 
-    def frees(self, moment: Moment) -> pl.Series:
+    def frees(self, moment: Moment) -> Instants:
         """Earliest instant ≥ now at which this rule neither forbids nor asks; now where it does not look."""
-        never = pl.Series([NEVER_US], dtype=pl.Int64)
-        return (never if self.doubted else self.constraint.frees(moment)).zip_with(self.applies, moment.at)
+        return np.where(self.applies, NEVER_US if self.doubted else self.constraint.frees(moment), moment.at)
 
-    def forbids(self, moment: Moment) -> pl.Series:
+    def forbids(self, moment: Moment) -> Flags:
         """Rows that the rule itself forbids now, doubted or not."""
         return self.applies & (self.constraint.frees(moment) > moment.at)
 
-    def take(self, rows: pl.Series) -> _Applied:
+    def take(self, rows: Numbers) -> _Applied:
         """The same over some rows."""
-        return replace(self, applies=self.applies.gather(rows), constraint=self.constraint.take(rows))
+        return replace(self, applies=self.applies[rows], constraint=self.constraint.take(rows))
 
 
 def judge(facts: Facts, candidates: pl.DataFrame, packs: Packs, *, bases: Collection[str] | None = None, when: bool = True) -> pl.DataFrame:
@@ -129,31 +129,35 @@ def judge(facts: Facts, candidates: pl.DataFrame, packs: Packs, *, bases: Collec
     """
     table = table_of(facts, candidates, packs)
     applied = _applied(table, packs, bases)
-    verdicts: dict[str, pl.Series] = {}
     at = table.moment.at
-    for rule in applied:
-        verdicts[rule.rule_id] = rule.frees(table.moment) <= at
-    everything = pl.repeat(True, len(at), dtype=pl.Boolean, eager=True)
-    allowed = everything
+    verdicts = {rule.rule_id: rule.frees(table.moment) <= at for rule in applied}
+    allowed = table.all_rows(value=True)
     for verdict in verdicts.values():
-        allowed = allowed & verdict
+        allowed &= verdict
     forbids, asks = _told_apart(table, applied, verdicts)
-    columns = [candidates["candidate"]]
-    columns += [verdicts.get(rule.id, everything).alias(rule.id) for _, rule in packs.gating()]
-    columns += [
-        allowed.alias("allowed"),
+    # Of the rules of the whole world a handful look at a row: the others are taken together.
+    unconcerned = [one.new_from_index(0, len(at)) for one in _unconcerned(tuple(rule.id for _, rule in packs.gating()))]
+    said = candidates.select("candidate").hstack(unconcerned)
+    said = said.with_columns(
+        *(pl.Series(rule_id, verdict) for rule_id, verdict in verdicts.items()),
+        pl.Series("allowed", allowed),
         _reasons(forbids, len(at)).alias("blocked_by"),
         _reasons(asks, len(at)).alias("asked_by"),
-    ]
+    )
     if not when:
-        return pl.DataFrame(columns)
+        return said
     next_at, for_good = _next(table, applied, verdicts, allowed)
-    columns += [
-        for_good.alias("blocked_for_good"),
+    return said.with_columns(
+        pl.Series("blocked_for_good", for_good),
         _instants(next_at).alias("next_allowed_at"),
         _instants(_allowed_until(table, applied, allowed)).alias("allowed_until"),
-    ]
-    return pl.DataFrame(columns)
+    )
+
+
+@lru_cache(maxsize=16)
+def _unconcerned(rule_ids: tuple[str, ...]) -> tuple[pl.Series, ...]:
+    """Every rule allows what it does not look at; one value each."""
+    return tuple(pl.Series(rule_id, [True]) for rule_id in rule_ids)
 
 
 def untils(facts: Facts, candidates: pl.DataFrame, packs: Packs, *, bases: Collection[str] | None = None) -> pl.DataFrame:
@@ -209,12 +213,10 @@ def _applied(table: Table, packs: Packs, bases: Collection[str] | None) -> list[
     return found
 
 
-def _told_apart(
-    table: Table, applied: Sequence[_Applied], verdicts: dict[str, pl.Series]
-) -> tuple[dict[str, pl.Series], dict[str, pl.Series]]:
+def _told_apart(table: Table, applied: Sequence[_Applied], verdicts: Mapping[str, Flags]) -> tuple[dict[str, Flags], dict[str, Flags]]:
     """The verdicts of rules that forbid, and of those that ask for a person; a doubted rule may do both."""
-    forbids: dict[str, pl.Series] = {}
-    asks: dict[str, pl.Series] = {}
+    forbids: dict[str, Flags] = {}
+    asks: dict[str, Flags] = {}
     for rule in applied:
         if not rule.asks:
             forbids[rule.rule_id] = ~rule.forbids(table.moment) if rule.doubted else verdicts[rule.rule_id]
@@ -223,7 +225,7 @@ def _told_apart(
     return forbids, asks
 
 
-def _constraint(rule: GatingRule, table: Table, applies: pl.Series) -> Constraint | None:
+def _constraint(rule: GatingRule, table: Table, applies: Flags) -> Constraint | None:
     """The rule over the rows that it looks at, with the values in force on their local dates; None = in force on none."""
     if isinstance(rule, WindowRule):  # looks up its values by each local date itself
         return windows.constrain(rule, table.packs)
@@ -260,9 +262,10 @@ def _versions(rule: Any, table: Table) -> list[tuple[int | None, int | None, Any
 
     One version that holds on all of them has no first day, so that nobody needs to compute local dates.
     """
-    earliest, latest = table.moment.at.min(), table.moment.at.max()
-    if not isinstance(earliest, int) or not isinstance(latest, int):
+    at = table.moment.at
+    if not len(at):
         return []
+    earliest, latest = int(at.min()), int(at.max())
     # Local dates are at most a day away from UTC's.
     first, last = earliest // DAY_US - 1, latest // DAY_US + 1 + SEARCH_DAYS + 1
     changes = [day_number(since) for since in rule.values if first < day_number(since) <= last]
@@ -279,99 +282,91 @@ def _date(day: int) -> date:
     return EPOCH + timedelta(days=day)
 
 
-def _next(table: Table, applied: Sequence[_Applied], verdicts: dict[str, pl.Series], allowed: pl.Series) -> tuple[pl.Series, pl.Series]:
+def _next(table: Table, applied: Sequence[_Applied], verdicts: Mapping[str, Flags], allowed: Flags) -> tuple[Instants, Flags]:
     """Earliest instant at which all rules allow (NEVER_US = not within the search), and which rows nothing frees."""
     at = table.moment.at
-    waits = pl.repeat(False, len(at), dtype=pl.Boolean, eager=True)
-    lasts = ~allowed
-    hopeless = waits
+    waits, hopeless = table.all_rows(value=False), table.all_rows(value=False)
     for rule in applied:
         if rule.passing:
-            waits = waits | ~verdicts[rule.rule_id]
+            waits |= ~verdicts[rule.rule_id]
         elif rule.doubted or isinstance(rule.constraint, Fixed):
-            hopeless = hopeless | ~verdicts[rule.rule_id]
-    never = pl.Series([NEVER_US], dtype=pl.Int64)
-    next_at = at.zip_with(allowed, never)
-    searched = lasts & ~hopeless
+            hopeless |= ~verdicts[rule.rule_id]
+    next_at = np.where(allowed, at, NEVER_US)
+    searched = ~allowed & ~hopeless
     moving = [rule for rule in applied if not (rule.passing or rule.doubted or isinstance(rule.constraint, Fixed))]
-    if len(at) <= FEW:
-        # Picking rows out would cost more than asking about all of them.
-        if searched.any():
-            next_at = _search(moving, table.moment).zip_with(searched | allowed, never)
-    elif len(rows := searched.arg_true()):
-        there = Moment(at.gather(rows), table.moment.place.gather(rows), table.moment.places)
-        next_at = next_at.clone().scatter(rows, _search([rule.take(rows) for rule in moving], there))
-    for_good = lasts & (next_at == NEVER_US)
-    return never.zip_with(waits, next_at) if waits.any() else next_at, for_good
+    if searched.any():
+        if len(at) <= FEW:
+            # Picking rows out would cost more than asking about all of them.
+            next_at = np.where(searched, _search(moving, table.moment), next_at)
+        else:
+            rows = np.flatnonzero(searched)
+            there = Moment(at[rows], table.moment.place[rows], table.moment.places)
+            next_at[rows] = _search([rule.take(rows) for rule in moving], there)
+    for_good = ~allowed & (next_at == NEVER_US)
+    return np.where(waits, NEVER_US, next_at), for_good
 
 
-def _search(rules: Sequence[_Applied], moment: Moment) -> pl.Series:
+def _search(rules: Sequence[_Applied], moment: Moment) -> Instants:
     """Ask all rules in turn, each time from the latest instant that one of them named, until none moves it.
 
     Returns:
         The earliest instant at which all of them allow; NEVER_US where that is not within SEARCH_DAYS.
     """
     end = moment.at + SEARCH_DAYS * DAY_US
-    result = pl.repeat(NEVER_US, len(moment.at), dtype=pl.Int64, eager=True)
-    rows = pl.int_range(len(moment.at), dtype=pl.get_index_type(), eager=True)
+    result = np.full(len(moment.at), NEVER_US)
+    rows = np.arange(len(moment.at))
     for _ in range(ROUNDS_MAX):
         then = moment.at
         for rule in rules:
-            then = later(then, rule.frees(moment))
-        found = (then == moment.at) & (then <= end)
-        result = result.scatter(rows.filter(found), then.filter(found))
-        moved = (~found & (then <= end)).arg_true()
-        if moved.is_empty():
+            then = np.maximum(then, rule.frees(moment))
+        within = then <= end
+        found = within & (then == moment.at)
+        result[rows[found]] = then[found]
+        moved = np.flatnonzero(within & ~found)
+        if not len(moved):
             return result
         if len(rows) > FEW:
             rules = [rule.take(moved) for rule in rules]
-            then, rows, end = then.gather(moved), rows.gather(moved), end.gather(moved)
-            moment = Moment(then, moment.place.gather(moved), moment.places)
+            rows, end = rows[moved], end[moved]
+            moment = Moment(then[moved], moment.place[moved], moment.places)
         else:
             # What lies past the search stays there, within reach of the hours that are laid out.
-            moment = Moment(earlier(then, end + 1), moment.place, moment.places)
+            moment = Moment(np.minimum(then, end + 1), moment.place, moment.places)
     return result
 
 
-def _allowed_until(table: Table, applied: Sequence[_Applied], allowed: pl.Series) -> pl.Series:
+def _allowed_until(table: Table, applied: Sequence[_Applied], allowed: Flags) -> Instants:
     """Where allowed, the end of the hours of every window and of the local day; NEVER_US elsewhere."""
-    never = pl.Series([NEVER_US], dtype=pl.Int64)
-    rows = allowed.arg_true()
-    if rows.is_empty():
-        return pl.repeat(NEVER_US, len(allowed), dtype=pl.Int64, eager=True)
+    if not allowed.any():
+        return np.full(len(allowed), NEVER_US)
     until = table.moment.day_ends
     for rule in applied:
         if rule.hours is not None:
-            closes = rule.hours.closes(table.moment)
             # A reply may be allowed outside the hours, which then end nothing.
             inside = rule.applies & (rule.hours.frees(table.moment) == table.moment.at)
-            until = earlier(until, closes.zip_with(inside, until))
-    return until.zip_with(allowed, never)
+            until = np.where(inside, np.minimum(until, rule.hours.closes(table.moment)), until)
+    return np.where(allowed, until, NEVER_US)
 
 
-def _reasons(verdicts: dict[str, pl.Series], n: int) -> pl.Series:
+def _reasons(verdicts: Mapping[str, Flags], n: int) -> pl.Series:
     """Ids of the rules that forbid, row by row: each distinct set of reasons is spelt out once."""
     forbidding = [(rule_id, ~verdict) for rule_id, verdict in verdicts.items() if not verdict.all()]
-    if not forbidding:
-        return pl.Series([[]], dtype=pl.List(pl.String)).gather(pl.zeros(n, dtype=pl.get_index_type(), eager=True))
-    words = [forbidding[start : start + REASON_BITS] for start in range(0, len(forbidding), REASON_BITS)]
-    masks = pl.DataFrame([_mask(word, n).alias(str(number)) for number, word in enumerate(words)])
-    distinct = masks.unique()
-    spelt = [
-        [rule_id for word, bits in zip(words, mask, strict=True) for bit, (rule_id, _) in enumerate(word) if bits >> bit & 1]
-        for mask in distinct.iter_rows()
-    ]
-    sets = distinct.with_columns(pl.Series("reasons", spelt, dtype=pl.List(pl.String)))
-    return masks.join(sets, on=masks.columns, how="left", maintain_order="left")["reasons"]
+    number = np.zeros(n, dtype=np.int64)
+    for start in range(0, len(forbidding), REASON_BITS):
+        bits = np.zeros(n, dtype=np.int64)
+        for bit, (_, forbids) in enumerate(forbidding[start : start + REASON_BITS]):
+            bits += forbids.astype(np.int64) << bit
+        known = distinct(bits)
+        number = number * len(known) + np.searchsorted(known, bits)
+    sets = distinct(number)
+    place = np.searchsorted(sets, number)
+    example = np.zeros(len(sets), dtype=np.intp)
+    example[place] = np.arange(n)
+    spelt = [[rule_id for rule_id, forbids in forbidding if forbids[row]] for row in example.tolist()]
+    return pl.Series(spelt, dtype=pl.List(pl.String)).gather(place)
 
 
-def _mask(word: Sequence[tuple[str, pl.Series]], n: int) -> pl.Series:
-    mask = pl.zeros(n, dtype=pl.Int64, eager=True)
-    for bit, (_, forbids) in enumerate(word):
-        mask = mask + forbids.cast(pl.Int64) * (1 << bit)
-    return mask
-
-
-def _instants(microseconds: pl.Series) -> pl.Series:
+def _instants(microseconds: Instants) -> pl.Series:
     """Instants of microseconds since 1970; NEVER_US is null."""
-    return microseconds.set(microseconds >= NEVER_US, None).cast(pl.Datetime("us")).dt.replace_time_zone("UTC").cast(type_instant)
+    known = np.where(microseconds >= NEVER_US, np.iinfo(np.int64).min, microseconds)
+    return pl.Series(known.astype("datetime64[us]")).dt.replace_time_zone("UTC")

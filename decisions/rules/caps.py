@@ -13,46 +13,67 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from decisions.rule_forms import AtMost, CapRule, Counts
-from decisions.rules.constraints import Constraint, Excused, Grants, NotBefore
-from decisions.rules.events import consent_excuses, counted, whom
+from decisions.rules.constraints import Constraint, Excused, Flags, Grants, Instants, NotBefore, Spans
+from decisions.rules.events import consent_excuses, counted, still_counting, whom, with_whom
 from decisions.rules.table import Table
 
 # What is counted apart, beside the person.
 _APART: Final = {"debt": ("debt",), "account": ("debt",), "contact_point": ("contact_point_id",)}
 
 
-def constrain(rule: CapRule, value: AtMost, table: Table, *, among: pl.Series) -> Constraint:
+def constrain(rule: CapRule, value: AtMost, table: Table, *, among: Flags) -> Constraint:
     """Allowed, of the rows `among`, while fewer than the value's number of contacts count."""
     constraint = limited(rule.counts, value.at_most, table, among=among, consented_too=False)
     if not rule.consent_lifts or not constraint.binds():
         return constraint
-    return Excused(constraint, Grants(table.consents.select("row", "since", "until")))
+    return Excused(constraint, Grants(Spans.of(table.consents)))
 
 
-def limited(counts: Counts, at_most: int, table: Table, *, among: pl.Series, consented_too: bool) -> Constraint:
+def limited(counts: Counts, at_most: int, table: Table, *, among: Flags, consented_too: bool) -> Constraint:
     """Free from the instant at which fewer than `at_most` of the counted contacts still count; for the rows `among` alone."""
-    events = counted(counts, table, at_most, among=among, consented_too=consented_too)
-    free_from = _free_from(counts, at_most, events, table)
-    constraint = NotBefore(free_from)
+    if counts.per not in _APART and not counts.other_channels_only and (counts.except_consented is None or consented_too):
+        constraint = NotBefore(_of_people(counts, at_most, table, among))
+    else:
+        events = counted(counts, table, at_most, among=among, consented_too=consented_too)
+        constraint = NotBefore(_free_from(counts, at_most, events, table))
     if counts.except_consented is None or table.facts.consents.is_empty() or not constraint.binds():
         return constraint
     excuses = consent_excuses(table, counts.except_consented)
-    return constraint if excuses.entries.is_empty() else Excused(constraint, excuses)
+    return Excused(constraint, excuses) if len(excuses.spans) else constraint
 
 
-def _free_from(counts: Counts, at_most: int, events: pl.DataFrame, table: Table) -> pl.Series:
+def _of_people(counts: Counts, at_most: int, table: Table, among: Flags) -> Instants:
+    """`_free_from` where contacts are counted by person alone, whatever they were about."""
+    nothing, log = np.zeros(len(table.rows), dtype=np.int64), table.log
+    places, until = still_counting(counts, table, at_most, among=among)
+    if not len(places):
+        return nothing
+    # By person, the last to end first: from the n-th of them on a person is free.
+    person = with_whom(counts, log.party[places], log.who[places])
+    order = np.lexsort((-until, person))
+    person, until = person[order], until[order]
+    starts = np.flatnonzero(np.append(True, person[1:] != person[:-1]))
+    # Of each there are at least `at_most`.
+    known, free = person[starts], until[starts + at_most - 1]
+    own = with_whom(counts, table.rows["party_id"].to_numpy(), table.rows["who"].to_numpy())
+    place = np.minimum(np.searchsorted(known, own), len(known) - 1)
+    return np.where(known[place] == own, free[place], nothing)
+
+
+def _free_from(counts: Counts, at_most: int, events: pl.DataFrame, table: Table) -> Instants:
     """Microseconds since 1970, a number a row; 0 = free."""
-    nothing = table.nothing
+    nothing = np.zeros(len(table.rows), dtype=np.int64)
     if events.is_empty():
         return nothing
     person = whom(counts)
     apart = _APART.get(counts.per, ())
     if not apart and not counts.other_channels_only:
         free = _nth_last(events, person, at_most)
-        return table.rows.select(person).join(free, on=person, how="left", maintain_order="left")["until"].fill_null(0)
+        return table.rows.select(person).join(free, on=person, how="left", maintain_order="left")["until"].fill_null(0).to_numpy()
     key = [*person, *apart, *(["channel"] if counts.other_channels_only else [])]
     if counts.other_channels_only:
         # Of each channel only the last contact can matter: a cool-down waits for one.
@@ -65,7 +86,8 @@ def _free_from(counts: Counts, at_most: int, events: pl.DataFrame, table: Table)
     free = _nth_last(held, key, at_most)
     # A row about several debts waits for the last of them.
     latest = asked.join(free, on=key, nulls_equal=True).group_by("row").agg(pl.col("until").max())
-    return nothing.clone().scatter(latest["row"], latest["until"])
+    nothing[latest["row"].to_numpy()] = latest["until"].to_numpy()
+    return nothing
 
 
 def _asked(key: list[str], people: pl.DataFrame, table: Table) -> pl.DataFrame:

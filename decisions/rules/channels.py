@@ -40,8 +40,8 @@ def _where_cleared(provider: str, rule: ChannelRule, fits: Fixed, table: Table) 
     parts = []
     for first, end in zip([0, *ends], [*ends, NEVER_US], strict=True):
         on = EPOCH + timedelta(days=first)
-        cleared = pl.Series([_cleared(provider, pack.jurisdiction, profile, on, table) for profile in table.profiles], dtype=pl.Boolean)
-        parts.append((first, end, Fixed(fits.allowed & cleared.gather(table.profile))))
+        cleared = table.of_profiles([_cleared(provider, pack.jurisdiction, profile, on, table) for profile in table.profiles])
+        parts.append((first, end, Fixed(fits.allowed & cleared)))
     return Versions(tuple(parts)) if ends else parts[0][2]
 
 
@@ -63,7 +63,7 @@ def _cleared(provider: str, own: str, profile: Profile, on: date, table: Table) 
 def _fits(rule: ChannelRule, table: Table) -> Fixed:
     """Allowed where the contact point is all that the rule wants, whatever providers say."""
     if rule.barred:
-        return Fixed(pl.repeat(False, len(table.rows), dtype=pl.Boolean, eager=True))
+        return Fixed(table.all_rows(value=False))
     known = pl.col("kind").is_not_null()
     fits = known
     if rule.kinds is not None:
@@ -81,4 +81,4 @@ def _fits(rule: ChannelRule, table: Table) -> Fixed:
     if rule.forbids_wrong_numbers and len(table.wrong_points):
         fits = fits & pl.col("contact_point_id").is_in(table.wrong_points.implode()).fill_null(False).not_()
     unnamed = pl.col("contact_point_id").is_null()
-    return Fixed(table.rows.select((unnamed | fits).alias("fits"))["fits"])
+    return Fixed(table.rows.select((unnamed | fits).alias("fits"))["fits"].to_numpy())

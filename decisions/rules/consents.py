@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from decisions.rule_forms import ConsentAge, ConsentRule, Period
-from decisions.rules.constraints import Grants, Moment
+from decisions.rules.constraints import Grants, Moment, Spans
 from decisions.rules.events import day_starts, span_ends
 from decisions.rules.table import Table
 from decisions.rules.timetable import NEVER_US
@@ -35,7 +35,7 @@ def constrain(rule: ConsentRule, value: ConsentAge, table: Table) -> Grants:
         leaves = _while_fresh(leaves, renewals, value.fresh_for, table)
     if rule.or_notice is not None and not table.facts.notices.is_empty():
         leaves = pl.concat([leaves, _noticed(rule.or_notice, value.opt_out_days or 0, table)])
-    return Grants(leaves)
+    return Grants(Spans.of(leaves))
 
 
 def _given(rule: ConsentRule, table: Table) -> pl.DataFrame:
@@ -87,8 +87,8 @@ def _while_fresh(leaves: pl.DataFrame, renewals: Sequence[pl.DataFrame], days: i
     begun += [leaves.join(renewed, on="row").select("row", "since", "until", "at") for renewed in renewals]
     dated = pl.concat(begun)
     place = table.rows["zones_number"].gather(dated["row"])
-    stale = span_ends(dated["at"], place, table.zone_places, Period("days", days), soonest=True)
-    fresh = dated.select("row", since=pl.max_horizontal("since", "at"), until=pl.min_horizontal(pl.col("until"), stale.alias("stale")))
+    stale = span_ends(dated["at"].to_numpy(), place.to_numpy(), table.zone_places, Period("days", days), soonest=True)
+    fresh = dated.select("row", since=pl.max_horizontal("since", "at"), until=pl.min_horizontal(pl.col("until"), pl.Series("stale", stale)))
     return fresh.filter(pl.col("since") < pl.col("until"))
 
 
@@ -121,8 +121,8 @@ def _stands(kind: str, days: int, table: Table) -> pl.DataFrame:
     notices = notices.join(table.borrowers.select("party_id", place="zones_number"), on="party_id").join(
         table.loans.select("party_id", "loan_id", "debt"), on=["party_id", "loan_id"], how="left"
     )
-    moment = Moment(notices["sent_at"].to_physical(), notices["place"], table.zone_places)
-    left = moment.local_day.alias("left") + days
+    moment = Moment(notices["sent_at"].to_physical().to_numpy(), notices["place"].to_numpy(), table.zone_places)
+    left = pl.Series("left", moment.local_day + days)
     dated = notices.select(
         "party_id", "place", left, debt=pl.col("debt").fill_null(pl.col("loan_id")), by=pl.col("opt_out_by").to_physical().cast(pl.Int64)
     )

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,11 @@ from decisions.rules.timetable import (
 
 # So many rows cost less to look at together than to tell apart, and to sort than to hash.
 FEW: Final = 4096
+# Of each row an instant (microseconds since 1970), whether something is so, a number. Not columns of Polars: a call into those costs a
+# gate's shard more than all its rows.
+Instants: TypeAlias = npt.NDArray[np.int64]
+Flags: TypeAlias = npt.NDArray[np.bool_]
+Numbers: TypeAlias = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,28 +69,30 @@ class Place:
     quiet: DayPlan | None = None
 
 
+def distinct(values: Instants) -> Instants:
+    """The different values, ascending."""
+    # Hashing many goes faster than sorting them.
+    return np.unique(values) if len(values) <= FEW else pl.Series(values).unique().sort().to_numpy()
+
+
 @dataclass(frozen=True)
 class Moment:
     """One instant a row, and the slot (place and UTC day) in which it lies."""
 
-    at: pl.Series
-    place: pl.Series
+    at: Instants
+    place: Instants
     places: Sequence[Place]
     # What windows found in this moment: they are asked for more than one thing.
-    looked_up: dict[Hours, tuple[pl.Series, pl.Series]] = field(default_factory=dict)
+    looked_up: dict[Hours, tuple[Instants, Instants]] = field(default_factory=dict)
 
     @cached_property
-    def _coded(self) -> npt.NDArray[np.int64]:
+    def _coded(self) -> Instants:
         # 17 bits hold a day number until the year 2328.
-        coded: npt.NDArray[np.int64] = self.place.to_numpy().astype(np.int64) * (1 << 17) + self.at.to_numpy() // DAY_US
-        return coded
+        return self.place * (1 << 17) + self.at // DAY_US
 
     @cached_property
-    def _codes(self) -> npt.NDArray[np.int64]:
-        if len(self._coded) <= FEW:
-            return np.unique(self._coded)
-        # Hashing many goes faster than sorting them.
-        return pl.Series(self._coded).unique().sort().to_numpy()
+    def _codes(self) -> Instants:
+        return distinct(self._coded)
 
     @cached_property
     def slots(self) -> list[tuple[Place, int]]:
@@ -93,27 +100,62 @@ class Moment:
         return [(self.places[code >> 17], code & ((1 << 17) - 1)) for code in self._codes.tolist()]
 
     @cached_property
-    def slot(self) -> pl.Series:
+    def slot(self) -> Instants:
         """Number of each row's slot."""
-        return pl.Series(np.searchsorted(self._codes, self._coded))
+        return np.searchsorted(self._codes, self._coded)
 
     @cached_property
-    def offset(self) -> pl.Series:
+    def offset(self) -> Instants:
         """Microseconds after midnight UTC."""
-        return pl.Series(self.at.to_numpy() % DAY_US)
+        return self.at % DAY_US
 
     @cached_property
-    def local_day(self) -> pl.Series:
+    def local_day(self) -> Instants:
         """Local date as days since 1970, in the zone that is furthest ahead."""
         return step_values(self.slots, lambda slot: latest_local_days(slot[0].zones, slot[1]), self.slot, self.offset)
 
     @cached_property
-    def day_ends(self) -> pl.Series:
+    def day_ends(self) -> Instants:
         """Until when it is still today in every zone; without a zone, now."""
         ends = step_values(
             self.slots, lambda slot: day_ends(slot[0].zones, slot[1]) if slot[0].zones else ((0, 0),), self.slot, self.offset
         )
-        return ends.zip_with(ends > 0, self.at)
+        return np.where(ends > 0, ends, self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Spans of time, each of one row; a row may have several.
+
+    Attributes:
+        row: Number of the row.
+        since: First microsecond.
+        until: The one after the last.
+    """
+
+    row: Numbers
+    since: Instants
+    until: Instants
+
+    @classmethod
+    def of(cls, entries: pl.DataFrame) -> Spans:
+        """From columns of these names, without nulls."""
+        row = entries["row"].to_numpy().astype(np.intp, copy=False)
+        return cls(row, entries["since"].to_numpy(), entries["until"].to_numpy())
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def are_on(self, at: Instants) -> Flags:
+        """Which of them are on at the instant of their row."""
+        own = at[self.row]
+        return (self.since <= own) & (own < self.until)
+
+    def of_rows(self, rows: Numbers) -> tuple[Spans, Flags]:
+        """Those of some rows (ascending), by their new numbers; and which of all they are."""
+        new = np.searchsorted(rows, self.row)
+        kept = rows[np.minimum(new, len(rows) - 1)] == self.row if len(rows) else np.zeros(len(self), dtype=np.bool_)
+        return Spans(new[kept], self.since[kept], self.until[kept]), kept
 
 
 class Constraint(Protocol):
@@ -122,98 +164,92 @@ class Constraint(Protocol):
     def binds(self) -> bool:
         """Whether it can forbid any of the rows at any time; what binds nobody need not be asked."""
 
-    def frees(self, moment: Moment) -> pl.Series:
+    def frees(self, moment: Moment) -> Instants:
         """Earliest instant ≥ `moment.at` at which the rule allows, in microseconds; NEVER_US = not known to come."""
 
-    def take(self, rows: pl.Series) -> Constraint:
-        """The same rule over some of the rows, renumbered in that order."""
+    def take(self, rows: Numbers) -> Constraint:
+        """The same rule over some of the rows (ascending), renumbered in that order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
     """Time changes nothing: allowed, or not."""
 
-    allowed: pl.Series
+    allowed: Flags
 
     def binds(self) -> bool:
         """See `Constraint`."""
         return not self.allowed.all()
 
-    def frees(self, moment: Moment) -> pl.Series:
+    def frees(self, moment: Moment) -> Instants:
         """Now, or never."""
-        return moment.at.zip_with(self.allowed, pl.Series([NEVER_US], dtype=pl.Int64))
+        return np.where(self.allowed, moment.at, NEVER_US)
 
-    def take(self, rows: pl.Series) -> Fixed:
+    def take(self, rows: Numbers) -> Fixed:
         """See `Constraint`."""
-        return Fixed(self.allowed.gather(rows))
+        return Fixed(self.allowed[rows])
 
 
 @dataclass(frozen=True, slots=True)
 class NotBefore:
     """Forbidden until an instant; 0 = free."""
 
-    free_from: pl.Series
+    free_from: Instants
 
     def binds(self) -> bool:
         """See `Constraint`."""
-        last = self.free_from.max()
-        return isinstance(last, int) and last > 0
+        return bool((self.free_from > 0).any())
 
-    def frees(self, moment: Moment) -> pl.Series:
+    def frees(self, moment: Moment) -> Instants:
         """That instant, or now."""
-        return later(moment.at, self.free_from)
+        return np.maximum(moment.at, self.free_from)
 
-    def take(self, rows: pl.Series) -> NotBefore:
+    def take(self, rows: Numbers) -> NotBefore:
         """See `Constraint`."""
-        return NotBefore(self.free_from.gather(rows))
+        return NotBefore(self.free_from[rows])
 
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """Forbidden during each of some entries.
+    """Forbidden during each of some spans."""
 
-    Attributes:
-        entries: `row` (number of a row), `since`, `until`: microseconds, [since, until).
-    """
-
-    entries: pl.DataFrame
+    spans: Spans
 
     def binds(self) -> bool:
         """See `Constraint`."""
-        return not self.entries.is_empty()
+        return len(self.spans) > 0
 
-    def frees(self, moment: Moment) -> pl.Series:
-        """The last end of the entries that are on now; a later entry is met when the search gets there."""
-        rows, on = _on(self.entries, moment.at)
-        return _moved_to(moment.at, rows[on], self.entries["until"].to_numpy()[on])
+    def frees(self, moment: Moment) -> Instants:
+        """The last end of the spans that are on now; a later span is met when the search gets there."""
+        on = self.spans.are_on(moment.at)
+        return _moved_to(moment.at, self.spans.row[on], self.spans.until[on])
 
-    def take(self, rows: pl.Series) -> Blocks:
+    def take(self, rows: Numbers) -> Blocks:
         """See `Constraint`."""
-        return Blocks(_renumbered(self.entries, rows))
+        return Blocks(self.spans.of_rows(rows)[0])
 
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """Allowed only during one of some entries (see `Blocks`)."""
+    """Allowed only during one of some spans."""
 
-    entries: pl.DataFrame
+    spans: Spans
 
     def binds(self) -> bool:
         """See `Constraint`."""
         return True
 
-    def frees(self, moment: Moment) -> pl.Series:
-        """Now, or when the next entry begins; never where nobody knows of one that is still to come."""
-        own, rows = moment.at.to_numpy(), self.entries["row"].to_numpy()
-        since, until = self.entries["since"].to_numpy(), self.entries["until"].to_numpy()
-        comes = (until > own[rows]) & (since < until)
-        first = np.full(len(own), NEVER_US)
-        np.minimum.at(first, rows[comes], np.maximum(since, own[rows])[comes])
-        return pl.Series(first)
+    def frees(self, moment: Moment) -> Instants:
+        """Now, or when the next span begins; never where nobody knows of one that is still to come."""
+        own, spans = moment.at[self.spans.row], self.spans
+        comes = (spans.until > own) & (spans.since < spans.until)
+        first = np.full(len(moment.at), NEVER_US)
+        np.minimum.at(first, spans.row[comes], np.maximum(spans.since, own)[comes])
+        return first
 
-    def take(self, rows: pl.Series) -> Grants:
+    def take(self, rows: Numbers) -> Grants:
         """See `Constraint`."""
-        return Grants(_renumbered(self.entries, rows))
+        return Grants(self.spans.of_rows(rows)[0])
 
 
 @lru_cache(maxsize=16384)
@@ -240,31 +276,31 @@ class Hours:
         """See `Constraint`."""
         return True
 
-    def frees(self, moment: Moment) -> pl.Series:
+    def frees(self, moment: Moment) -> Instants:
         """The start of the next interval, or now if inside one."""
-        return later(moment.at, self._next(moment)[0])
+        return np.maximum(moment.at, self._next(moment)[0])
 
-    def closes(self, moment: Moment) -> pl.Series:
+    def closes(self, moment: Moment) -> Instants:
         """End of the interval that the row's instant lies in, or of the next one."""
         return self._next(moment)[1]
 
-    def _next(self, moment: Moment) -> tuple[pl.Series, pl.Series]:
+    def _next(self, moment: Moment) -> tuple[Instants, Instants]:
         """Start and end of the interval that each row lies in, or of the next one; looked up once a moment."""
         if self not in moment.looked_up:
             moment.looked_up[self] = self._look_up(moment)
         return moment.looked_up[self]
 
-    def _look_up(self, moment: Moment) -> tuple[pl.Series, pl.Series]:
+    def _look_up(self, moment: Moment) -> tuple[Instants, Instants]:
         laid_out = [_laid_out(self.intervals, place, day) for place, day in moment.slots]
         if not laid_out:
             return moment.at, moment.at
         base = np.arange(len(laid_out)) << SLOT_BITS
         keys = np.concatenate([keys + first for (_, _, keys), first in zip(laid_out, base, strict=True)])
-        found = np.searchsorted(keys, (moment.slot * (1 << SLOT_BITS) + moment.offset).to_numpy(), side="right")
+        found = np.searchsorted(keys, moment.slot * (1 << SLOT_BITS) + moment.offset, side="right")
         starts, ends = (np.concatenate([one[which] for one in laid_out]) for which in (0, 1))
-        return pl.Series(starts[found]), pl.Series(ends[found])
+        return starts[found], ends[found]
 
-    def take(self, rows: pl.Series) -> Hours:
+    def take(self, rows: Numbers) -> Hours:
         """See `Constraint`; hours belong to places, which the moment brings along."""
         del rows
         return self
@@ -275,34 +311,35 @@ class QuietHours:
     """Forbidden during local hours that a person named, in any zone where she may be.
 
     Attributes:
-        entries: `row`, `plan` (number of the wish's hours), `since`, `until`: one wish each.
+        spans: One wish each.
+        plan: Number of each wish's hours.
         plans: The distinct hours of all wishes.
         hours: When such hours leave a place in peace.
     """
 
-    entries: pl.DataFrame
+    spans: Spans
+    plan: Instants
     plans: Sequence[DayPlan]
     hours: Hours
 
     def binds(self) -> bool:
         """See `Constraint`."""
-        return not self.entries.is_empty()
+        return len(self.spans) > 0
 
-    def frees(self, moment: Moment) -> pl.Series:
+    def frees(self, moment: Moment) -> Instants:
         """The end of the wished quiet, or of the wish."""
-        if self.entries.is_empty():
+        if not len(self.spans):
             return moment.at
-        rows, on = _on(self.entries, moment.at)
-        at = pl.Series(moment.at.to_numpy()[rows])
-        codes, number = np.unique(moment.place.to_numpy()[rows] * len(self.plans) + self.entries["plan"].to_numpy(), return_inverse=True)
+        rows, on = self.spans.row, self.spans.are_on(moment.at)
+        codes, number = np.unique(moment.place[rows] * len(self.plans) + self.plan, return_inverse=True)
         places = [Place(moment.places[code // len(self.plans)].zones, quiet=self.plans[code % len(self.plans)]) for code in codes.tolist()]
-        free = self.hours.frees(Moment(at, pl.Series(number), places)).to_numpy()
-        until = np.minimum(free, self.entries["until"].to_numpy())
+        until = np.minimum(self.hours.frees(Moment(moment.at[rows], number, places)), self.spans.until)
         return _moved_to(moment.at, rows[on], until[on])
 
-    def take(self, rows: pl.Series) -> QuietHours:
+    def take(self, rows: Numbers) -> QuietHours:
         """See `Constraint`."""
-        return QuietHours(_renumbered(self.entries, rows), self.plans, self.hours)
+        spans, kept = self.spans.of_rows(rows)
+        return QuietHours(spans, self.plan[kept], self.plans, self.hours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,11 +353,11 @@ class Excused:
         """See `Constraint`."""
         return self.constraint.binds()
 
-    def frees(self, moment: Moment) -> pl.Series:
+    def frees(self, moment: Moment) -> Instants:
         """What the constraint says, or when an excuse begins, if that is sooner."""
-        return earlier(self.constraint.frees(moment), self.excuses.frees(moment))
+        return np.minimum(self.constraint.frees(moment), self.excuses.frees(moment))
 
-    def take(self, rows: pl.Series) -> Excused:
+    def take(self, rows: Numbers) -> Excused:
         """See `Constraint`."""
         return Excused(self.constraint.take(rows), self.excuses.take(rows))
 
@@ -335,14 +372,14 @@ class Together:
         """See `Constraint`."""
         return any(part.binds() for part in self.parts)
 
-    def frees(self, moment: Moment) -> pl.Series:
+    def frees(self, moment: Moment) -> Instants:
         """The latest of what the parts say; the search asks again from there."""
         latest = self.parts[0].frees(moment)
         for part in self.parts[1:]:
-            latest = later(latest, part.frees(moment))
+            latest = np.maximum(latest, part.frees(moment))
         return latest
 
-    def take(self, rows: pl.Series) -> Together:
+    def take(self, rows: Numbers) -> Together:
         """See `Constraint`."""
         return Together(tuple(part.take(rows) for part in self.parts))
 
@@ -361,16 +398,16 @@ class Versions:
         """See `Constraint`."""
         return any(part.binds() for _, _, part in self.parts)
 
-    def frees(self, moment: Moment) -> pl.Series:
+    def frees(self, moment: Moment) -> Instants:
         """What the version of each row's local date says."""
         frees = moment.at
         for first, end, constraint in self.parts:
             in_force = (moment.local_day >= first) & (moment.local_day < end)
             if in_force.any():
-                frees = constraint.frees(moment).zip_with(in_force, frees)
+                frees = np.where(in_force, constraint.frees(moment), frees)
         return frees
 
-    def take(self, rows: pl.Series) -> Versions:
+    def take(self, rows: Numbers) -> Versions:
         """See `Constraint`."""
         return Versions(tuple((first, end, constraint.take(rows)) for first, end, constraint in self.parts))
 
@@ -384,36 +421,10 @@ def open_in_every_zone(plan: DayPlan, zones: Sequence[str], day: int) -> Interva
     return found or ()
 
 
-def later(one: pl.Series, other: pl.Series) -> pl.Series:
-    """The later of two instants, row by row."""
-    return one.zip_with(one >= other, other)
-
-
-def earlier(one: pl.Series, other: pl.Series) -> pl.Series:
-    """The earlier of two instants, row by row."""
-    return one.zip_with(one <= other, other)
-
-
-def _on(entries: pl.DataFrame, at: pl.Series) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Rows of the entries, and which entries are on at the instant of their row."""
-    rows = entries["row"].to_numpy()
-    own = at.to_numpy()[rows]
-    return rows, (entries["since"].to_numpy() <= own) & (own < entries["until"].to_numpy())
-
-
-def _moved_to(at: pl.Series, rows: npt.NDArray[np.int64], until: npt.NDArray[np.int64]) -> pl.Series:
+def _moved_to(at: Instants, rows: Numbers, until: Instants) -> Instants:
     """Instants moved on, in some rows, to the last of what is named for them."""
     if not len(rows):
         return at
-    moved = at.to_numpy().copy()
+    moved = at.copy()
     np.maximum.at(moved, rows, until)
-    return pl.Series(moved)
-
-
-def _renumbered(entries: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
-    """Entries of `rows` (ascending), by their new numbers."""
-    kept, own = rows.to_numpy(), entries["row"].to_numpy()
-    if not len(kept) or not len(own):
-        return entries.clear()
-    new = np.minimum(np.searchsorted(kept, own), len(kept) - 1)
-    return entries.with_columns(pl.Series("row", new)).filter(pl.Series(kept[new] == own))
+    return moved

@@ -32,7 +32,7 @@ def constrain(rule: ContentRule, _: object, table: Table) -> Fixed:
         return Fixed(allowed)
     known = table.rows.filter(pl.col("text").is_not_null())
     told = known.select("row", "text", "form", locale=table.of_borrower("locale").gather(known["row"])).with_columns(
-        first=table.first_communication.gather(known["row"])
+        first=pl.Series(table.first_communication[known["row"].to_numpy()])
     )
     breaks = [
         row
@@ -40,7 +40,8 @@ def constrain(rule: ContentRule, _: object, table: Table) -> Fixed:
         if any(not carries(text, one, locale) for one in elements(rule.requires, first=first, form=form))
         or any(carries(text, one, locale) for one in elements(rule.forbids, first=first, form=form))
     ]
-    return Fixed(allowed.scatter(breaks, False) if breaks else allowed)
+    allowed[breaks] = False
+    return Fixed(allowed)
 
 
 def elements(listed: Sequence[Element], *, first: bool, form: str | None) -> list[Element]:

@@ -9,14 +9,12 @@ Source: 12 CFR 1006.14(b)(2)(i)(B), (ii)(B) and comment (ii)-1.ii: the day of th
 
 from __future__ import annotations
 
-import polars as pl
-
 from decisions.rule_forms import CooldownRule
 from decisions.rules.caps import limited
-from decisions.rules.constraints import Constraint
+from decisions.rules.constraints import Constraint, Flags
 from decisions.rules.table import Table
 
 
-def constrain(rule: CooldownRule, _: object, table: Table, *, among: pl.Series) -> Constraint:
+def constrain(rule: CooldownRule, _: object, table: Table, *, among: Flags) -> Constraint:
     """Allowed, of the rows `among`, while none of the rule's contacts counts."""
     return limited(rule.counts, 1, table, among=among, consented_too=True)

@@ -17,11 +17,10 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from decisions.rule_forms import Counts, Period
-from decisions.rules.constraints import Grants, Moment, Place
+from decisions.rules.constraints import Flags, Grants, Instants, Moment, Numbers, Place, Spans
 from decisions.rules.table import Table
 from decisions.rules.timetable import DAY_US, MINUTE_US, NEVER_US, ends_of_span, start_of_day_us, step_values
 
@@ -42,7 +41,7 @@ _COLUMNS: Final = {
 }
 
 
-def counted(counts: Counts, table: Table, at_least: int, *, among: pl.Series, consented_too: bool) -> pl.DataFrame:
+def counted(counts: Counts, table: Table, at_least: int, *, among: Flags, consented_too: bool) -> pl.DataFrame:
     """The contacts that still count at the earliest instant of the table, of the people with at least so many.
 
     Args:
@@ -52,25 +51,36 @@ def counted(counts: Counts, table: Table, at_least: int, *, among: pl.Series, co
         among: Rows that are asked about; the past of other people is left out.
         consented_too: Count also what the person had consented to (a conversation is one, whoever wanted it).
     """
-    earliest = table.moment.at.min()
-    if not isinstance(earliest, int) or table.history.is_empty():
-        return _none()
-    places = _kept(counts, table, earliest, among, at_least)
+    places, until = still_counting(counts, table, at_least, among=among)
     if not len(places):
-        return _none()
-    kept = table.history[places]
-    kept = kept.with_columns(until=span_ends(kept["at"], kept["place"], table.zone_places, counts.span))
-    kept = kept.filter(pl.col("until") > earliest)
-    if at_least > 1:
-        person = whom(counts)
-        many = kept.group_by(person).len().filter(pl.col("len") >= at_least)
-        kept = kept.join(many, on=person, how="semi")
-    if kept.is_empty():
-        return _none()
+        return pl.DataFrame(schema=_COLUMNS)
+    kept = table.history[places].with_columns(until=pl.Series(until))
     events = _by_debt(kept, table) if counts.per in BY_DEBT else kept.with_columns(debt=pl.lit(None, pl.Int64))
     if counts.except_consented is not None and not consented_too and not table.facts.consents.is_empty():
         events = _without_consented(events, counts.except_consented, table)
     return events.select(*_COLUMNS)
+
+
+def still_counting(counts: Counts, table: Table, at_least: int, *, among: Flags) -> tuple[Numbers, Instants]:
+    """Places in the history of the contacts of `counted`, whoever had consented to them, and until when each counts (µs)."""
+    log = table.log
+    if not len(log.at) or not len(table.moment.at):
+        return _NONE
+    earliest = int(table.moment.at.min())
+    places = _kept(counts, table, earliest, among, at_least)
+    if not len(places):
+        return _NONE
+    until = span_ends(log.at[places], log.place[places], table.zone_places, counts.span)
+    still = until > earliest
+    places, until = places[still], until[still]
+    if at_least > 1 and len(places):
+        _, person, count = np.unique(with_whom(counts, log.party[places], log.who[places]), return_inverse=True, return_counts=True)
+        many = count[person] >= at_least
+        places, until = places[many], until[many]
+    return places, until
+
+
+_NONE: Final = (np.empty(0, dtype=np.intp), np.empty(0, dtype=np.int64))
 
 
 def whom(counts: Counts) -> list[str]:
@@ -78,11 +88,16 @@ def whom(counts: Counts) -> list[str]:
     return ["party_id", "who"] if counts.per in BY_PERSON else ["party_id"]
 
 
-def _kept(counts: Counts, table: Table, earliest: int, among: pl.Series, at_least: int) -> npt.NDArray[np.intp]:
+def with_whom(counts: Counts, party: Instants, who: Instants) -> Instants:
+    """`whom` as one number."""
+    return party * PARTIES_MAX + (who if counts.per in BY_PERSON else 0)
+
+
+def _kept(counts: Counts, table: Table, earliest: int, among: Flags, at_least: int) -> Numbers:
     """Places of the contacts that are counted and may still count at `earliest` (µs) or later, of people with enough of them."""
     log = table.log
     asked = np.zeros(len(table.borrowers) + 1, dtype=np.bool_)
-    asked[table.borrower_places[among.to_numpy()]] = True
+    asked[table.borrower_places[among]] = True
     keeps = asked[log.borrower]
     if counts.span.most_days is not None:
         # A local date is at most a day and a half away from UTC's.
@@ -113,30 +128,27 @@ def _kept(counts: Counts, table: Table, earliest: int, among: pl.Series, at_leas
     return found
 
 
-def _none() -> pl.DataFrame:
-    return pl.DataFrame(schema=_COLUMNS)
-
-
-def span_ends(at: pl.Series, place: pl.Series, places: Sequence[Place], period: Period, *, soonest: bool = False) -> pl.Series:
+def span_ends(at: Instants, place: Instants, places: Sequence[Place], period: Period, *, soonest: bool = False) -> Instants:
     """Until when each instant counts (µs); by local days, in the zone where they end last.
 
     Args:
-        at: Int64, microseconds since 1970, from then on; what begins after `FAR_US` never ends.
+        at: Microseconds since 1970, from then on; what begins after `FAR_US` never ends.
         place: Numbers into `places`.
         places: Only their zones matter.
         period: How long it counts.
         soonest: In the zone where they end first, instead: for what lets a contact through.
     """
     if period.unit == "ever":
-        ends = pl.repeat(NEVER_US, len(at), dtype=pl.Int64, eager=True)
-    elif period.unit == "minutes":
-        ends = at.clip(0, FAR_US) + period.number * MINUTE_US
+        return np.full(len(at), NEVER_US)
+    near = np.clip(at, 0, FAR_US)
+    if period.unit == "minutes":
+        ends = near + period.number * MINUTE_US
     else:
-        moment = Moment(at.clip(0, FAR_US), place.fill_null(0), places)
+        moment = Moment(near, place, places)
         ends = step_values(
             moment.slots, lambda slot: ends_of_span(slot[0].zones, period, slot[1], soonest=soonest), moment.slot, moment.offset
         )
-    return ends.set(at >= FAR_US, NEVER_US)
+    return np.where(at >= FAR_US, NEVER_US, ends)
 
 
 def day_starts(day: pl.Series, place: pl.Series, places: Sequence[Place]) -> pl.Series:
@@ -187,8 +199,8 @@ def consent_spans(table: Table, days: int, parties: pl.DataFrame, earliest: int)
         (pl.col("given_to") == "collector") | ((pl.col("given_to") == "creditor") & (pl.col("creditor_role") == "first_party"))
     ).with_columns(since=pl.col("at").to_physical())
     found = found.filter(pl.col("since").is_not_null())
-    ends = span_ends(found["since"], found["place"], table.zone_places, Period("days", days), soonest=True)
-    until = pl.min_horizontal(ends, pl.col("until").to_physical().fill_null(NEVER_US))
+    ends = span_ends(found["since"].to_numpy(), found["place"].to_numpy(), table.zone_places, Period("days", days), soonest=True)
+    until = pl.min_horizontal(pl.Series(ends), pl.col("until").to_physical().fill_null(NEVER_US))
     return found.select("party_id", "channel", "since", until=until)
 
 
@@ -228,14 +240,13 @@ def _without_consented(events: pl.DataFrame, days: int, table: Table) -> pl.Data
 def consent_excuses(table: Table, days: int) -> Grants:
     """When a row's call is one that the person consented to directly, and so is not limited."""
     rows = table.rows.select("row", "party_id", "channel")
-    earliest = table.moment.at.min()
-    assert isinstance(earliest, int), "there are rows"  # noqa: S101  # without rows no rule is asked
+    earliest = int(table.moment.at.min())
     known = consent_spans(table, days, rows.select("party_id").unique(), earliest - (days + 2) * DAY_US)
     spans = rows.join(known, on=["party_id", "channel"])
     if spans.is_empty():
-        return Grants(spans.select("row", "since", "until"))
+        return Grants(Spans.of(spans))
     debts = table.row_loans.join(spans.select("row").unique(), on="row", how="semi").select("row", "debt")
     each = spans.join(debts, on="row", how="left")
     each = _ended_by_conversation(each, table, ["row", "since", "debt"])
     # A call about several debts is excused while the consent holds for all of them.
-    return Grants(each.group_by("row", "since").agg(pl.col("until").min()).select("row", "since", "until"))
+    return Grants(Spans.of(each.group_by("row", "since").agg(pl.col("until").min())))

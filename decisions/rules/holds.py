@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+import numpy as np
 import polars as pl
 
 from decisions.packs import HOUSE
 from decisions.rule_forms import HoldLasts, HoldRule, Period, value_on
 from decisions.rules.applies import attaches
-from decisions.rules.constraints import Blocks, Constraint, Fixed, Together, later
+from decisions.rules.constraints import Blocks, Constraint, Fixed, Flags, Spans, Together
 from decisions.rules.events import span_ends
 from decisions.rules.table import ALWAYS_US, Table
 from decisions.rules.timetable import EPOCH, NEVER_US
@@ -30,7 +31,7 @@ def constrain(rule: HoldRule, value: HoldLasts, table: Table) -> Constraint:
         holds = _ended_by(value, holds, table)
         if rule.ends_with_law:
             holds = _ended_by_law(holds, table)
-        parts.append(Blocks(holds.select("row", "since", "until")))
+        parts.append(Blocks(Spans.of(holds)))
     return parts[0] if len(parts) == 1 else Together(tuple(parts))
 
 
@@ -65,7 +66,8 @@ def _ended_by(value: HoldLasts, holds: pl.DataFrame, table: Table) -> pl.DataFra
 
 
 def _span_ends(column: str, holds: pl.DataFrame, period: Period, table: Table) -> pl.Series:
-    return span_ends(holds[column], table.rows["zones_number"].gather(holds["row"]), table.zone_places, period)
+    place = table.rows["zones_number"].gather(holds["row"])
+    return pl.Series("ends", span_ends(holds[column].to_numpy(), place.to_numpy(), table.zone_places, period))
 
 
 def _ended_by_law(holds: pl.DataFrame, table: Table) -> pl.DataFrame:
@@ -73,21 +75,21 @@ def _ended_by_law(holds: pl.DataFrame, table: Table) -> pl.DataFrame:
 
     The law in force on each row's local date decides, whatever the contact: a hold that is over is over for every purpose.
     """
-    endless = holds["until"] == NEVER_US
+    until, row = holds["until"].to_numpy(), holds["row"].to_numpy()
+    endless = until == NEVER_US
     if not endless.any():
         return holds
-    ends = pl.repeat(ALWAYS_US, len(holds), dtype=pl.Int64, eager=True)
+    ends = np.full(len(holds), ALWAYS_US)
     for rule, value, rows in _laws(table):
-        ended = endless & rows.gather(holds["row"])
+        ended = endless & rows[row]
         if rule.holds != "all":
-            ended = ended & holds["kind"].is_in(rule.holds)
-        which = ended.arg_true()
-        law_ends = _ended_by(value, holds[which], table)["until"]
-        ends = ends.scatter(which, later(ends.gather(which), law_ends))
-    return holds.with_columns(until=ends.zip_with(ends > ALWAYS_US, holds["until"]))
+            ended &= holds["kind"].is_in(rule.holds).to_numpy()
+        which = np.flatnonzero(ended)
+        ends[which] = np.maximum(ends[which], _ended_by(value, holds[which], table)["until"].to_numpy())
+    return holds.with_columns(until=pl.Series(np.where(ends > ALWAYS_US, ends, until)))
 
 
-def _laws(table: Table) -> Iterator[tuple[HoldRule, HoldLasts, pl.Series]]:
+def _laws(table: Table) -> Iterator[tuple[HoldRule, HoldLasts, Flags]]:
     """Versions of hold rules that know how long a hold lasts, and the rows that they bind."""
     found = [
         (pack, rule)
@@ -103,18 +105,18 @@ def _laws(table: Table) -> Iterator[tuple[HoldRule, HoldLasts, pl.Series]]:
         rows = rows if concerned is None else rows & concerned
         local_day = table.moment.local_day
         versions: dict[HoldLasts, list[int]] = {}
-        for day in local_day.unique().to_list():
+        for day in np.unique(local_day).tolist():
             value = value_on(rule.values, EPOCH + timedelta(days=day))
             if isinstance(value, HoldLasts) and value.lasts is not None:
                 versions.setdefault(value, []).append(day)
         for value, days in versions.items():
-            yield rule, value, rows & local_day.is_in(days)
+            yield rule, value, rows & np.isin(local_day, days)
 
 
 def _fresh(table: Table) -> Constraint:
     """The payment feed's word is good until an instant; without a feed it never was."""
-    fresh_until = table.of_borrower("payments_fresh_until").to_physical().fill_null(0)
-    return Fixed(table.moment.at < fresh_until)
+    fresh_until = table.borrowers["payments_fresh_until"].to_physical().fill_null(0).to_numpy()
+    return Fixed(table.moment.at < np.append(fresh_until, 0)[table.borrower_places])
 
 
 def _due(table: Table) -> Constraint:
@@ -123,21 +125,19 @@ def _due(table: Table) -> Constraint:
     A loan that is named and not among the facts owes nothing; a loan whose amount is not known may.
     """
     owes = (table.row_loans["due_minor"].fill_null(1) > 0) & table.row_loans["known"]
-    named = pl.repeat(False, len(table.rows), dtype=pl.Boolean, eager=True).scatter(table.row_loans["row"], True)
-    owing = pl.repeat(False, len(table.rows), dtype=pl.Boolean, eager=True).scatter(table.row_loans["row"].filter(owes), True)
-    return Fixed(owing | ~named)
+    named = table.row_loans["row"]
+    return Fixed(table.with_rows(named.filter(owes)) | ~table.with_rows(named))
 
 
 def _undisputed(table: Table) -> Constraint:
-    disputed = table.row_loans["row"].filter(table.row_loans["disputed"].fill_null(False))
-    return Fixed(pl.repeat(True, len(table.rows), dtype=pl.Boolean, eager=True).scatter(disputed, False))
+    return Fixed(~table.with_rows(table.row_loans["row"].filter(table.row_loans["disputed"].fill_null(False))))
 
 
 def _running(table: Table) -> Constraint:
     """Operations have not stopped contact, at all or by this channel; not known = stopped."""
     channels = pl.DataFrame([table.of_borrower("paused_channels").alias("paused"), table.rows["channel"]])
     by_channel = channels.select(pl.col("paused").list.contains(pl.col("channel")).fill_null(False))["paused"]
-    return Fixed(~(table.of_borrower("paused").fill_null(True) | by_channel))
+    return Fixed(~(table.of_borrower("paused").fill_null(True) | by_channel).to_numpy())
 
 
 _CONDITIONS = {"payments_stale": _fresh, "nothing_due": _due, "disputed": _undisputed, "paused": _running}

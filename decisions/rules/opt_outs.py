@@ -9,10 +9,10 @@ Source: 12 CFR 1006.14(h); 47 CFR 64.1200(a)(10): at once, though the law would 
 from __future__ import annotations
 
 from decisions.rule_forms import OptOutRule
-from decisions.rules.constraints import Blocks
+from decisions.rules.constraints import Blocks, Spans
 from decisions.rules.table import Table
 
 
 def constrain(_rule: OptOutRule, _value: object, table: Table) -> Blocks:
     """Allowed while no opt-out covers the row's channel and contact point."""
-    return Blocks(table.opt_outs)
+    return Blocks(Spans.of(table.opt_outs))

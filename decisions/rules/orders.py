@@ -8,6 +8,7 @@ Source: the pack of each jurisdiction (KR-START3BD, EU-CSD-10, HK-COBP-NOTICE, I
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from decisions.facts import type_instant
@@ -34,13 +35,15 @@ def constrain(rule: OrderRule, value: Waits, table: Table) -> NotBefore:
         pl.col("of_loan").is_null() | pl.col("loan_id").is_null() | (pl.col("of_loan") == pl.col("loan_id"))
     )
     earliest = told.group_by("row", "loan_id").agg(pl.col("free").min())
-    first = table.rows.select("row", first=table.first_attempt)
+    first = table.rows.select("row", first=pl.Series(table.first_attempt))
     each = asked.join(earliest, on=["row", "loan_id"], how="left", nulls_equal=True).join(first, on="row", how="left")
     waits = each.select(
         "row", free=pl.when(pl.col("free").is_not_null()).then("free").when("first").then(pl.lit(NEVER_US)).otherwise(pl.lit(0))
     )
     latest = waits.group_by("row").agg(pl.col("free").max())
-    return NotBefore(pl.zeros(len(table.rows), dtype=pl.Int64, eager=True).scatter(latest["row"], latest["free"]))
+    free_from = np.zeros(len(table.rows), dtype=np.int64)
+    free_from[latest["row"].to_numpy()] = latest["free"].to_numpy()
+    return NotBefore(free_from)
 
 
 def _free_from(rule: OrderRule, value: Waits, calendar: HolidayCalendar | None, table: Table) -> pl.DataFrame:
@@ -56,7 +59,8 @@ def _free_from(rule: OrderRule, value: Waits, calendar: HolidayCalendar | None, 
     if day == "received_on":
         began = notices["received_on"].to_physical().cast(pl.Int64)
     else:
-        began = Moment(notices["sent_at"].to_physical(), notices["place"].fill_null(0), table.zone_places).local_day
+        moment = Moment(notices["sent_at"].to_physical().to_numpy(), notices["place"].fill_null(0).to_numpy(), table.zone_places)
+        began = pl.Series(moment.local_day)
     days = began.unique().to_list()
     over = began.replace_strict(days, [day_after_waiting(one, value, calendar) for one in days], return_dtype=pl.Int64)
     starts = day_starts(over, notices["place"].fill_null(0), table.zone_places)

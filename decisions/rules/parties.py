@@ -11,7 +11,7 @@ from __future__ import annotations
 import polars as pl
 
 from decisions.rule_forms import PartyRule
-from decisions.rules.constraints import Blocks, Constraint, Fixed, Together
+from decisions.rules.constraints import Blocks, Constraint, Fixed, Flags, Spans, Together
 from decisions.rules.table import Table
 
 
@@ -25,11 +25,11 @@ def constrain(rule: PartyRule, _: object, table: Table) -> Constraint:
     if rule.forbids_facts:
         parts.append(Fixed(~table.any_fact(rule.forbids_facts)))
     if rule.forbids_holds:
-        parts.append(Blocks(table.holds.filter(pl.col("kind").is_in(rule.forbids_holds)).select("row", "since", "until")))
+        parts.append(Blocks(Spans.of(table.holds.filter(pl.col("kind").is_in(rule.forbids_holds)))))
     return parts[0] if len(parts) == 1 else Together(tuple(parts))
 
 
-def _may(rule: PartyRule, table: Table) -> pl.Series:
+def _may(rule: PartyRule, table: Table) -> Flags:
     allowed = table.all_rows(value=False)
     for clause in rule.may:
         named = [

@@ -14,7 +14,7 @@ from typing import Final
 import polars as pl
 
 from decisions.rule_forms import Period
-from decisions.rules.constraints import Grants
+from decisions.rules.constraints import Grants, Spans
 from decisions.rules.events import span_ends
 from decisions.rules.table import Table
 
@@ -29,8 +29,9 @@ def excuses(table: Table, days: int) -> Grants:
         place=pl.col("place").first(),
     )
     waiting = said.filter(pl.col("heard").is_not_null() & (pl.col("answered").is_null() | (pl.col("answered") < pl.col("heard"))))
-    waiting = waiting.with_columns(
-        until=span_ends(waiting["heard"], waiting["place"], table.zone_places, Period("days", days), soonest=True)
+    ends = span_ends(
+        waiting["heard"].to_numpy(), waiting["place"].fill_null(0).to_numpy(), table.zone_places, Period("days", days), soonest=True
     )
+    waiting = waiting.with_columns(until=pl.Series(ends))
     rows = table.rows.filter(pl.col("purpose") == REPLY).select("row", "party_id", "channel")
-    return Grants(rows.join(waiting, on=["party_id", "channel"]).select("row", since="heard", until="until"))
+    return Grants(Spans.of(rows.join(waiting, on=["party_id", "channel"]).select("row", since="heard", until="until")))

@@ -12,12 +12,14 @@ from collections.abc import Collection, Iterator
 from datetime import timedelta
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from decisions.facts import Facts
 from decisions.packs import Packs
 from decisions.rule_forms import ContentRule, DeadlineRule, value_on
 from decisions.rules.applies import looks
+from decisions.rules.constraints import Flags
 from decisions.rules.contents import carries, elements
 from decisions.rules.table import Table, table_of
 from decisions.rules.timetable import EPOCH
@@ -45,13 +47,13 @@ def required(facts: Facts, candidates: pl.DataFrame, packs: Packs, *, bases: Col
     return [sorted(names) for names in found]
 
 
-def _rows(table: Table, rule: ContentRule | DeadlineRule, looked: list[bool]) -> pl.Series:
+def _rows(table: Table, rule: ContentRule | DeadlineRule, looked: list[bool]) -> list[int]:
     """Rows that a rule looks at and is in force for, on their local dates."""
     applies = table.of_profiles(looked)
     concerned = table.concerns(rule.applies_to)
-    rows = (applies if concerned is None else applies & concerned).arg_true()
-    days = table.moment.local_day.gather(rows).to_list()
-    return rows.filter(pl.Series([value_on(rule.values, EPOCH + timedelta(days=day)) is not None for day in days], dtype=pl.Boolean))
+    rows = np.flatnonzero(applies if concerned is None else applies & concerned)
+    days = table.moment.local_day[rows].tolist()
+    return [row for row, day in zip(rows.tolist(), days, strict=True) if value_on(rule.values, EPOCH + timedelta(days=day)) is not None]
 
 
 def _elements(table: Table, bases: Collection[str] | None) -> Iterator[tuple[int, str]]:
@@ -80,11 +82,11 @@ def _notices(table: Table, bases: Collection[str] | None) -> Iterator[tuple[int,
                 yield row, rule.notices[0]
 
 
-def _running(table: Table, rule: DeadlineRule) -> pl.Series:
+def _running(table: Table, rule: DeadlineRule) -> Flags:
     """Rows for which a deadline has begun, or begins with this contact, and whose notice has not been sent."""
     given = table.facts.notices.filter(pl.col("kind").is_in(rule.notices) & pl.col("bounced").fill_null(False).not_())
-    open_ = ~table.rows["party_id"].is_in(given["party_id"].unique().implode())
+    open_ = ~table.rows["party_id"].is_in(given["party_id"].unique().implode()).to_numpy()
     if rule.after == FROM_CONTACT:
         return open_
     begun = table.holds.filter(pl.col("kind") == rule.after)["row"]
-    return open_ & pl.repeat(False, len(table.rows), dtype=pl.Boolean, eager=True).scatter(begun.unique(), True)
+    return open_ & table.with_rows(begun)

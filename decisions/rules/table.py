@@ -24,7 +24,7 @@ import polars as pl
 from decisions.facts import BESIDE, Facts
 from decisions.packs import Packs
 from decisions.rule_forms import AppliesTo, OfLoans
-from decisions.rules.constraints import AgreedHours, Moment, Place
+from decisions.rules.constraints import AgreedHours, Flags, Instants, Moment, Numbers, Place, distinct
 from decisions.rules.timetable import DAY_US, NEVER_US, REACH_DAYS
 from decisions.words import CHANNELS, DIRECTIONS, PARTIES, PURPOSES, RESULTS, ROLES, WEEKDAYS, WHERE
 
@@ -82,18 +82,22 @@ class Log:
     """Past contacts as numbers, one place each in the order of `Table.history`: looking through all of them costs little.
 
     Attributes:
+        party: The borrower's id.
         borrower: Place of the person among the borrowers; one past the last for whoever is not among them.
         who: Number of the party that was reached.
         at: Microseconds since 1970.
+        place: Number among `Table.zone_places`.
         codes: Column → number of its word; the last number stands for what is not known.
     """
 
-    borrower: npt.NDArray[np.int64]
-    who: npt.NDArray[np.int64]
-    at: npt.NDArray[np.int64]
+    party: Instants
+    borrower: Instants
+    who: Instants
+    at: Instants
+    place: Instants
     codes: Mapping[str, npt.NDArray[np.uint8]]
 
-    def is_one(self, column: str, words: Sequence[str], *, unknown: bool) -> npt.NDArray[np.bool_]:
+    def is_one(self, column: str, words: Sequence[str], *, unknown: bool) -> Flags:
         """Which contacts have one of the words in a column; `unknown`: whether what is not known does."""
         known = _WORDS[column]
         wanted = np.zeros(len(known) + 1, dtype=np.bool_)
@@ -120,17 +124,17 @@ class Table:
     facts: Facts
     packs: Packs
     rows: pl.DataFrame
-    profile: pl.Series
+    profile: Numbers
     profiles: list[Profile]
     moment: Moment
     borrowers: pl.DataFrame
     zone_places: list[Place]
 
-    def of_profiles(self, looked: Sequence[bool]) -> pl.Series:
+    def of_profiles(self, looked: Sequence[bool]) -> Flags:
         """For each row what is true of its profile; a shard has few profiles, and few patterns of them."""
         pattern = tuple(looked)
         if pattern not in self._patterns:
-            self._patterns[pattern] = pl.Series(np.array(pattern, dtype=np.bool_)[self._profile_places])
+            self._patterns[pattern] = np.array(pattern, dtype=np.bool_)[self.profile]
         return self._patterns[pattern]
 
     @cached_property
@@ -139,53 +143,49 @@ class Table:
         return self.packs.jurisdictions
 
     @cached_property
-    def _patterns(self) -> dict[tuple[bool, ...], pl.Series]:
+    def _patterns(self) -> dict[tuple[bool, ...], Flags]:
         return {}
 
     @cached_property
-    def _profile_places(self) -> npt.NDArray[np.intp]:
-        return self.profile.to_numpy().astype(np.intp)
-
-    @cached_property
-    def borrower_places(self) -> npt.NDArray[np.int64]:
+    def borrower_places(self) -> Instants:
         """Place of each row's borrower; one past the last for whoever is not among them."""
         return self.rows["borrower"].fill_null(len(self.borrowers)).cast(pl.Int64).to_numpy()
 
-    @cached_property
-    def nothing(self) -> pl.Series:
-        """Zero for each row: free since ever."""
-        return pl.Series(np.zeros(len(self.rows), dtype=np.int64))
-
-    def all_rows(self, *, value: bool) -> pl.Series:
+    def all_rows(self, *, value: bool) -> Flags:
         """The same for each row."""
-        return pl.Series(np.full(len(self.rows), value, dtype=np.bool_))
+        return np.full(len(self.rows), value, dtype=np.bool_)
+
+    def with_rows(self, rows: pl.Series) -> Flags:
+        """Which rows are among these numbers."""
+        found = self.all_rows(value=False)
+        found[rows.to_numpy()] = True
+        return found
 
     @property
-    def zoneless(self) -> pl.Series:
+    def zoneless(self) -> Flags:
         """Rows whose borrower may be anywhere."""
-        without = [number for number, place in enumerate(self.moment.places) if not place.zones]
-        return self.moment.place.is_in(without) if without else self.all_rows(value=False)
+        return np.array([not place.zones for place in self.moment.places], dtype=np.bool_)[self.moment.place]
 
     def of_borrower(self, column: str) -> pl.Series:
         """A column of `borrowers` for each row; null where the borrower is not among the facts."""
         return self.borrowers[column].gather(self.rows["borrower"])
 
-    def any_fact(self, facts: Sequence[str]) -> pl.Series:
+    def any_fact(self, facts: Sequence[str]) -> Flags:
         """Rows whose borrower has one of `facts`."""
         if not self._has_facts:
             return self.all_rows(value=False)
         known = self.borrowers.select(pl.col("facts").list.eval(pl.element().is_in(facts)).list.any().fill_null(False))["facts"]
-        return known.gather(self.rows["borrower"]).fill_null(False)
+        return np.append(known.to_numpy(), [False])[self.borrower_places]
 
     @cached_property
     def _has_facts(self) -> bool:
         return bool(self.borrowers["facts"].list.len().sum())
 
-    def concerns(self, rule: AppliesTo) -> pl.Series | None:
+    def concerns(self, rule: AppliesTo) -> Flags | None:
         """Rows whose person, contact point and loans are those that a rule is about; None = all of them."""
         found = None if rule.facts is None else self.any_fact(rule.facts)
         if rule.contact_points is not None:
-            kinds = self.rows["kind"].is_in(rule.contact_points).fill_null(value=True)
+            kinds = self.rows["kind"].is_in(rule.contact_points).fill_null(value=True).to_numpy()
             found = kinds if found is None else found & kinds
         if rule.loans is None:
             return found
@@ -195,10 +195,10 @@ class Table:
         return about if found is None else found & about
 
     @cached_property
-    def _concerned(self) -> dict[OfLoans, pl.Series]:
+    def _concerned(self) -> dict[OfLoans, Flags]:
         return {}
 
-    def _about_loans(self, which: OfLoans) -> pl.Series:
+    def _about_loans(self, which: OfLoans) -> Flags:
         """Rows of which a loan is (or may be) one of `which`; a row that names none stands for all of the person's."""
         unknown = not which.known_only
         fits = pl.lit(True)
@@ -217,8 +217,7 @@ class Table:
         by_name = named.join(loans, on=["party_id", "loan_id"], how="left").filter(pl.col("fits").fill_null(unknown))["row"]
         unnamed = self.rows.filter(pl.col("loans").list.len().fill_null(0) == 0).select("row", "party_id")
         by_party = unnamed.join(loans.group_by("party_id").agg(pl.col("fits").any()), on="party_id", how="left")
-        found = pl.repeat(False, len(self.rows), dtype=pl.Boolean, eager=True)
-        return found.scatter(by_name, True).scatter(by_party.filter(pl.col("fits").fill_null(unknown))["row"], True)
+        return self.with_rows(by_name) | self.with_rows(by_party.filter(pl.col("fits").fill_null(unknown))["row"])
 
     @cached_property
     def loans(self) -> pl.DataFrame:
@@ -348,9 +347,11 @@ class Table:
         numbers = self.borrowers.select("party_id", "borrower")
         people = self.history.select("party_id").join(numbers, on="party_id", how="left", maintain_order="left")["borrower"]
         return Log(
+            party=self.history["party_id"].to_numpy(),
             borrower=people.fill_null(len(self.borrowers)).cast(pl.Int64).to_numpy(),
             who=self.history["who"].to_numpy(),
             at=self.history["at"].fill_null(0).to_numpy(),
+            place=self.history["place"].fill_null(0).to_numpy(),
             codes={column: _codes(self.history[column], words) for column, words in _WORDS.items()},
         )
 
@@ -360,17 +361,17 @@ class Table:
         return bool(self.facts.loans["account"].is_not_null().any())
 
     @cached_property
-    def first_attempt(self) -> pl.Series:
+    def first_attempt(self) -> Flags:
         """Rows before which nobody has tried to reach the person about one of their debts."""
         return self._first(self.history.filter(pl.col("purpose").is_in(_NOTICES).fill_null(False).not_()))
 
     @cached_property
-    def first_communication(self) -> pl.Series:
+    def first_communication(self) -> Flags:
         """Rows before which no word about one of their debts has reached anybody."""
         reached = pl.col("result").is_in(_REACHED_NOBODY).fill_null(False).not_()
         return self._first(self.history.filter(reached & pl.col("purpose").is_in(_NOTICES).fill_null(False).not_()))
 
-    def _first(self, history: pl.DataFrame) -> pl.Series:
+    def _first(self, history: pl.DataFrame) -> Flags:
         """Rows without an outbound contact among `history` that was about their loans, or may have been; or that say so."""
         outbound = history.filter(pl.col("direction") == "outbound")
         said = outbound.select("party_id", of_loan="loans").explode("of_loan", empty_as_null=True).unique()
@@ -378,8 +379,8 @@ class Table:
         before = loans.join(said, on="party_id").filter(
             pl.col("of_loan").is_null() | pl.col("loan_id").is_null() | (pl.col("of_loan") == pl.col("loan_id"))
         )["row"]
-        first = pl.repeat(True, len(self.rows), dtype=pl.Boolean, eager=True).scatter(before.unique(), False)
-        return first | self.rows["first"].fill_null(False)
+        told: Flags = self.rows["first"].fill_null(False).to_numpy()
+        return told | ~self.with_rows(before)
 
     @cached_property
     def wrong_points(self) -> pl.Series:
@@ -413,16 +414,17 @@ def table_of(facts: Facts, candidates: pl.DataFrame, packs: Packs) -> Table:
     """
     borrowers, zone_places, jurisdiction_sets = _borrowers(facts.borrowers)
     rows = _rows(facts, candidates, borrowers)
-    codes = rows["profile"].unique().sort()
-    profiles = [_profile(code, jurisdiction_sets) for code in codes.to_list()]
+    coded = rows["profile"].to_numpy()
+    codes = distinct(coded)
+    profiles = [_profile(code, jurisdiction_sets) for code in codes.tolist()]
     places, place = _places(facts.agreements, rows, candidates["at"], zone_places)
     return Table(
         facts=facts,
         packs=packs,
         rows=rows,
-        profile=codes.search_sorted(rows["profile"]),
+        profile=np.searchsorted(codes, coded),
         profiles=profiles,
-        moment=Moment(candidates["at"].to_physical(), place, places),
+        moment=Moment(candidates["at"].to_physical().to_numpy(), place, places),
         borrowers=borrowers,
         zone_places=zone_places,
     )
@@ -528,11 +530,11 @@ def _profile(code: int, jurisdiction_sets: list[frozenset[str]]) -> Profile:
     )
 
 
-def _places(agreements: pl.DataFrame, rows: pl.DataFrame, candidates_at: pl.Series, places: list[Place]) -> tuple[list[Place], pl.Series]:
+def _places(agreements: pl.DataFrame, rows: pl.DataFrame, candidates_at: pl.Series, places: list[Place]) -> tuple[list[Place], Instants]:
     """The places, and further ones for the few who agreed on hours of their own."""
     agreements = agreements.filter(pl.col("kind") == "contact_hours")
     if agreements.is_empty():
-        return places, rows["zones_number"]
+        return places, rows["zones_number"].to_numpy()
     # The latest agreement replaces the ones before it. Beginnings and ends far from every row's instant are all the same.
     margin = timedelta(days=REACH_DAYS + 2)
     far_back, far_ahead = _extremes(candidates_at)
@@ -551,11 +553,11 @@ def _places(agreements: pl.DataFrame, rows: pl.DataFrame, candidates_at: pl.Seri
     numbered = latest.join(kinds.select(*alike, "agreement"), on=alike, nulls_equal=True).select("party_id", "agreement")
     own = rows.select("party_id", "zones_number").join(numbered, on="party_id", how="left", maintain_order="left")
     agreed = [_agreed(one) for one in kinds.iter_rows(named=True)]
-    code = own["zones_number"] * (len(agreed) + 1) + own["agreement"].cast(pl.Int64).fill_null(len(agreed))
-    codes = code.unique().sort()
-    pairs = [divmod(one, len(agreed) + 1) for one in codes.to_list()]
+    code = (own["zones_number"] * (len(agreed) + 1) + own["agreement"].cast(pl.Int64).fill_null(len(agreed))).to_numpy()
+    codes = distinct(code)
+    pairs = [divmod(one, len(agreed) + 1) for one in codes.tolist()]
     found = [replace(places[zones], agreed=agreed[which] if which < len(agreed) else None) for zones, which in pairs]
-    return found, codes.search_sorted(code).cast(pl.Int64)
+    return found, np.searchsorted(codes, code)
 
 
 def _extremes(instants: pl.Series) -> tuple[datetime, datetime]:

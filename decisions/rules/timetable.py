@@ -19,7 +19,6 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from decisions.rule_forms import Period
 
@@ -214,25 +213,23 @@ def latest_local_days(zones: tuple[str, ...], day: int) -> tuple[tuple[int, int]
 
 
 def step_values(
-    slots: Sequence[Slot], steps_of: Callable[[Slot], Sequence[tuple[int, int]]], slot: pl.Series, offset: pl.Series
-) -> pl.Series:
+    slots: Sequence[Slot],
+    steps_of: Callable[[Slot], Sequence[tuple[int, int]]],
+    slot: npt.NDArray[np.int64],
+    offset: npt.NDArray[np.int64],
+) -> npt.NDArray[np.int64]:
     """Value of each row's step: a binary search over all slots at once.
 
     Args:
         slots: What `slot` numbers.
         steps_of: For one slot its ascending (offset, value from there on); the first offset is 0.
-        slot: Int64, number of each row's slot.
-        offset: Int64, microseconds after midnight UTC of the slot's day; below SLOT_END.
+        slot: Number of each row's slot.
+        offset: Microseconds after midnight UTC of the slot's day; below SLOT_END.
     """
     starts, values = [], []
     for number, one in enumerate(slots):
         for start, value in steps_of(one):
             starts.append((number << SLOT_BITS) + start)
             values.append(value)
-    place = places_in(starts, slot * (1 << SLOT_BITS) + offset)
-    return pl.Series(np.array(values, dtype=np.int64)[place - 1])
-
-
-def places_in(edges: Sequence[int], wanted: pl.Series) -> npt.NDArray[np.intp]:
-    """How many of the ascending edges each wanted number has reached."""
-    return np.searchsorted(np.array(edges, dtype=np.int64), wanted.to_numpy(), side="right")
+    place = np.searchsorted(np.array(starts, dtype=np.int64), slot * (1 << SLOT_BITS) + offset, side="right")
+    return np.array(values, dtype=np.int64)[place - 1]

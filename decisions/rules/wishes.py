@@ -17,7 +17,7 @@ from typing import Final
 import polars as pl
 
 from decisions.rule_forms import Period, WishLimits, WishRule
-from decisions.rules.constraints import Blocks, Constraint, Hours, Place, QuietHours, Together
+from decisions.rules.constraints import Blocks, Constraint, Hours, Place, QuietHours, Spans, Together
 from decisions.rules.events import span_ends
 from decisions.rules.table import ALWAYS_US, Table, days_numbers, from_instant, minutes_us, until_instant
 from decisions.rules.timetable import DAY_US, MINUTE_US, REACH_US, Intervals, hours_in_zone, outside, within
@@ -68,18 +68,19 @@ def constrain(rule: WishRule, value: WishLimits, table: Table) -> Constraint:
         # A mobile phone or an inbox is at no place.
         places = wishes.filter((pl.col("kind") == "not_place") & (pl.col("place") == pl.col("location")))
         places = places if rule.places is None else places.filter(pl.col("place").is_in(rule.places))
-        parts.append(Blocks(places.select("row", "since", "until")))
+        parts.append(Blocks(Spans.of(places)))
     if "not_channel" in rule.wishes:
         # A wish that names no channel and is only about channels leaves none.
-        parts.append(Blocks(wishes.filter(pl.col("kind") == "not_channel").select("row", "since", "until")))
+        parts.append(Blocks(Spans.of(wishes.filter(pl.col("kind") == "not_channel"))))
     return parts[0] if len(parts) == 1 else Together(tuple(parts))
 
 
 def _while_spoken(wishes: pl.DataFrame, days: int, table: Table) -> pl.DataFrame:
     """The wishes; one that was only spoken ends after so many local days, unless nobody knows when that was."""
-    ends = span_ends(wishes["since"], table.rows["zones_number"].gather(wishes["row"]), table.zone_places, Period("days", days))
+    place = table.rows["zones_number"].gather(wishes["row"])
+    ends = span_ends(wishes["since"].to_numpy(), place.to_numpy(), table.zone_places, Period("days", days))
     spoken = (pl.col("form") == "oral").fill_null(False) & (pl.col("since") != ALWAYS_US)
-    return wishes.with_columns(until=pl.when(spoken).then(pl.min_horizontal(pl.col("until"), ends.alias("ends"))).otherwise("until"))
+    return wishes.with_columns(until=pl.when(spoken).then(pl.min_horizontal(pl.col("until"), pl.Series("ends", ends))).otherwise("until"))
 
 
 def _within_hours(wishes: pl.DataFrame, hours_per_week: int, table: Table) -> pl.DataFrame:
@@ -122,7 +123,7 @@ def _with_texts(wishes: pl.DataFrame) -> pl.DataFrame:
 
 def _quiet(wishes: pl.DataFrame) -> Constraint:
     if wishes.is_empty():
-        return Blocks(wishes.select("row", "since", "until"))
+        return Blocks(Spans.of(wishes))
     named = wishes.with_columns(days_text=pl.col("days").list.join(" ").fill_null(""))
     kinds = named.unique(ALIKE, keep="any").with_row_index("plan")
     plans = [
@@ -130,4 +131,4 @@ def _quiet(wishes: pl.DataFrame) -> Constraint:
         for one in kinds.iter_rows(named=True)
     ]
     numbered = named.join(kinds.select(*ALIKE, pl.col("plan").cast(pl.Int64)), on=ALIKE, nulls_equal=True)
-    return QuietHours(numbered.select("row", "plan", "since", "until"), plans, Hours(_left_in_peace))
+    return QuietHours(Spans.of(numbered), numbered["plan"].to_numpy(), plans, Hours(_left_in_peace))

@@ -8,8 +8,6 @@ Source: ARCHITECTURE.md I11 (deny by default).
 
 from __future__ import annotations
 
-import polars as pl
-
 from decisions.jurisdictions import COUNTRY, EU, EU_COUNTRIES
 from decisions.packs import HOUSE
 from decisions.rule_forms import ZoneRule
@@ -26,7 +24,7 @@ def constrain(rule: ZoneRule, _: object, table: Table) -> Fixed:
         known = [_known(profile.jurisdictions, packs.jurisdictions) for profile in table.profiles]
     else:
         known = [packs.unapproved.isdisjoint({HOUSE, *profile.jurisdictions}) for profile in table.profiles]
-    return Fixed(pl.Series(known, dtype=pl.Boolean).gather(table.profile))
+    return Fixed(table.of_profiles(known))
 
 
 def _known(attached: frozenset[str], with_pack: frozenset[str]) -> bool:
