@@ -48,20 +48,54 @@ class ConfigError(ValueError):
 
 
 class PlainYaml(yaml.CBaseLoader):
-    """YAML in which every scalar but a plain null is text, and a repeated key is an error."""
+    """YAML in which every scalar but a plain null is text, and a repeated key is an error.
 
-    def construct_scalar(self, node: yaml.ScalarNode) -> str | None:  # type: ignore[override]  # the stub knows no null
-        """Text of a scalar; None where it is null and not quoted."""
-        return None if not node.style and node.value in NULLS else str(super().construct_scalar(node))
+    Nothing here goes by tags, so they are not worked out, and values are made in one walk: every command reads hundreds of files.
+    """
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002  # yaml's signature
-        """Mapping whose keys are all different."""
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
+        """Any tag: none is looked at."""
+        del kind, value, implicit
+        return "tag:yaml.org,2002:str"
+
+    def descend_resolver(self, current_node: yaml.Node | None, current_index: Any) -> None:
+        """Nothing to find out."""
+
+    def ascend_resolver(self) -> None:
+        """Nothing was found out."""
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        """The node's value; what an anchor names is one value, wherever it stands."""
+        return self._value(node, {})
+
+    def _value(self, node: yaml.Node, made: dict[int, Any]) -> Any:
+        if isinstance(node, yaml.ScalarNode):
+            return None if not node.style and node.value in NULLS else node.value
+        if id(node) in made:
+            if made[id(node)] is _UNFINISHED:
+                raise yaml.constructor.ConstructorError(None, None, "found unconstructable recursive node", node.start_mark)
+            return made[id(node)]
+        made[id(node)] = _UNFINISHED
+        value = self._mapping(node, made) if isinstance(node, yaml.MappingNode) else [self._value(one, made) for one in node.value]
+        made[id(node)] = value
+        return value
+
+    def _mapping(self, node: yaml.MappingNode, made: dict[int, Any]) -> dict[Any, Any]:
+        found: dict[Any, Any] = {}
         seen: set[str] = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    "while constructing a mapping", node.start_mark, "found unhashable key", key.start_mark
+                )
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(None, None, "this key is given twice", key.start_mark)
             seen.add(key.value)
-        return super().construct_mapping(node, deep)
+            found[self._value(key, made)] = self._value(value, made)
+        return found
+
+
+_UNFINISHED: Final = object()
 
 
 class Strict(BaseModel):
@@ -162,11 +196,21 @@ def checked(document: Document, plain: object, form: type[T]) -> T:
         ConfigError: The values are not of that form; all problems at once.
     """
     try:
-        return TypeAdapter(form).validate_python(plain)
+        return _adapter(form).validate_python(plain)  # type: ignore[no-any-return]  # an adapter of `form` makes a T
     except ValidationError as error:
         problems = [document.error(details["loc"], _reason(details["type"], details["msg"])) for details in error.errors()]
         first, *more = problems
         raise ConfigError(first.file, first.line, first.where, first.reason, more) from None
+
+
+# Made once: of a form with many parts an adapter takes as long as a file.
+_ADAPTERS: Final[dict[Any, TypeAdapter[Any]]] = {}
+
+
+def _adapter(form: Any) -> TypeAdapter[Any]:
+    if form not in _ADAPTERS:
+        _ADAPTERS[form] = TypeAdapter(form)
+    return _ADAPTERS[form]
 
 
 def text_of(path: Path) -> str:

@@ -155,7 +155,8 @@ class Lexicons:
     @cached_property
     def _known(self) -> frozenset[str]:
         """Every word of every file."""
-        return frozenset(word for form in self._forms.values() for word in _every_word(form.model_dump()))
+        written = {part for form in self._forms.values() for part in _every_word(form.model_dump())}
+        return frozenset(word for part in written for word in fold(part).split())
 
 
 def _language(locale: str | None) -> str:
@@ -189,13 +190,16 @@ def _every_phrase(form: WordsForm) -> Iterator[str]:
 
 
 def _every_word(written: object) -> Iterator[str]:
-    """Every word of a file, folded, whatever it is for."""
+    """Every word of a file as written, whatever it is for."""
     if isinstance(written, str):
-        yield from (word for part in re.split("[|~_ ]", written) for word in fold(part).split())
+        yield from _BETWEEN.split(written)
     elif isinstance(written, Mapping):
         yield from (word for key, value in written.items() for part in (key, value) for word in _every_word(part))
     elif isinstance(written, tuple):
         yield from (word for part in written for word in _every_word(part))
+
+
+_BETWEEN: Final = re.compile("[|~_ ]")
 
 
 def _checked(phrase: str) -> None:
@@ -252,7 +256,8 @@ class _Making:
         """Words of the person's own language that a stop or a danger is told by."""
         if (own := self._forms.get(self._language or "")) is not None:
             for phrases in (own.intents.get("stop", PhrasesForm()), *own.danger.values()):
-                yield from (word for word in _every_word((*phrases.alone, *phrases.within)) if is_spaced(word))
+                words = (word for part in _every_word((*phrases.alone, *phrases.within)) for word in fold(part).split())
+                yield from (word for word in words if is_spaced(word))
 
     def _channel(self, named: str) -> Phrases:
         return self._listed(lambda form: form.channels.get(named, ()))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 _APOSTROPHE: Final = re.compile("[’‘`´ʼ']")
@@ -40,10 +40,25 @@ _LETTER: Final = "a-z\u0900-\u0963\u0966-\u097f"
 
 def letters(text: str) -> str:
     """One case, one width, European figures, no accents where they are no letters; everything else stays."""
+    if text.isascii():
+        return text.lower()
     wide = unicodedata.normalize("NFC", unicodedata.normalize("NFKC", text).casefold())
     wide = _ONLY_ACCENTS_TELL.sub("dzung", wide).translate(_LETTERS).replace(_TWO_VOWELS, "แ")
     bare = _ACCENTS.sub("", unicodedata.normalize("NFKD", wide)).translate(_LETTERS)
-    return unicodedata.normalize("NFC", "".join(map(_mark, bare))).translate(_SHAPES)
+    return unicodedata.normalize("NFC", bare.translate(_MARKS)).translate(_SHAPES)
+
+
+class Table(dict[int, str]):
+    """What each character is to be, for `str.translate`; asked once of each that occurs."""
+
+    def __init__(self, becomes: Callable[[str], str]) -> None:
+        """`becomes` says what one character is to be."""
+        super().__init__()
+        self._becomes = becomes
+
+    def __missing__(self, code: int) -> str:
+        found = self[code] = self._becomes(chr(code))
+        return found
 
 
 def _mark(mark: str) -> str:
@@ -54,6 +69,9 @@ def _mark(mark: str) -> str:
     if category == "Nd":
         return str(unicodedata.decimal(mark))
     return "" if category == "Cf" else mark
+
+
+_MARKS: Final = Table(_mark)
 
 
 def plain(text: str) -> str:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-from decisions.reply_text import UNSPACED, is_spaced, letters
+from decisions.reply_text import UNSPACED, Table, is_spaced, letters
 
 _APOSTROPHE = re.compile("[’‘`´ʼ]")
 _STRETCHED = re.compile(r"([^\W\d_])\1{2,}")
@@ -46,10 +46,14 @@ def fold(text: str) -> str:
     """Letters, digits and symbols as the lexicon compares them: one case, one width, no accents, single spaces."""
     # "I'll" without its apostrophe would be a sickness.
     bare = letters(_APOSTROPHE.sub("'", text)).replace("'ll ", " will ").replace("'", "")
-    apart = _BESIDE_OTHER_SCRIPTS.sub(" ", "".join(map(_kept, bare)))
-    spaced = _STRETCHED.sub(r"\1", " ".join(apart.split()))
-    joined = _SPELLED_OUT.sub(lambda found: found[0].replace(" ", ""), spaced)
-    return _NOT.sub(lambda found: _SHORT.get(found[0], f"{found[1]}nt"), joined)
+    apart = bare.translate(_KEPT)
+    if not apart.isascii():
+        apart = _BESIDE_OTHER_SCRIPTS.sub(" ", apart)
+    # A lexicon folds tens of thousands of words: what can be seen not to occur is not looked for.
+    joined = _STRETCHED.sub(r"\1", " ".join(apart.split()))
+    if " " in joined:
+        joined = _SPELLED_OUT.sub(lambda found: found[0].replace(" ", ""), joined)
+    return _NOT.sub(lambda found: _SHORT.get(found[0], f"{found[1]}nt"), joined) if "not" in joined else joined
 
 
 def respelt(words: str, spellings: Mapping[str, str]) -> str:
@@ -65,6 +69,9 @@ def _kept(mark: str) -> str:
     return mark if category[0] in "LNM" else " "
 
 
+_KEPT: Final = Table(_kept)
+
+
 @dataclass(frozen=True, slots=True)
 class Gapped:
     """A phrase of parts with gaps between them, or of one part.
@@ -72,10 +79,16 @@ class Gapped:
     Attributes:
         parts: The alternatives of each part.
         is_spaced: Whether its parts are whole words; otherwise they are pieces of a text without spaces.
+        begins: How the first part begins: with which words, or with which characters.
     """
 
     parts: tuple[frozenset[str], ...]
     is_spaced: bool
+    begins: frozenset[str]
+
+    def may_stand_in(self, text: Text) -> bool:
+        """Whether it begins anywhere in a text: most do not, which is seen faster than looked for."""
+        return not self.begins.isdisjoint(text.runs if self.is_spaced else text.marks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,29 +97,36 @@ class WordList:
 
     Attributes:
         whole: Found as whole words.
-        anywhere: Found anywhere, spaces left out.
+        anywhere: Found anywhere, spaces left out; by their first character.
         gapped: With gaps between their words.
     """
 
     whole: frozenset[str] = frozenset()
-    anywhere: frozenset[str] = frozenset()
+    anywhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     gapped: tuple[Gapped, ...] = ()
 
 
 def word_list(phrases: Iterable[str]) -> WordList:
     """Sort folded phrases; one with gaps has its parts' alternatives divided by `|`."""
-    plainly = [phrase for phrase in phrases if GAP not in phrase]
+    whole: list[str] = []
+    anywhere: dict[str, dict[str, None]] = {}
+    for phrase in (phrase for phrase in phrases if GAP not in phrase):
+        if is_spaced(phrase):
+            whole.append(phrase)
+        elif packed := phrase.replace(" ", ""):
+            anywhere.setdefault(packed[0], {})[packed] = None
     return WordList(
-        whole=frozenset(phrase for phrase in plainly if is_spaced(phrase)),
-        anywhere=frozenset(phrase.replace(" ", "") for phrase in plainly if not is_spaced(phrase)),
+        whole=frozenset(whole),
+        anywhere={first: tuple(found) for first, found in anywhere.items()},
         gapped=tuple(_gapped(phrase) for phrase in phrases if GAP in phrase),
     )
 
 
 def _gapped(phrase: str) -> Gapped:
     spaced = is_spaced(phrase)
-    parts = (part.split("|") for part in phrase.split(GAP))
-    return Gapped(tuple(frozenset(words if spaced else words.replace(" ", "") for words in part) for part in parts), spaced)
+    split = (part.split("|") for part in phrase.split(GAP))
+    parts = tuple(frozenset(words if spaced else words.replace(" ", "") for words in part) for part in split)
+    return Gapped(parts, spaced, parts[0] if spaced else frozenset(part[:1] for part in parts[0]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +185,11 @@ class Text:
     def packed(self) -> str:
         """Without spaces; empty where no character asks for it."""
         return "" if self.words.isascii() else self.words.replace(" ", "")
+
+    @cached_property
+    def marks(self) -> frozenset[str]:
+        """The characters of `packed`."""
+        return frozenset(self.packed)
 
     @cached_property
     def runs(self) -> dict[str, list[int]]:
@@ -232,15 +257,14 @@ def _hits(text: Text, words: WordList, negated_by: frozenset[str], *, gaps: bool
     for phrase in text.runs.keys() & words.whole if words.whole else ():
         if any(not _is_taken_back(text.tokens[:start], negated_by) for start in text.runs[phrase]):
             yield phrase
-    if words.anywhere and text.packed:
-        for phrase in words.anywhere:
+    for first in text.marks & words.anywhere.keys() if words.anywhere else ():
+        for phrase in words.anywhere[first]:
             if phrase in text.packed and any(
                 not _is_taken_back([text.packed[:start]], negated_by) for start in _places(text.packed, phrase)
             ):
                 yield phrase
     for gapped in words.gapped if gaps else ():
-        # Most phrases do not begin here: that is seen faster than looked for.
-        if gapped.parts[0].isdisjoint(text.runs) if gapped.is_spaced else not text.packed:
+        if not gapped.may_stand_in(text):
             continue
         for start, _, parts in text.spans(gapped):
             if not _is_taken_back(text.tokens[:start] if gapped.is_spaced else [text.packed[:start]], negated_by):
@@ -278,9 +302,7 @@ def cut(words: str, taken_out: Iterable[Gapped], longest: int) -> Text:
     """A clause without some phrases; something stays in their place, so that their neighbours do not become one."""
     text = Text(words, longest)
     for exception in taken_out:
-        if not exception.is_spaced and not text.packed:
-            continue
-        if exception.is_spaced and exception.parts[0].isdisjoint(text.runs):
+        if not exception.may_stand_in(text):
             continue
         while (span := next(text.spans(exception), None)) is not None:
             text = Text(_without(text, span[0], span[1], is_spaced=exception.is_spaced), longest)
