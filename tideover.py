@@ -199,11 +199,10 @@ def simulate(
 ) -> None:
     """Try strategies on simulated people, by the real rules and the real gate: money, contacts, harm. Needs no database."""
     from config.load import ConfigError
-    from decisions.learning import TooThinError
     from local import simulate_screen
     from sandbox.parameters import default_world, fingerprint
     from sandbox.simulation import open_world
-    from tasks.simulated_learning import NoShippedModelError
+    from tasks.simulate import NoShippedModelError
     from tasks.simulation_report import lines
 
     def say(line: str) -> None:
@@ -236,7 +235,7 @@ def simulate(
             processes=processes,
             say=say,
         )
-    except (ConfigError, simulate_screen.SimulationRefused, NoShippedModelError, TooThinError) as error:
+    except (ConfigError, simulate_screen.SimulationRefused, NoShippedModelError) as error:
         typer.echo(error, err=True)
         raise typer.Exit(FILE_UNREADABLE) from None
     for path in [] if out is None else simulate_screen.write(told, out):

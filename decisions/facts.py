@@ -119,6 +119,8 @@ NOTICES: Final[Schema] = {
     "bounced": pl.Boolean,
     "opt_out_by": pl.Date,
 }
+# How far back contacts are read, where nobody asks for more.
+HISTORY_DAYS: Final = 40
 HISTORY: Final[Schema] = {
     "party_id": pl.Int64,
     "event_id": pl.Int64,

@@ -1,30 +1,21 @@
-"""Accounts: what a few texts need beyond the facts, read under the lock: a whole account, an envelope, what is open of a promise.
+"""Accounts: what a few texts need beyond the facts: a whole account, an envelope, what is open of a promise, a code.
 
-In:   a connection inside the gate's transaction, facts and planned attempts, all texts.
-Out:  `Accounts`. Empty, without a question, for all other attempts.
-Pure: no; reads the ledger.
+In:   nothing; account_reads.py reads it under the lock.
+Out:  the shape.
+Pure: a value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date
 from typing import Final
+from uuid import UUID
 
-from sqlalchemy import Connection
-
-from config.affordability import plan_policy_in_force
-from config.promises import promise_terms_in_force
-from decisions.candidates import owed
 from decisions.envelopes import Addressee
-from decisions.facts import Facts
-from decisions.messages import Texts, gaps
 from decisions.promises import StillPromised
-from decisions.service_messages import PLAN_REMINDER, PROMISE_REMINDER
-from decisions.statements import BREAKDOWN, Statement
-from ledger import plan_keeping, promises, statements
-from ledger.outbox import Planned
+from decisions.statements import Statement
 
 LETTER: Final = "letter"
 
@@ -39,6 +30,7 @@ class Accounts:
         addressees: Contact point → whom its envelope is for.
         promised: Party → what is still open of the promise that a reminder speaks of.
         planned: Parties of whose plan the payment that a reminder speaks of is still open.
+        codes: Token of an attempt → the code that it brings.
     """
 
     as_of: date | None = None
@@ -46,50 +38,7 @@ class Accounts:
     addressees: Mapping[int, Addressee] = field(default_factory=dict, repr=False)
     promised: Mapping[int, StillPromised] = field(default_factory=dict, repr=False)
     planned: frozenset[int] = field(default=frozenset(), repr=False)
+    codes: Mapping[UUID, str] = field(default_factory=dict, repr=False)
 
 
 NOTHING: Final = Accounts()
-
-
-def read_accounts(
-    tx: Connection, facts: Facts, planned: Sequence[Planned], texts: Texts, *, business_date: date, known_at: datetime | None = None
-) -> Accounts:
-    """Read what these attempts' texts ask for beyond the facts.
-
-    Args:
-        tx: Under the lock, where somebody is told.
-        facts: Read before, of the same borrowers.
-        planned: Which attempts.
-        texts: All messages.
-        business_date: Local date as of which accounts are shown.
-        known_at: What was known at that wall-clock instant; None = now.
-    """
-    shown = {one.party_id for one in planned if _shows_an_account(one, texts)}
-    posted = [one.contact_point_id for one in planned if one.channel == LETTER]
-    reminded = [one.party_id for one in planned if one.message == PROMISE_REMINDER]
-    in_plan = [one.party_id for one in planned if one.message == PLAN_REMINDER]
-    if not shown and not posted and not reminded and not in_plan:
-        return NOTHING
-    loans = {loan for party, spoken_of in owed(facts.loans).select("party_id", "loans").iter_rows() if party in shown for loan in spoken_of}
-    return Accounts(
-        as_of=business_date,
-        statements=statements.read_statements(tx, loans, business_date=business_date, known_at=known_at),
-        addressees=statements.read_addressees(tx, posted, known_at=known_at),
-        promised=_promised(tx, reminded, business_date, known_at) if reminded else {},
-        planned=_planned(tx, in_plan, business_date, known_at) if in_plan else frozenset(),
-    )
-
-
-def _promised(tx: Connection, party_ids: Sequence[int], on: date, known_at: datetime | None) -> dict[int, StillPromised]:
-    days_before = promise_terms_in_force().reminder_days_before or 0
-    return promises.still_open(tx, party_ids, on=on, until=on + timedelta(days=days_before), known_at=known_at)
-
-
-def _planned(tx: Connection, party_ids: Sequence[int], on: date, known_at: datetime | None) -> frozenset[int]:
-    days_before = plan_policy_in_force().reminder_days_before or 0
-    return plan_keeping.near(tx, party_ids, first=on, last=on + timedelta(days=days_before), known_at=known_at)
-
-
-def _shows_an_account(attempt: Planned, texts: Texts) -> bool:
-    text = texts.by_key.get((attempt.message, attempt.locale))
-    return text is not None and text.says(attempt.channel) and BREAKDOWN in gaps(text.words[attempt.channel].body)

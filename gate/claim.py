@@ -30,11 +30,13 @@ from config.settings import settings
 from decisions import gate_verdict
 from decisions.envelopes import Addressee, sender_lines, window_lines
 from decisions.messages import SPOKEN, Rendered, Texts
+from decisions.planned import Planned
 from decisions.strategy import Strategy
 from decisions.voice import NOBODY, Voice
 from decisions.words import GATEWAY
 from gate import last_look
-from gate.accounts import Accounts, read_accounts
+from gate.account_reads import read_accounts
+from gate.accounts import Accounts
 from gate.judgement import Judged, judge_again
 from gate.permit import Letter, Rulebook, record, refusal, write_permit
 from ledger import attempts, call_words, calls, campaigns, clock, evidence, outbox, reply_windows, strategy_approvals, vault
@@ -46,7 +48,7 @@ from ledger.engine import connection
 from ledger.facts import read_facts
 from ledger.law import voice_in_force
 from ledger.merkle import text_hash
-from ledger.outbox import Contact, Planned
+from ledger.outbox import Contact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

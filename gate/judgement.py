@@ -2,8 +2,7 @@
 
 In:   facts, planned attempts, rule packs, texts, an instant.
 Out:  one `Judged` an attempt.
-Pure: but for the linter's word lists, which are read once (last_look.py), and the key of codes (ledger/page_codes.py); claim.py
-      reads and writes around it.
+Pure: but for the linter's word lists, which are read once (last_look.py); claim.py reads and writes around it.
 Source: ARCHITECTURE.md, "One borrower through one stage" 5; docs/adr/0003: planning and gate call the same `judge`.
 """
 
@@ -26,6 +25,7 @@ from decisions.messages import SPOKEN, VOICEMAIL, GapError, NoTextError, Rendere
 from decisions.money import UnknownCurrencyError
 from decisions.offered import offered
 from decisions.packs import Packs
+from decisions.planned import Planned
 from decisions.rests import resting
 from decisions.rules import judge
 from decisions.service_messages import PLAN_REMINDER, PROMISE_REMINDER
@@ -34,9 +34,7 @@ from decisions.voice import NOBODY, Voice, speak
 from decisions.words import GATEWAY_SENDER, SERVICE_PURPOSES
 from gate.accounts import LETTER, NOTHING, Accounts
 from gate.last_look import prompts_refused_by, refused_by
-from ledger.outbox import Planned
-from ledger.page_codes import ONE_TIME_CODE, code_of
-from ledger.reply_windows import Line, line_of
+from ledger.addresses import Line, line_of
 
 # Written down with a contact that is made; a party without a country is never contacted.
 _NOWHERE: Final[tuple[str, ...]] = ()
@@ -318,7 +316,7 @@ def _words(attempt: Planned, asked: Mapping[str, Any], texts: Texts, public_url:
             link=f"{public_url}/b/{attempt.token}",
             as_of=accounts.as_of,
             statements=[accounts.statements[loan] for loan in asked.get("loans", ()) if loan in accounts.statements],
-            code=code_of(attempt.token) if attempt.purpose == ONE_TIME_CODE else None,
+            code=accounts.codes.get(attempt.token),
             promised=accounts.promised.get(attempt.party_id),
         )
         return _spoken(attempt, words, voice) if attempt.channel == SPOKEN else words

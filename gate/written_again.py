@@ -26,7 +26,7 @@ from decisions.facts import Facts
 from decisions.packs import Packs
 from decisions.rule_words import plainly
 from decisions.strategy import STAGE_ORDER
-from gate.accounts import read_accounts
+from gate.account_reads import read_accounts
 from gate.judgement import judge_again
 from ledger import dossier
 from ledger.campaigns import read_run

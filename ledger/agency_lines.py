@@ -24,15 +24,16 @@ from sqlalchemy import Connection, text
 
 from decisions.agency_lines import Acknowledged, Contact, Heard, Line, Stopped
 from decisions.cases import CaseTerms
-from decisions.facts import CANDIDATES
+from decisions.facts import CANDIDATES, HISTORY_DAYS
 from decisions.packs import Packs
 from decisions.placements import as_third_party
 from decisions.rules import judge
 from decisions.strategy import DIALLED
 from ledger import answers, cases, vault
 from ledger.agencies import Agency
-from ledger.facts import HISTORY_DAYS, read_facts, with_places
+from ledger.facts import read_facts
 from ledger.locks import lock_with_liable
+from ledger.places import with_places
 
 # The rule of a finding about a loan that the agency did not have then.
 NOT_PLACED: Final = "not_placed"

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
+from decisions.planned import Planned
 from ledger.evidence import Batch, chain, lines_of, seal_run
 from ledger.evidence_heads import head_of, keep_head, read_heads
 from ledger.merkle import NO_LINK, leaf, merkle_path
-from ledger.outbox import Planned
 from ledger.senders import sender_of
 
 

@@ -11,41 +11,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
-from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from decisions.planned import Planned
 from ledger import vault
 from ledger.senders import sender_of
 
 EVERY_PARTY: Final = (0, 2**63 - 1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """A planned attempt under the lock, with what is needed to write to the person. The address is still encrypted."""
-
-    business_date: date
-    id: int
-    party_id: int
-    contact_point_id: int
-    channel: str
-    purpose: str
-    message: str
-    locale: str
-    token: UUID
-    send_after: datetime
-    expires_at: datetime
-    creditor_name: str
-    creditor_role: str
-    sender: str | None
-    value_encrypted: bytes | None = field(repr=False)
-    key_id: str | None
-    blind_index: bytes | None = field(repr=False, default=None)
-    creditor_licence: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

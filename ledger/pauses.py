@@ -25,7 +25,7 @@ from sqlalchemy import Connection, Row, text
 from config.zones import zone_tables
 from decisions.jurisdictions import EU
 from decisions.words import CHANNELS
-from ledger.facts import with_places
+from ledger.places import with_places
 from ledger.senders import sender_of
 from ledger.tables import SERVICES, STAGES
 

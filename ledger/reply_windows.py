@@ -13,17 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Final
 
 from sqlalchemy import Connection, text
 
-from ledger.addresses import split
-from ledger.outbox import Planned
+from decisions.planned import Planned
+from ledger.addresses import Line, line_of, split
 
 # A text message and a call have no such window; a row for each of them would be for nothing.
 CHANNELS: Final = frozenset({"whatsapp", "messenger", "rcs"})
-# Channel, blind index of the person's address, the lender's own address without a prefix.
-Line: TypeAlias = tuple[str, bytes, str]
 
 
 def keep(tx: Connection, *, event_id: int, sender: str, senders_of_ours: Sequence[str], blind_index: bytes, at: datetime) -> None:
@@ -41,13 +39,6 @@ def keep(tx: Connection, *, event_id: int, sender: str, senders_of_ours: Sequenc
     ours = sorted({split(one)[1] for one in senders_of_ours if one})
     if channel in CHANNELS and ours:
         tx.execute(_KEEP, {"event": event_id, "channel": channel, "value": blind_index, "ours": ours, "at": at})
-
-
-def line_of(planned: Planned) -> Line | None:
-    """Which two addresses an attempt goes between; None where one of them is missing."""
-    if planned.blind_index is None or planned.sender is None:
-        return None
-    return planned.channel, bytes(planned.blind_index), split(planned.sender)[1]
 
 
 def read_last(tx: Connection, planned: Sequence[Planned], *, channels: Collection[str], at: datetime) -> Mapping[Line, datetime]:

@@ -2,7 +2,7 @@
 
 In:   a world file, strategies, how worlds are opened and checked (the sandbox's, handed in by tideover.py).
 Out:  the report as a value; in a folder, if asked for: report.json, frontier.png.
-Pure: no.
+Pure: no. Rooms that only some of it needs are imported inside: learning and pictures take a second each to load.
 """
 
 from __future__ import annotations
@@ -14,13 +14,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from config.learning import learning_terms
 from config.strategy_files import strategy_names
 from config.world_files import WorldSpec, read_worlds
-from decisions.learning import train
-from tasks.simulated_learning import SHUFFLED, note_of
+from tasks.simulate import SHUFFLED
 from tasks.simulated_world import Opens
-from tasks.simulation_report import frontier, report
+from tasks.simulation_report import report
 from tasks.simulations import logs, run
 
 # What the strategy `learned` asks (config/strategies/learned).
@@ -108,14 +106,21 @@ def train_shipped(
 
     Raises:
         ConfigError: The world file, the strategy, a text or a pack cannot be used.
-        TooThinError: The worlds are too few, or too small.
+        SimulationRefused: The worlds are too few, or too small.
     """
+    from config.learning import learning_terms
+    from decisions.learning import TooThinError, train
+    from tasks.simulated_learning import note_of
+
     specs = read_worlds(worlds, check)
     say(f"trying in {len(specs)} worlds")
     rows = logs(specs, opens, days=days, borrowers=borrowers, processes=processes)
     say(f"learning from {rows.height} choices")
     # On people and days that it had not seen a line was better than trees (docs/town.md), and it is a tenth of the size.
-    trained = train(rows, kind=KIND, seed=SEED, terms=learning_terms(), method="logistic")
+    try:
+        trained = train(rows, kind=KIND, seed=SEED, terms=learning_terms(), method="logistic")
+    except TooThinError as error:
+        raise SimulationRefused(str(error)) from None
     made_of = {"worlds": sha256(worlds.read_bytes()).hexdigest(), "parameters": parameters}
     note = note_of(trained, made_of=made_of, days=days, borrowers=borrowers)
     folder.mkdir(parents=True, exist_ok=True)
@@ -135,6 +140,8 @@ def _often(specs: Sequence[WorldSpec], seeds: int) -> list[WorldSpec]:
 
 def write(told: dict[str, Any], folder: Path) -> list[Path]:
     """The report and the picture, in a folder that is made."""
+    from tasks.simulation_picture import frontier
+
     folder.mkdir(parents=True, exist_ok=True)
     report_file, picture = folder / "report.json", folder / "frontier.png"
     report_file.write_text(json.dumps(told, indent=1) + "\n")

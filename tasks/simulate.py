@@ -25,7 +25,7 @@ import polars as pl
 
 from config.message_files import message_texts
 from config.rule_files import rule_packs
-from config.strategy_files import stages_of, strategy
+from config.strategy_files import stages_of, strategy_in_force
 from config.voice_files import voice_prompts_in_force
 from decisions.choose import decide
 from decisions.facts import Facts
@@ -33,11 +33,11 @@ from decisions.gate_verdict import LATER, SEND
 from decisions.messages import Texts
 from decisions.offered import NEVER_ARRIVED
 from decisions.packs import Packs
+from decisions.planned import Planned
 from decisions.segments import SEGMENTED, measure
 from decisions.strategy import STAGE_ORDER, Strategy
 from decisions.voice import Voice
 from gate.judgement import Judged, judge_again
-from ledger.outbox import Planned
 from tasks.simulated_audit import violations
 from tasks.simulated_books import CREDITOR_NAME, POINTS_EACH, STRIDE, Books
 from tasks.simulated_world import Payments, World
@@ -56,6 +56,8 @@ ASKS_FOR_TIME: Final = "more_time"
 TALK: Final = "talk"
 # Nobody noticed these (decisions/offered.py), nor a line that was busy.
 UNNOTICED: Final = (*NEVER_ARRIVED, "busy")
+# What stands behind a strategy's name for the leak test.
+SHUFFLED: Final = "shuffled"
 _KINDS: Final = ("mobile", "push", "email")
 _SEED: Final = b"simulated"
 
@@ -116,6 +118,10 @@ class Chosen:
     stage: str
     facts: Facts
     decisions: pl.DataFrame
+
+
+class NoShippedModelError(LookupError):
+    """A strategy asks a model, and none ships; the message says what to do."""
 
 
 Decides: TypeAlias = Callable[[Books, Facts, Strategy, Packs, Texts, datetime, date], pl.DataFrame]
@@ -183,7 +189,7 @@ def play(
         decides=decides,
         told=told,
     )
-    treatments: dict[str, Strategy] = {stage: strategy(name, stage) for stage in STAGE_ORDER if stage in stages_of(name)}
+    treatments: dict[str, Strategy] = {stage: strategy_in_force(name, stage) for stage in STAGE_ORDER if stage in stages_of(name)}
     zone = ZoneInfo(next(iter(books.people.values())).zone)
     for number in range(days):
         on = first_day + timedelta(days=number)

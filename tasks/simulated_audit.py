@@ -11,10 +11,10 @@ Pure: but for the packs' files.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from config.load import parse
@@ -50,10 +50,12 @@ def violations(books: Books, results: list[str]) -> list[tuple[int, str]]:
         results: Of every event of theirs, by number.
     """
     found = []
+    stops, held = _by_party(books.stops), _by_party(books.held)
     machine: dict[int, list[tuple[date, int]]] = defaultdict(list)
     for contact in books.made:
         local = contact.at.astimezone(ZoneInfo(books.people[contact.party_id].zone))
-        wrong = [*_outside_hours(contact, local), *_unwanted(books, contact), *_over_caps(contact, local.date(), machine, results)]
+        wrong = [*_outside_hours(contact, local), *_over_caps(contact, local.date(), machine, results)]
+        wrong += _unwanted(books, contact, stops, held)
         found += [(contact.party_id // STRIDE, one) for one in wrong]
         if contact.channel != BY_PERSON:
             machine[contact.party_id].append((local.date(), contact.event_id))
@@ -81,11 +83,26 @@ def _over_caps(contact: Contact, on: date, machine: dict[int, list[tuple[date, i
         yield "more than three in seven days"
 
 
-def _unwanted(books: Books, contact: Contact) -> Iterator[str]:
+_Told = TypeVar("_Told", bound=tuple[Any, ...])
+
+
+def _by_party(told: Iterable[_Told]) -> dict[int, list[_Told]]:
+    found: dict[int, list[_Told]] = defaultdict(list)
+    for one in told:
+        found[one[0]].append(one)
+    return found
+
+
+def _unwanted(
+    books: Books,
+    contact: Contact,
+    stops: dict[int, list[tuple[int, str, datetime]]],
+    held: dict[int, list[tuple[int, str, datetime, datetime | None]]],
+) -> Iterator[str]:
     party, at = contact.party_id, contact.at
-    if any(who == party and channel in {"all", contact.channel} and since < at for who, channel, since in books.stops):
+    if any(channel in {"all", contact.channel} and since < at for _, channel, since in stops.get(party, ())):
         yield "after a stop"
-    if any(who == party and since < at and (until is None or at < until) for who, _, since, until in books.held):
+    if any(since < at and (until is None or at < until) for _, _, since, until in held.get(party, ())):
         yield "while held"
     disowned = books.disowned.get(contact.contact_point_id)
     if disowned is not None and disowned < at:

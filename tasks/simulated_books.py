@@ -37,7 +37,7 @@ from decisions.plans import COMPLETED, LATE, stands
 from decisions.promises import gives_peace
 from decisions.replies import HERE, Reading, Setting, read_reply
 from decisions.wallet_flows import CYCLES, Cycle
-from ledger.facts import HISTORY_DAYS, with_places
+from ledger.places import with_places
 from tasks.simulated_world import Borrower, Heard, Payments, World
 
 # Parties of world n are numbered from n × this; its lender is number n + 1, so that nothing scarce is shared between worlds.
@@ -117,7 +117,8 @@ class _Rows:
 
     def frame(self) -> pl.DataFrame:
         if self._new:
-            self._kept = self._kept.vstack(pl.DataFrame(self._new, schema=self.schema, orient="row"))
+            # In one piece: of hundreds of small ones every question would begin with putting them together.
+            self._kept = pl.concat([self._kept, pl.DataFrame(self._new, schema=self.schema, orient="row")], rechunk=True)
             self._new = []
         return self._kept
 
@@ -153,6 +154,8 @@ class Books:
         self.disowned: dict[int, datetime] = {}
         self.posted: dict[int, list[tuple[datetime, int]]] = defaultdict(list)
         self.plans: dict[int, Plan] = {}
+        self._plan_changes = 0
+        self._aged: tuple[tuple[date, int, int], pl.DataFrame] | None = None
         self.taken: Counter[int] = Counter()
         self.broken: Counter[int] = Counter()
         self.talks: Counter[int] = Counter()
@@ -223,7 +226,7 @@ class Books:
         none = facts.empty
         return Facts(
             borrowers=mine(self._borrowers).with_columns(payments_fresh_until=pl.lit(at + FEED_FRESH, type_instant)),
-            loans=self.aged(on, mine(self._loans.rename({"loan_id": "party_id"})).rename({"party_id": "loan_id"})),
+            loans=mine(self.aged(on)),
             contact_points=mine(self._points),
             consents=mine(self._consents),
             opt_outs=mine(self._opt_outs.frame()),
@@ -231,7 +234,7 @@ class Books:
             wishes=none(facts.WISHES),
             agreements=none(facts.AGREEMENTS),
             notices=none(facts.NOTICES),
-            history=told.filter(pl.col("at") >= at - timedelta(days=HISTORY_DAYS)).select(facts.HISTORY.keys()),
+            history=told.filter(pl.col("at") >= at - timedelta(days=facts.HISTORY_DAYS)).select(facts.HISTORY.keys()),
             treatments=told.filter(pl.col("stage").is_in(list(looks_at))).select(facts.TREATMENTS.keys())
             if looks_at
             else none(facts.TREATMENTS),
@@ -244,10 +247,17 @@ class Books:
             senders=self._senders,
         )
 
-    def aged(self, on: date, loans: pl.DataFrame | None = None) -> pl.DataFrame:
+    def aged(self, on: date) -> pl.DataFrame:
         """Loans that are late, as decisions/facts.LOANS, by the one rule of ageing; those that were paid up are not among them."""
-        owing = self._loans if loans is None else loans
         paid = self._paid.frame()
+        # Morning and gate ask alike, and mostly nobody has paid meanwhile.
+        as_of = (on, paid.height, self._plan_changes)
+        if self._aged is None or self._aged[0] != as_of:
+            self._aged = as_of, self._age(on, paid)
+        return self._aged[1]
+
+    def _age(self, on: date, paid: pl.DataFrame) -> pl.DataFrame:
+        owing = self._loans
         plans = [
             (loan, plan.agreed_on, due_on, minor)
             for loan, plan in self.plans.items()
@@ -505,6 +515,7 @@ class Books:
 
     def _take_plan(self, party: int, heard: Heard) -> None:
         self.plans[party] = Plan(heard.at.astimezone(ZoneInfo(self.people[party].zone)).date(), heard.payments)
+        self._plan_changes += 1
         self.taken[party // STRIDE] += 1
 
     # Plans
@@ -524,9 +535,11 @@ class Books:
             state = stands(payments, paid, on=on, in_time_until=in_time, skips=skips, catch_up_days=every)
             if state == LATE:
                 plan.state = "broken"
+                self._plan_changes += 1
                 self.broken[party // STRIDE] += 1
             elif state == COMPLETED:
                 plan.state = COMPLETED
+                self._plan_changes += 1
 
     def plan_for(self, party: int, at: datetime) -> Payments:
         """What the page behind a link would offer: the largest payment that fits, by the rule of affordability; empty = none by itself."""

@@ -35,12 +35,10 @@ from decisions.packs import Packs
 from decisions.parts import PARTS
 from decisions.predicting import ByModels
 from decisions.strategy import Strategy
-from tasks.simulate import FIRST_DAY, Decides, by_strategy, play
+from tasks.simulate import FIRST_DAY, SHUFFLED, Decides, NoShippedModelError, by_strategy, play
 from tasks.simulated_books import Books
 from tasks.simulated_world import World
 
-# What stands behind a strategy's name for the leak test.
-SHUFFLED: Final = "shuffled"
 LEARNED: Final = "learned"
 HORIZON: Final = timedelta(days=7)
 # Of choices, so many are nothing whatever else is open, so that nothing is known as well as something.
@@ -184,10 +182,6 @@ def left_alone(chosen: pl.DataFrame, key: bytes, resting: Sequence[int]) -> pl.D
 
 def _asked(facts: Facts) -> pl.DataFrame:
     return facts.loans.group_by("party_id").agg(asked_minor=pl.col("past_due_minor").sum())
-
-
-class NoShippedModelError(LookupError):
-    """A strategy asks a model, and none ships; the message says what to do."""
 
 
 def chooses(name: str) -> Decides:

@@ -1,7 +1,7 @@
-"""What simulated strategies came to: rows, paired comparisons, a picture, words.
+"""What simulated strategies came to: rows, paired comparisons, words.
 
 In:   worlds as they were played (simulate.py).
-Out:  the JSON of `tideover simulate`, a PNG, lines for people.
+Out:  the JSON of `tideover simulate`, lines for people.
 Pure: yes.
 Source: SCIENCE.md D1: the distribution and the worst decile, not the mean of a good world; every strategy meets the same people with the
         same luck, so what is compared is a difference person by person, or world by world.
@@ -9,16 +9,13 @@ Source: SCIENCE.md D1: the distribution and the worst decile, not the mean of a 
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any, Final
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from tasks.simulate import Played
 
@@ -27,9 +24,6 @@ PLANS_CAVEAT: Final = "with plans: rests on assumed effects of plans"
 BASELINE: Final = "static-ladder"
 LEVEL: Final = 0.95
 A_THOUSAND: Final = 1000
-DOTS_PER_INCH: Final = 110
-COLOURS: Final = ("#08306b", "#4292c6", "#969696", "#9ecae1", "#252525")
-MARKERS: Final = ("o", "s", "^", "D", "v")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +45,7 @@ def interval(values: Sequence[float]) -> Interval:
     mean = fmean(values)
     if len(values) < 2:  # noqa: PLR2004  # one value says nothing of its spread
         return Interval(mean, -math.inf, math.inf)
-    half = float(student.ppf((1 + LEVEL) / 2, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
+    half = float(stdtrit(len(values) - 1, (1 + LEVEL) / 2)) * stdev(values) / math.sqrt(len(values))
     return Interval(mean, mean - half, mean + half)
 
 
@@ -154,10 +148,6 @@ def worst_decile(values: Sequence[float]) -> float:
     return fmean(lowest)
 
 
-def _paid(mine: Sequence[Played]) -> int:
-    return sum(one.paid_minor for played in mine for one in played.people)
-
-
 def _each(played: Played, what: str) -> float:
     return float(sum(getattr(one, what) for one in played.people) / len(played.people))
 
@@ -191,40 +181,3 @@ def _percent(told: dict[str, float | None], *, signed: bool = False) -> str:
     low, high = told["low"], told["high"]
     bounds = "" if low is None or high is None else f" [{low:{sign}.1%}, {high:{sign}.1%}]"
     return f"{told['value']:{sign}.1%}{bounds}"
-
-
-def frontier(told: dict[str, Any]) -> bytes:
-    """Money against harm, one point a strategy, as PNG: up is more money, left is less harm."""
-    panels = list(dict.fromkeys(one["plans"] for one in told["summary"]))
-    names = list(dict.fromkeys(one["strategy"] for one in told["summary"]))
-    figure = Figure(figsize=(5.6 * len(panels) + 0.6, 4.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle("money against harm, mean over worlds with 95 % intervals")
-    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        for one in (one for one in told["summary"] if one["plans"] == panel):
-            style = names.index(one["strategy"])
-            x, y = one["complaints_per_1000"], one["recovered_share"]
-            axes.errorbar(
-                x["value"], 100 * y["value"],
-                xerr=[[_arm(x, "low")], [_arm(x, "high")]], yerr=[[100 * _arm(y, "low")], [100 * _arm(y, "high")]],
-                fmt=MARKERS[style % len(MARKERS)], color=COLOURS[style % len(COLOURS)], capsize=3,
-                label=f"{one['strategy']}: {one['contacts_each']['value']:.1f} contacts each",
-            )  # fmt: skip
-        axes.set_title(f"plans {panel}" + (" (assumed effects)" if panel == "on" else ""))
-        axes.set_xlabel("complaints per 1,000 borrowers")
-        axes.set_ylabel("recovered, per cent of what was owed")
-        axes.margins(0.15)
-        # Most strategies have few: from none on, so that a small difference does not look large.
-        axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
-        axes.legend(frameon=False, fontsize=8)
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.supxlabel(CAVEAT, fontsize=8)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def _arm(told: dict[str, float | None], side: str) -> float:
-    """Length of an error bar; none where the bound is not known."""
-    bound, value = told[side], told["value"]
-    return 0.0 if bound is None or value is None else abs(bound - value)

@@ -16,10 +16,10 @@ from typing import Final
 
 import polars as pl
 
+from config.strategy_files import stages_of, strategy_in_force
 from config.world_files import WorldSpec
-from tasks.simulate import FIRST_DAY, Played, play
+from tasks.simulate import FIRST_DAY, Decides, Played, by_strategy, play
 from tasks.simulated_books import STRIDE
-from tasks.simulated_learning import chooses, log_of
 from tasks.simulated_world import Opens
 
 # Side by side, so that what is tried does not depend on the number of processes.
@@ -43,8 +43,17 @@ def run_job(job: Job, opens: Opens) -> list[Played]:
     """Open the worlds and play them."""
     worlds = [opens(one.id, one.seed, one.settings, borrowers=job.borrowers, first_day=FIRST_DAY) for one in job.worlds]
     base, _, _ = job.strategy.partition(":")
-    played = play(worlds, base, days=job.days, plans=job.plans, decides=chooses(job.strategy))
+    played = play(worlds, base, days=job.days, plans=job.plans, decides=_decides(job.strategy))
     return [replace(one, strategy=job.strategy) for one in played]
+
+
+def _decides(name: str) -> Decides:
+    base, _, _ = name.partition(":")
+    if all(strategy_in_force(base, stage).learned is None for stage in stages_of(base)):
+        return by_strategy
+    from tasks.simulated_learning import chooses  # noqa: PLC0415  # it brings scikit-learn, which takes a second to load; a ladder needs none of it
+
+    return chooses(name)
 
 
 def run(
@@ -101,6 +110,8 @@ def logs(specs: Sequence[WorldSpec], opens: Opens, *, days: int, borrowers: int,
 
 
 def _log(specs: tuple[WorldSpec, ...], start: int, opens: Opens, days: int, borrowers: int) -> pl.DataFrame:
+    from tasks.simulated_learning import log_of  # noqa: PLC0415  # as above
+
     worlds = [opens(one.id, one.seed, one.settings, borrowers=borrowers, first_day=FIRST_DAY) for one in specs]
     return log_of(worlds, days=days).with_columns(pl.col("party_id") + start * STRIDE)
 

@@ -16,10 +16,10 @@ from decisions.facts import Facts
 from decisions.gate_verdict import SEND, WITHHOLD
 from decisions.messages import Registration, Text, Texts, Words
 from decisions.packs import Packs
+from decisions.planned import Planned
 from decisions.rule_forms import ContentRule
 from decisions.rules.contents import carries
 from gate.judgement import Judged, judge_again
-from ledger.outbox import Planned
 from tests.plugins.known_facts import NOON_IN_NEW_YORK, TODAY, Known, facts_of, point
 
 PLANNED = Planned(

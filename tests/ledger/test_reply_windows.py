@@ -10,10 +10,10 @@ import pytest
 from channels import codes
 from channels.windows import REPLY_WINDOWS
 from config.replies import reply_policy_in_force
+from decisions.planned import Planned
 from ledger import addresses, clock, inbox, reply_windows, vault
 from ledger.engine import connection
 from ledger.inbox import Said, Vocabulary
-from ledger.outbox import Planned
 from tests.plugins.portfolio import TODAY, BorrowerIds, Portfolio, made_up_number, noon
 from tests.plugins.sent import Known
 
@@ -73,7 +73,7 @@ def last(channel: str = "whatsapp", number: str = NUMBER, sender: str | None = O
     )
     with connection() as tx:
         found = reply_windows.read_last(tx, [planned], channels=REPLY_WINDOWS, at=at)
-    line = reply_windows.line_of(planned)
+    line = addresses.line_of(planned)
     return None if line is None else found.get(line)
 
 
