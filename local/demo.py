@@ -30,8 +30,9 @@ from prefect.logging.handlers import PrefectConsoleHandler
 
 from config.audit_limits import audit_limits
 from config.settings import HOUSE, settings
+from flows.dispatch import dispatch
 from flows.early import early
-from ledger import clock, embedded, vault
+from ledger import clock, embedded, outbox, vault
 from ledger.aging_facts import age_portfolio
 from ledger.audit import Received, Violation, find_violations
 from ledger.debts import read_debts
@@ -50,8 +51,8 @@ COUNTRY = "TW"
 FIRST_DAY = date(2026, 3, 2)
 DAWN = time_of_day(8, 0)
 MORNING = time_of_day(10, 0)
-# The hours at which the clock stops during a day; between them people read, answer and pay.
-HOURS = (11, 13, 16, 19, 22)
+# The hours at which the clock stops during a day; between them people read, answer and pay. A model plans for 12, 16 and 20 o'clock.
+HOURS = (11, 12, 14, 16, 18, 20, 22)
 ACCOUNTS = 3000
 DAYS = 5
 SEED = 2026
@@ -241,6 +242,7 @@ def play_day(town: Town, day: date, folder: Path, *, deployed: bool) -> tuple[Fu
         early(as_of=day)
     for hour in HOURS:
         step(town, local(day, time_of_day(hour)))
+        _send_due()
     paid = _fetch_payments(town, day, folder)
     run = early(as_of=day)  # plans and sends nothing twice; brings the artifacts up to date
     assert isinstance(run, int)  # noqa: S101  # no holiday is played
@@ -248,6 +250,14 @@ def play_day(town: Town, day: date, folder: Path, *, deployed: bool) -> tuple[Fu
         funnel = read_funnel(tx, run)
     (folder / f"early-{day.isoformat()}.png").write_bytes(funnel_picture(funnel, title=f"early {day.isoformat()}"))
     return funnel, paid
+
+
+def _send_due() -> None:
+    """Send what was planned for later in the day; operations have a deployment for it, every few minutes."""
+    with connection() as tx:
+        due = outbox.lanes_due(tx, at=clock.now(tx), at_most=1)
+    if due:
+        dispatch()
 
 
 def step(town: Town, at: datetime) -> None:
