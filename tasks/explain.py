@@ -15,16 +15,17 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
+from config.experiment_files import running
 from config.message_files import message_texts
 from config.policies import Policy, policies
 from config.settings import settings
-from config.strategy_files import REST_DAYS_MAX, stages_of, strategy
+from config.strategy_files import REST_DAYS_MAX, stages_of, strategy, strategy_names
 from decisions.candidates import owed
 from decisions.choose import CAPPED
 from decisions.explain import as_json, differences, explain
 from decisions.model_words import model_part
 from decisions.predicting import ByModels
-from decisions.strategy import STAGE_ORDER
+from decisions.strategy import STAGE_ORDER, Learned
 from ledger import clock
 from ledger.campaigns import read_flow_runs, read_run, seed_of
 from ledger.decisions_log import Decided, find_party, read_attempts, read_decision
@@ -32,8 +33,9 @@ from ledger.engine import connection
 from ledger.facts import read_facts
 from ledger.in_force import in_force, policy_key
 from ledger.law import law_in_force, texts_in_force
+from ledger.model_versions import NoModelError
 from ledger.run_policies import read_common
-from tasks.weigh import Weighing, models_in_force, own_line, predictor, with_stopped
+from tasks.weigh import Weighing, model_policies, models_in_force, own_line, predictor, with_stopped
 
 # A day that is not today, and on which nothing was decided, is looked at from its middle.
 MIDDAY: Final = time(12)
@@ -69,7 +71,9 @@ def explain_borrower(named: str, as_of: date | None = None) -> dict[str, Any]:
         at = now if on == now.astimezone(zone).date() else datetime.combine(on, MIDDAY, zone)
         run = read_run(tx, stored.campaign_run_id) if stored else None
         law, texts = law_in_force(tx), texts_in_force(tx, message_texts())
-        today = policies(stage, law.bodies) if stage else ()
+        # Its own strategy, which a run may name beside the one in force: what has changed is texts.
+        own = run.strategy if run and run.strategy in strategy_names() else None
+        today = policies(stage, law.bodies, own, running(stage, on) if run else ()) if stage else ()
         then = in_force(tx, run.policy_hashes, today, stage=run.stage, at=stored.decided_at) if run and stored else None
         facts = read_facts(
             tx,
@@ -93,6 +97,7 @@ def explain_borrower(named: str, as_of: date | None = None) -> dict[str, Any]:
         trials = with_stopped(then.trials if then else (), common.trials if common else {})
         learned = Weighing(trials=trials).asks(treatment)
         predicts = predictor(tx, facts, learned, models, known_at=known_at, **when)
+        today = (*today, *_models_today(tx, learned, at=now))
         flow_runs = read_flow_runs(tx, run.id) if run else []
         attempts = read_attempts(tx, party, business_date=on)
     told = explain(
@@ -132,6 +137,14 @@ def _model_part(told: Mapping[str, Any], predicts: ByModels | None) -> dict[str,
     decision = told["decision"]
     taken = [arm for arm in contacts if all(arm[name] == decision[name] for name in ("channel", "contact_point_id", "offer", "hour_slot"))]
     return model_part(predicts.paying, predicts.features, max(taken or contacts, key=lambda arm: arm["score"]))
+
+
+def _models_today(tx: Connection, asks: Learned | None, *, at: datetime) -> tuple[Policy, ...]:
+    """The models that a run would be opened by now; none where it would be refused."""
+    try:
+        return tuple(model_policies(tx, asks, {}, at=at))
+    except NoModelError:
+        return ()
 
 
 def _decided(tx: Connection, party: int, on: date) -> tuple[str | None, Decided | None]:

@@ -111,6 +111,8 @@ def test_I8_I10_a_models_decisions_carry_their_chances_and_replay_from_the_ledge
         assert row["probability"] in row["propensities"].values()
         assert (row["hour_slot"] is None) == (row["action"] == "no_contact")
     assert sum(row["channel"] == "sms" for row in ordinary) > len(ordinary) / 2
+    told = explain_borrower(f"#{ordinary[0]['party_id']}", TODAY)
+    assert (told["policies_changed"], told["policies_not_kept"]) == ([], []), "the run named its strategy, which is not the one in force"
     # Another model since then, and other capacity, change nothing of it.
     kept(model(sms=-1.5))
     with connection() as tx:
@@ -121,6 +123,7 @@ def test_I8_I10_a_models_decisions_carry_their_chances_and_replay_from_the_ledge
     for row in found[:6]:
         told = explain_borrower(f"#{row['party_id']}", TODAY)
         assert (told["replays"], told["differences"]) == (True, [])
+        assert told["policies_changed"] == ["model/paid_7d"]
     asked = [explain_borrower(f"#{row['party_id']}", TODAY) for row in ordinary[:3]]
     assert all(one["model"]["probability"] > one["model"]["without"] for one in asked)
     assert "The model expects that she pays with a chance of" in "\n".join(words(asked[0]))
