@@ -35,7 +35,8 @@ STOPPED_STATES: Final = frozenset({"paused", "rejected"})
 # A shard is what Prefect orchestrates, retries and shows; ARCHITECTURE.md, "One borrower through one stage".
 SHARD_BORROWERS_MIN: Final = 5_000
 SHARD_BORROWERS_MAX: Final = 20_000
-SHARDS_WANTED: Final = 20
+# Every shard costs some hundred calls of fixed price: as few as keep several workers busy.
+SHARDS_WANTED: Final = 10
 # A shard is a task run when it is chosen and another when it is sent, and a run has at most 200 (docs/adr/0079).
 SHARDS_MAX: Final = 90
 
