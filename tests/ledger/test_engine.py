@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 from psycopg.errors import FeatureNotSupported
 from sqlalchemy import create_engine, text
@@ -17,7 +18,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from config.settings import settings
-from ledger.engine import PREPARE_AFTER, connection, engine, engine_of
+from decisions.facts import Schema
+from ledger.engine import PREPARE_AFTER, arrow, connection, engine, engine_of
+from ledger.frames import read
 
 POOLER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH')}:/usr/sbin")
 _PREPARED = text("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%tideover_asked%'")
@@ -51,6 +54,19 @@ def asked_often() -> int:
 @pytest.mark.usefixtures("ledger_url", "prepares")
 def test_what_is_asked_often_is_prepared_where_a_process_asks_for_it() -> None:
     assert asked_often() == 1
+
+
+@pytest.mark.usefixtures("ledger_url")
+def test_arrow_connections_share_what_the_driver_knows_and_nothing_else() -> None:
+    now = "SELECT transaction_timestamp() AS at, txid_current() AS number"
+    columns: Schema = {"at": pl.Datetime("us", "UTC"), "number": pl.Int64}
+    with arrow() as one:
+        begun = read(one, now, columns)
+        with arrow() as other:
+            assert read(other, now, columns).rows() != begun.rows()
+        assert read(one, now, columns).rows() == begun.rows(), "its transaction goes on when the other's ends"
+    with arrow(read_only=True) as later:
+        assert read(later, now.partition(",")[0], {"at": columns["at"]}).height == 1
 
 
 @pytest.mark.usefixtures("ledger_url")
