@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -347,6 +348,7 @@ class _Data:
         self.weight = _weights(rows, terms)
         self.columns = [name for one in inputs for name in one.columns]
         self.is_arm = np.array([name.split("=")[0] in ARMS for name in self.columns], dtype=bool)
+        self.has_arms = bool(self.is_arm.any())
 
     def typical(self, chosen: Flags) -> dict[str, float | str | None]:
         """The middle of each number, the commonest of the words."""
@@ -385,7 +387,7 @@ class _Fitted:
     def of(cls, data: _Data, chosen: Flags, method: str, terms: Terms, seed: int) -> _Fitted:
         """Fit on the chosen rows; calibrate on what folds predict for people whom they have not seen."""
         beyond = _across_folds(data, chosen, method, terms, seed)
-        calibration = _calibrate(beyond, data.label[chosen], data.weight[chosen], terms)
+        calibration = _calibrate(beyond, data.label[chosen], data.weight[chosen], terms, straight=data.has_arms)
         return cls(parts=_fit(data, chosen, method, terms, seed), calibration=calibration)
 
 
@@ -445,11 +447,17 @@ def _drawn(people: pl.Series, what: str, below: int) -> npt.NDArray[np.int64]:
 
 
 def _weights(rows: pl.DataFrame, terms: Terms) -> Floats:
-    """1/p, mean 1, none above `weight_max`."""
+    """1/p beside its mean over the rows in which as much was done, none above `weight_max`; mean 1.
+
+    With 1/p alone a dozen ways of making a contact weigh a dozen times as much as leaving somebody alone, however many were: and what a
+    contact brings is told by both.
+    """
     if "probability" not in rows.columns or rows.is_empty():
         return np.ones(rows.height)
-    weights = (1.0 / rows["probability"].cast(pl.Float64).fill_null(1.0)).to_numpy()
-    capped = np.minimum(weights / weights.mean(), terms.weight_max)
+    told = rows.select(pl.col("channel") if "channel" in rows.columns else pl.lit(NONE).alias("channel"), "probability")
+    stands_for = told.with_columns(1.0 / pl.col("probability").cast(pl.Float64).fill_null(1.0))
+    weights = stands_for.select(pl.col("probability") / pl.col("probability").mean().over("channel")).to_series().to_numpy()
+    capped = np.minimum(weights, terms.weight_max)
     return np.asarray(capped / capped.mean())
 
 
@@ -466,18 +474,19 @@ def _across_folds(data: _Data, chosen: Flags, method: str, terms: Terms, seed: i
 
 
 def _best_method(data: _Data, chosen: Flags, kind: Kind, terms: Terms, seed: int) -> str:
-    methods = METHODS if kind.arms and data.is_arm.any() else METHODS[:2]
+    methods = METHODS if kind.arms and data.has_arms else METHODS[:2]
     label, weight = data.label[chosen], data.weight[chosen]
     losses = {}
     for method in methods:
         beyond = _across_folds(data, chosen, method, terms, seed)
-        losses[method] = float(log_loss(label, _calibrate(beyond, label, weight, terms)(beyond), sample_weight=weight))
+        calibrated = _calibrate(beyond, label, weight, terms, straight=data.has_arms)(beyond)
+        losses[method] = float(log_loss(label, calibrated, sample_weight=weight))
     return min(losses, key=lambda method: (losses[method], METHODS.index(method)))
 
 
 def _fit(data: _Data, chosen: Flags, method: str, terms: Terms, seed: int) -> tuple[Trees | Line, ...]:
     if method == "logistic":
-        return (_fit_line(data, chosen, terms, range(len(data.columns))),)
+        return (_fit_line(data, chosen, terms, range(len(data.columns)), pairs=_pairs(data.columns)),)
     if method == "boosting":
         return (_fit_trees(data, chosen, terms, seed, np.ones(len(data.columns), dtype=bool)),)
     trees = _fit_trees(data, chosen, terms, seed, ~data.is_arm)
@@ -546,13 +555,17 @@ def _fit_line(
         for column in {*columns, *(one for pair in pairs for one in pair)}
         if (held := _held(data, matrix, weight, column))
     }
-    scaled: list[tuple[Held, ...]] = [(single[int(column)],) for column in columns if int(column) in single]
     between = [(single[one], single[other]) for one, other in pairs if one in single and other in single]
+    # Trees bend by themselves, and a line with no products is what they are measured against.
+    bends = beside is None and bool(between)
+    pieces = {column: _bent(matrix, weight, held) if bends else [held] for column, held in single.items()}
+    scaled: list[tuple[Held, ...]] = [(held,) for column in columns for held in pieces.get(int(column), ())]
     penalties = np.array([*([terms.ridge] * len(scaled)), *([terms.ridge_between] * len(between))])
     scaled += between
     design = np.column_stack([product(matrix, one) for one in scaled]) if scaled else np.zeros((matrix.shape[0], 0))
-    if beside is not None:
-        weights, intercept = _newton(design, label, weight, penalties, beside.log_odds(matrix))
+    if beside is not None or between:
+        given = np.zeros(matrix.shape[0]) if beside is None else beside.log_odds(matrix)
+        weights, intercept = _newton(design, label, weight, penalties, given)
     elif scaled:
         fitted = LogisticRegression(C=1 / terms.ridge, max_iter=1_000).fit(design, label, sample_weight=weight)
         weights, intercept = np.asarray(fitted.coef_[0]), float(fitted.intercept_[0])
@@ -571,7 +584,22 @@ def _held(data: _Data, matrix: Floats, weight: Floats, column: int) -> Held | No
         return None
     is_word = "=" in data.columns[column]
     lowest, highest = (float(values.min()), float(values.max())) if is_word else (float(one) for one in np.quantile(values, (0.01, 0.99)))
-    held = np.clip(values, lowest, highest)
+    return _between(matrix, weight, column, lowest, highest)
+
+
+def _bent(matrix: Floats, weight: Floats, whole: Held) -> list[Held]:
+    """The column in pieces that follow each other, so that its line may bend where a third and two thirds of the rows lie below."""
+    column, lowest, highest, *_ = whole
+    values = matrix[~np.isnan(matrix[:, column]), column]
+    bends = sorted({lowest, highest, *(float(one) for one in np.quantile(values, (1 / 3, 2 / 3)) if lowest < one < highest)})
+    pieces = [_between(matrix, weight, column, *ends) for ends in pairwise(bends)]
+    return [piece for piece in pieces if piece]
+
+
+def _between(matrix: Floats, weight: Floats, column: int, lowest: float, highest: float) -> Held | None:
+    """A column held within bounds, with its middle and scale there; None where it does not vary."""
+    known = ~np.isnan(matrix[:, column])
+    held = np.clip(matrix[known, column], lowest, highest)
     middle = float(np.average(held, weights=weight[known]))
     scale = float(np.sqrt(np.average((held - middle) ** 2, weights=weight[known])))
     return (int(column), lowest, highest, middle, scale) if scale > 0 else None
@@ -604,9 +632,13 @@ def _newton(design: Floats, label: Flags, weight: Floats, penalties: Floats, giv
     return found[:-1], float(found[-1])
 
 
-def _calibrate(log_odds: Floats, label: Flags, weight: Floats, terms: Terms) -> Calibration:
-    """A straight line of the log odds; where there is plenty, a free ascending curve."""
-    if min(int(label.sum()), int((~label).sum())) >= terms.isotonic_min:
+def _calibrate(log_odds: Floats, label: Flags, weight: Floats, terms: Terms, *, straight: bool) -> Calibration:
+    """A straight line of the log odds; where there is plenty, a free ascending curve, unless it has to be `straight`.
+
+    A free curve is flat between its steps. Where two predictions for one person are compared, with a contact and without, it would say
+    that the contact brings nothing, or all of a step.
+    """
+    if not straight and min(int(label.sum()), int((~label).sum())) >= terms.isotonic_min:
         curve = IsotonicRegression(y_min=1e-6, y_max=1 - 1e-6, out_of_bounds="clip").fit(log_odds, label, sample_weight=weight)
         return Calibration(
             kind="isotonic", numbers=(*(float(one) for one in curve.X_thresholds_), *(float(one) for one in curve.y_thresholds_))

@@ -148,15 +148,44 @@ def test_a_kind_of_ones_own_needs_its_inputs_only() -> None:
     assert train(rows, kind=kind, seed=1, terms=TERMS).model.name == "mine"
 
 
+def test_leaving_alone_weighs_what_it_was_however_many_ways_of_a_contact_there_were() -> None:
+    """Of a dozen ways each was drawn with a twelfth of the chance of none at all: none of them may count for a dozen."""
+    rows = logged(600, 8, effect=0.0)
+    chance = np.random.default_rng(4)
+    contact = (rows["channel"] == "sms").to_numpy()
+    told = rows.with_columns(
+        probability=pl.Series(np.where(contact, 0.25 / 12, 0.75)),
+        days_past_due=pl.lit(20.0),
+        paid_7d=pl.Series(chance.random(rows.height) < np.where(contact, 0.3, 0.1)),
+    )
+    model = train(told, kind="paid_7d", seed=3, terms=replace(TERMS, ridge=200.0), method="logistic").model
+    nothing = told.head(1).with_columns(channel=pl.lit("none"), hour_slot=pl.lit(None, pl.Int32), offer=pl.lit("none"))
+    # A strong ridge draws each side to the middle of the rows: most of them were left alone, so that side hardly moves.
+    assert abs(model.predict(nothing)[0] - 0.1) < 0.02
+
+
+def test_what_a_contact_brings_has_no_steps() -> None:
+    """A free calibration is flat between its steps: of two who differ by a hair, one would be helped and the other not."""
+    rows = logged(900, 8, effect=0.8)
+    model = train(rows, kind="paid_7d", seed=3, terms=replace(TERMS, isotonic_min=20), method="logistic").model
+    asked = pl.concat([rows.head(1)] * 50).with_columns(days_past_due=pl.Series(np.linspace(1, 59, 50)))
+    gains = model.predict(asked.with_columns(channel=pl.lit("sms"), hour_slot=pl.lit(3), offer=pl.lit("pay_link"))) - model.predict(
+        asked.with_columns(channel=pl.lit("none"), hour_slot=pl.lit(None, pl.Int32), offer=pl.lit("none"))
+    )
+    assert gains.min() > 0
+    assert np.abs(np.diff(gains)).max() < 0.1 * gains.max()
+
+
+@pytest.mark.parametrize("method", ["logistic", "boosting_then_arms"])
 @pytest.mark.parametrize("effect", [1.5, 0.0])
-def test_what_a_contact_is_worth_to_whom_is_learned_where_it_shows_and_not_made_up(effect: float) -> None:
+def test_what_a_contact_is_worth_to_whom_is_learned_where_it_shows_and_not_made_up(effect: float, method: str) -> None:
     """Messages help only near pay day; where they help nobody, nobody is said to be helped."""
     rows = logged(2_500, 8, effect=0.0)
     chance = np.random.default_rng(9)
     away = chance.integers(0, 28, rows.height).astype(float)
     odds = -1.0 - rows["days_past_due"].to_numpy() / 30 + effect * ((rows["channel"] == "sms").to_numpy() & (away < 7))
     told = rows.with_columns(days_to_income=pl.Series(away), paid_7d=pl.Series(chance.random(rows.height) < 1 / (1 + np.exp(-odds))))
-    model = train(told, kind="paid_7d", seed=3, terms=TERMS, method="boosting_then_arms").model
+    model = train(told, kind="paid_7d", seed=3, terms=TERMS, method=method).model
     asked = told.head(300)
     gains = model.predict(asked.with_columns(channel=pl.lit("sms"), hour_slot=pl.lit(3), offer=pl.lit("pay_link"))) - model.predict(
         asked.with_columns(channel=pl.lit("none"), hour_slot=None, offer=pl.lit("none"))
