@@ -29,11 +29,19 @@ Positive = Annotated[Decimal, decimal("a number like 0.02"), Field(gt=0)]
 Fraction = Annotated[Decimal, decimal("a number like 0.02"), Field(ge=0, le=1)]
 
 
+class ContactForm(Strict):
+    """What a contact counts for her peace alone, whether or not she complains of it."""
+
+    written: Number
+    spoken: Number
+
+
 class MoneyForm(Strict):
     """Amounts in one currency, and what a unit of it is worth in others: to weigh by, never to charge by."""
 
     currency: str
     a_complaint_counts: Positive
+    a_contact_counts: ContactForm
     temperature: Positive
     costs: Mapping[str, Number]
     worth: Mapping[str, Positive]
@@ -130,6 +138,8 @@ def learned(form: LearnedForm, champion: Strategy | None) -> Learned:
         weights={
             currency: Weights(
                 harm=round(money.a_complaint_counts * each),
+                written=round(money.a_contact_counts.written * each),
+                spoken=round(money.a_contact_counts.spoken * each),
                 temperature=max(1, round(money.temperature * each)),
                 costs={channel: round(cost * each) for channel, cost in money.costs.items()},
                 unit=round(each),

@@ -294,7 +294,16 @@ def _verdicts(
 def _weights(strategy: Strategy, currency: str | None) -> dict[str, int] | None:
     """What counts against a contact in the currency of what is owed, in thousandths of a minor unit; None = no model weighs."""
     weights = strategy.learned.weights.get(currency or "") if strategy.learned else None
-    return None if weights is None else {"a_complaint_counts": weights.harm, "temperature": weights.temperature}
+    return (
+        None
+        if weights is None
+        else {
+            "a_complaint_counts": weights.harm,
+            "a_written_contact_counts": weights.written,
+            "a_spoken_contact_counts": weights.spoken,
+            "temperature": weights.temperature,
+        }
+    )
 
 
 def _arms(considered: Considered) -> Iterator[dict[str, Any]]:

@@ -455,7 +455,7 @@ def _weights(rows: pl.DataFrame, terms: Terms) -> Floats:
     if "probability" not in rows.columns or rows.is_empty():
         return np.ones(rows.height)
     told = rows.select(pl.col("channel") if "channel" in rows.columns else pl.lit(NONE).alias("channel"), "probability")
-    stands_for = told.with_columns(1.0 / pl.col("probability").cast(pl.Float64).fill_null(1.0))
+    stands_for = told.with_columns(probability=1.0 / pl.col("probability").cast(pl.Float64).fill_null(1.0))
     weights = stands_for.select(pl.col("probability") / pl.col("probability").mean().over("channel")).to_series().to_numpy()
     capped = np.minimum(weights, terms.weight_max)
     return np.asarray(capped / capped.mean())

@@ -56,7 +56,7 @@ VALUED: Final[Schema] = {
     "send_after": type_instant,
     "gain": pl.Int64,  # expected beyond doing nothing
     "spent": pl.Int64,  # what the contact costs
-    "harm": pl.Int64,  # what its complaints and opt-outs count for
+    "harm": pl.Int64,  # what it counts for her peace, and for its complaints and opt-outs
     "price": pl.Int64,  # what scarce capacity costs it
 }
 
@@ -189,6 +189,7 @@ def valued(arms: pl.DataFrame, stands: pl.DataFrame, facts: Facts, learned: Lear
     rows = rows.with_columns(pays=pl.Series(pays), harms=_harms(learned.harm) if harms is None else pl.Series(harms))
     nothing = rows.filter(pl.col("candidate").is_null()).select("party_id", unasked="pays")
     contact = pl.col("candidate").is_not_null()
+    peace = pl.when(pl.col("channel").is_in(list(SPOKEN))).then("spoken").otherwise("written")
     gain = ((pl.col("pays") - pl.col("unasked")) * pl.col("amount_minor") * THOUSAND).round().cast(pl.Int64)
     kept = [name for name in arms.columns if name not in {"score", "cost", "priced_in"}]
     return (
@@ -197,7 +198,7 @@ def valued(arms: pl.DataFrame, stands: pl.DataFrame, facts: Facts, learned: Lear
         .with_columns(
             gain=pl.when(contact).then(gain),
             spent=pl.when(contact).then("spent"),
-            harm=pl.when(contact).then((pl.col("harms") * pl.col("kappa")).round().cast(pl.Int64)),
+            harm=pl.when(contact).then((pl.col("harms") * pl.col("kappa")).round().cast(pl.Int64) + peace),
         )
         .with_columns(
             score=pl.when(contact).then(pl.col("gain") - pl.col("spent") - pl.col("harm")).otherwise(0).cast(pl.Int64),
@@ -208,8 +209,12 @@ def valued(arms: pl.DataFrame, stands: pl.DataFrame, facts: Facts, learned: Lear
 
 
 def _weights(learned: Learned) -> pl.DataFrame:
-    rows = [(currency, weights.harm, weights.temperature, weights.unit) for currency, weights in learned.weights.items()]
-    schema: Schema = {"currency": pl.String, "kappa": pl.Int64, "temperature": pl.Int64, "unit": pl.Int64}
+    rows = [
+        (currency, weights.harm, weights.written, weights.spoken, weights.temperature, weights.unit)
+        for currency, weights in learned.weights.items()
+    ]
+    counts = dict.fromkeys(("kappa", "written", "spoken", "temperature", "unit"), pl.Int64)
+    schema: Schema = {"currency": pl.String, **counts}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 

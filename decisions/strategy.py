@@ -116,12 +116,16 @@ class Weights:
 
     Attributes:
         harm: What one complaint or opt-out counts as (kappa): set by a person, never learned.
+        written: What a written contact counts for her peace alone, whether or not she complains of it: likewise.
+        spoken: The same of a call.
         temperature: How far values may lie apart and still compete, > 0.
         costs: Channel → what a contact is taken to cost where config/prices.yaml has no price.
         unit: What one unit of the file's own currency is worth: two currencies' are weighed against each other by it.
     """
 
     harm: int
+    written: int
+    spoken: int
     temperature: int
     costs: Mapping[str, int]
     unit: int

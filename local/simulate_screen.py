@@ -116,7 +116,7 @@ def train_shipped(
     say(f"trying in {len(specs)} worlds")
     rows = logs(specs, opens, days=days, borrowers=borrowers, processes=processes)
     say(f"learning from {rows.height} choices")
-    # On people and days that it had not seen a line was better than trees (docs/town.md), and it is a tenth of the size.
+    # A line told better whom a contact helps than trees did (docs/adr/0092), and is a tenth of the size.
     try:
         trained = train(rows, kind=KIND, seed=SEED, terms=learning_terms(), method="logistic")
     except TooThinError as error:

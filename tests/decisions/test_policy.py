@@ -101,12 +101,25 @@ def test_what_helps_nobody_leaves_people_in_peace_and_says_so() -> None:
 
 
 def test_the_value_is_money_less_cost_less_a_priced_harm() -> None:
-    """100.00 owed, 20 points likelier by text: 20.00; a text costs 0.02, and of 10,000 written contacts 23 bring a complaint at 50.00."""
+    """100.00 owed, 20 points likelier by text: 20.00; a text costs 0.02 and counts 1.50, of 10,000 written ones 23 bring a complaint at 50.00."""
     sms = arms(many(1)).filter(pl.col("channel") == "sms").row(0, named=True)
-    assert (sms["gain"], sms["spent"], sms["harm"]) == (2_000_000, 2_000, 11_500)
-    assert sms["score"] == 2_000_000 - 2_000 - 11_500
+    assert (sms["gain"], sms["spent"], sms["harm"]) == (2_000_000, 2_000, 150_000 + 11_500)
+    assert sms["score"] == 2_000_000 - 2_000 - 150_000 - 11_500
     nothing = arms(many(1)).filter(pl.col("candidate").is_null()).row(0, named=True)
     assert (nothing["score"], nothing["gain"]) == (0, None)
+
+
+def test_a_contact_that_helps_less_than_it_bothers_is_not_made_and_a_call_bothers_more() -> None:
+    """Two points of 100.00 are 2.00: more than a text bothers, less than a call does."""
+    counts = next(iter(_learned(EARLY).weights.values()))
+    assert counts.spoken > counts.written
+    says = Says({"none": 0.10, "sms": 0.12, "push": 0.11})
+    best = arms(many(1), says=says).sort("score", descending=True).row(0, named=True)
+    assert best["channel"] == "sms"
+    dearer = replace(counts, written=counts.spoken)
+    calm = replace(EARLY, learned=replace(_learned(EARLY), weights=dict.fromkeys(_learned(EARLY).weights, dearer)))
+    best = arms(many(1), calm, says).sort("score", descending=True).row(0, named=True)
+    assert best["channel"] is None
 
 
 def test_harm_grows_with_the_contacts_of_the_last_seven_days() -> None:
@@ -114,7 +127,7 @@ def test_harm_grows_with_the_contacts_of_the_last_seven_days() -> None:
     wide = replace(EARLY, contacts_max=9, learned=replace(learned, harm=replace(learned.harm, free=0)))
     before = [{"at": NOON_IN_NEW_YORK - timedelta(days=days), "channel": "email"} for days in (4, 5, 8)]
     sms = arms(facts_of(Known(days=20, history=before)), wide).filter(pl.col("channel") == "sms")
-    assert sms["harm"][0] == round(11_500 * 1.5**2)
+    assert sms["harm"][0] == 150_000 + round(11_500 * 1.5**2)
 
 
 def test_a_price_of_the_provider_comes_before_what_a_contact_is_taken_to_cost() -> None:

@@ -84,16 +84,19 @@ def test_with_somebody_elses_features_a_model_does_not_know_whom_to_contact() ->
 
 
 def test_the_model_that_ships_is_the_one_of_these_worlds_and_features() -> None:
-    """Fails when worlds, parameters or features have changed since: `tideover simulate --train config/models --worlds sandbox/worlds/train.yaml`."""
+    """Fails when worlds, parameters or features have changed since; the message has the command that makes it again."""
     model = shipped_model("paid_7d")
     assert model is not None
     note = json.loads((MODELS / "paid_7d.note.json").read_text())
-    assert note["version"] == model.version
+    again = (
+        f"tideover simulate --train config/models --worlds sandbox/worlds/train.yaml --days {note['days']} --borrowers {note['borrowers']}"
+    )
+    assert note["version"] == model.version, again
     assert note["made_of"] == {
         "worlds": sha256((WORLDS / "train.yaml").read_bytes()).hexdigest(),
         "parameters": fingerprint(),
         "inputs": inputs_hash(),
-    }
+    }, again
     assert {one.name for one in model.inputs} <= {*FEATURES, *ARMS}
     assert set(ARM_CHANNELS) >= {"none", "sms"}
     assert (MODELS / "paid_7d.json").stat().st_size < 300_000
