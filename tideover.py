@@ -30,6 +30,7 @@ from local.evidence_commands import evidence
 from local.experiment_commands import experiments
 from local.export_commands import export
 from local.gateway_commands import gateway
+from local.history_commands import history
 from local.incident_commands import incident
 from local.inspect_commands import inspect
 from local.keys_commands import keys
@@ -67,6 +68,7 @@ app.add_typer(staff, name="staff")
 app.add_typer(backfill, name="backfill")
 app.add_typer(agencies, name="agencies")
 app.add_typer(gateway, name="gateway")
+app.add_typer(history, name="history")
 app.add_typer(inspect, name="inspect")
 app.add_typer(core, name="core")
 app.command()(evaluate)

@@ -20,6 +20,8 @@ from decisions.retention import HOUSE, RecordDuty
 
 RETENTION: Final = Path(__file__).with_name("retention.yaml")
 DAY_SECONDS: Final = 86_400
+# Rules, caps and choices look back two years at most, and a month (tests/ledger/test_archive.py): they do not see the archive.
+MONTHS_MIN: Final = 30
 Ends = Literal[
     "raw_callbacks",
     "reply_windows",
@@ -61,11 +63,18 @@ class PrefectForm(Strict):
         }
 
 
+class HistoryForm(Strict):
+    """How much of what was decided and done the day's work has at hand."""
+
+    months: Annotated[Whole, Field(ge=MONTHS_MIN)]
+
+
 class RetentionForm(Strict):
     """The file, as written."""
 
     reviewed_on: Day
     records: tuple[DutyForm, ...]
+    history: HistoryForm
     prefect: PrefectForm
     days: dict[Ends, Annotated[Whole, Field(ge=1)]]
 
@@ -77,12 +86,14 @@ class RetentionPolicy:
     Attributes:
         records: Duties to keep records, the house's own among them.
         days: What ends by itself → days of the wall clock.
+        history_months: So many whole months of history before the one that runs are at hand; older ones lie in the archive.
         prefect: What Prefect's own server keeps.
     """
 
     records: tuple[RecordDuty, ...]
     prefect: PrefectForm
     days: Mapping[str, int]
+    history_months: int
 
 
 def retention_policy(path: Path = RETENTION) -> RetentionPolicy:
@@ -100,7 +111,12 @@ def retention_policy(path: Path = RETENTION) -> RetentionPolicy:
     if missing := [name for name in get_args(Ends) if name not in form.days]:
         raise ConfigError(path, None, "days", f"says nothing of {missing[0]}")
     records = tuple(RecordDuty(**duty.model_dump()) for duty in form.records)
-    return RetentionPolicy(records=records, prefect=form.prefect, days={str(name): days for name, days in form.days.items()})
+    return RetentionPolicy(
+        records=records,
+        prefect=form.prefect,
+        days={str(name): days for name, days in form.days.items()},
+        history_months=form.history.months,
+    )
 
 
 @lru_cache(maxsize=1)

@@ -1,6 +1,6 @@
-"""Retention: erase whose day has come, end what is older than config/retention.yaml keeps it, make the next month's parts. Every night.
+"""Retention: erase whose day has come, end what is older than it is kept, make the next month's parts, archive old ones.
 
-Scheduled in prefect.yaml. Safe to run again: what is gone is not found again.
+Every night; scheduled in prefect.yaml. Safe to run again: what is gone is not found again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from prefect.runtime import flow_run
 
 from flows.run_names import local_day
 from tasks.record import business_date
-from tasks.retention import end_what_is_over, erase_due, make_months
+from tasks.retention import archive_old_months, end_what_is_over, erase_due, make_months
 
 
 def run_name() -> str:
@@ -22,16 +22,17 @@ def run_name() -> str:
 
 @flow(name="retention", flow_run_name=run_name, timeout_seconds=6 * 3600)
 def retention(as_of: date | None = None, *, dry_run: bool = False) -> dict[str, int]:
-    """Erase people, and remove rows that are over.
+    """Erase people, remove rows that are over, and move months of history that are old into the archive.
 
     Args:
         as_of: Local business date. Empty = the date on which this run was due, in the portfolio's zone.
-        dry_run: Count and show, remove nothing.
+        dry_run: Count and show, remove and move nothing.
 
     Returns:
-        `erased` (`due`) and `waiting` → people; every kind of row that ends by itself → rows.
+        `erased` (`due`) and `waiting` → people; `archived` → rows that moved; every kind of row that ends by itself → rows.
     """
     day = as_of or business_date(flow_run.scheduled_start_time)
     make_months(day, dry_run=dry_run)
     people = erase_due(day, dry_run=dry_run)
-    return {**people, **end_what_is_over(day, dry_run=dry_run)}
+    archived = archive_old_months(day, dry_run=dry_run)
+    return {**people, "archived": archived, **end_what_is_over(day, dry_run=dry_run)}

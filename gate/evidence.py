@@ -50,7 +50,7 @@ def gather(attempt_id: int, *, with_text: bool) -> Dossier:
         UnknownAttemptError: The ledger has no such attempt.
         ConfigError: The rule packs that were in force cannot be read by this program.
     """
-    with connection() as tx:
+    with connection(archive=True) as tx:
         attempt = dossier.read_attempt(tx, attempt_id)
         decision = dossier.read_decision_of(tx, attempt)
         run = read_run(tx, attempt["campaign_run_id"])

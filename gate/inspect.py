@@ -66,7 +66,7 @@ def look_at(business_date: date, event_id: int) -> Look:
         InspectionRefused: There is none.
         ConfigError: The rule packs of then cannot be read by this program.
     """
-    with connection(read_only=True) as tx:
+    with connection(read_only=True, archive=True) as tx:
         return look_in(tx, business_date, event_id, with_words=False)
 
 

@@ -82,6 +82,7 @@ _OWED = text("""
         JOIN party_version b ON b.party_id = o.party_id AND b.superseded_at IS NULL
         LEFT JOIN language_wish w ON w.party_id = o.party_id AND w.superseded_at IS NULL
         JOIN contact_event c ON c.party_id = o.party_id AND c.at = o.at AND c.direction = 'inbound' AND c.source = 'inbox'
+         AND c.business_date BETWEEN (o.at AT TIME ZONE 'UTC')::date - 1 AND (o.at AT TIME ZONE 'UTC')::date + 1
          AND c.external_id = e.provider_id || ':' || o.party_id
         WHERE o.intent IN ('help', 'stop') AND o.at > least(CAST(:help_since AS timestamptz), CAST(:stop_since AS timestamptz))
           AND o.at > CASE o.intent WHEN 'help' THEN CAST(:help_since AS timestamptz) ELSE CAST(:stop_since AS timestamptz) END

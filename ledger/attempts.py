@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Row, text
 
 from ledger import evidence, notices
 from ledger.locks import lock_borrowers
+from ledger.partitions import LATE_DAYS_MAX
 from ledger.tables import LIVE_ATTEMPT_STATES
 
 # What we may do, from → to. A result (from `submitting` on) is written only under the claim that made the call.
@@ -593,8 +594,8 @@ _ONCE_SUBMITTED = text("""
 """)
 _CONTACT_OF_ATTEMPT = """
     SELECT c.* FROM contact_event c
-    WHERE c.attempt_business_date = r.business_date AND c.attempt_id = r.id AND c.about_event_id IS NULL AND c.direction = 'outbound'
-      AND c.external_id IS NULL
+    WHERE c.business_date = r.business_date AND c.attempt_business_date = r.business_date AND c.attempt_id = r.id
+      AND c.about_event_id IS NULL AND c.direction = 'outbound' AND c.external_id IS NULL
     ORDER BY c.id DESC LIMIT 1
 """
 # The provider processed what we had taken back: it counts again, as a contact of its own.
@@ -605,7 +606,9 @@ _COUNT_AGAIN = text(f"""
            c.attempt_business_date, c.attempt_id, true, c.jurisdiction, 'provider'
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(business_date date, id bigint)
     CROSS JOIN LATERAL ({_CONTACT_OF_ATTEMPT}) c
-    WHERE EXISTS (SELECT FROM contact_event u WHERE u.about_event_id = c.id AND u.party_id = c.party_id AND u.uncounts)
+    WHERE EXISTS (
+        SELECT FROM contact_event u
+        WHERE u.business_date = c.business_date AND u.about_event_id = c.id AND u.party_id = c.party_id AND u.uncounts)
 """)  # noqa: S608  # no text from outside
 _LOG_RESULTS = text(f"""
     INSERT INTO contact_event (business_date, party_id, at, channel, direction, loans, contact_point_id, counterparty, purpose, result,
@@ -615,11 +618,12 @@ _LOG_RESULTS = text(f"""
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(business_date date, id bigint, result text, at timestamptz)
     CROSS JOIN LATERAL ({_CONTACT_OF_ATTEMPT}) c
 """)  # noqa: S608  # no text from outside
-# By its id it is counted once, however often the provider speaks of it.
+# By its id it is counted once, however often the provider speaks of it; and so near its date that caps find it (ledger/partitions.py).
 _COUNT_SECOND = text(f"""
     INSERT INTO contact_event (business_date, party_id, at, channel, direction, loans, contact_point_id, counterparty, purpose, result,
                                attempt_business_date, attempt_id, counts, jurisdiction, external_id, source)
-    SELECT c.business_date, c.party_id, r.at, c.channel, c.direction, c.loans, c.contact_point_id, c.counterparty, c.purpose, 'sent',
+    SELECT c.business_date, c.party_id, least(r.at, (c.business_date + {LATE_DAYS_MAX})::timestamp AT TIME ZONE 'UTC'), c.channel,
+           c.direction, c.loans, c.contact_point_id, c.counterparty, c.purpose, 'sent',
            c.attempt_business_date, c.attempt_id, true, c.jurisdiction, r.provider_id, 'provider'
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(business_date date, id bigint, at timestamptz, provider_id text)
     CROSS JOIN LATERAL ({_CONTACT_OF_ATTEMPT}) c

@@ -244,7 +244,7 @@ CHECKS: Final = (
         sql="""
         SELECT NULL AS provider_id, NULL::bigint AS party_id, NULL::bigint AS attempt_id, table_name || '.' || column_name AS detail
         FROM information_schema.columns
-        WHERE table_schema = current_schema() AND column_name LIKE '%\\_minor' AND data_type NOT IN ('bigint', 'integer')
+        WHERE table_schema = 'public' AND column_name LIKE '%\\_minor' AND data_type NOT IN ('bigint', 'integer')
         """,
     ),
     Check(
@@ -253,7 +253,7 @@ CHECKS: Final = (
         sql="""
         SELECT NULL AS provider_id, NULL::bigint AS party_id, NULL::bigint AS attempt_id, table_name || '.' || column_name AS detail
         FROM information_schema.columns
-        WHERE table_schema = current_schema() AND data_type = 'timestamp without time zone'
+        WHERE table_schema = 'public' AND data_type = 'timestamp without time zone'
         """,
     ),
     Check(

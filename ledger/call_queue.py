@@ -385,6 +385,7 @@ _UNREACHED = text("""
        AND bool_and(a.state IN ('undelivered', 'failed', 'rejected'))
        AND NOT EXISTS (
            SELECT 1 FROM contact_event c WHERE c.party_id = a.party_id AND c.direction = 'inbound'
+             AND c.business_date >= CAST(:at AS date) - CAST(:days AS integer) - 2
              AND c.at > CAST(:at AS timestamptz) - make_interval(days => CAST(:days AS integer)))
        AND NOT EXISTS (
            SELECT 1 FROM call_task t WHERE t.party_id = a.party_id

@@ -79,5 +79,7 @@ _HAD = text("""
     SELECT DISTINCT e.party_id, a.message
     FROM contact_event e JOIN attempt a ON a.business_date = e.attempt_business_date AND a.id = e.attempt_id
     WHERE e.party_id = ANY(:parties) AND e.purpose = :purpose AND e.direction = 'outbound' AND e.about_event_id IS NULL
-      AND NOT EXISTS (SELECT 1 FROM contact_event u WHERE u.party_id = e.party_id AND u.about_event_id = e.id AND u.uncounts)
+      AND NOT EXISTS (
+        SELECT 1 FROM contact_event u
+        WHERE u.business_date = e.business_date AND u.party_id = e.party_id AND u.about_event_id = e.id AND u.uncounts)
 """)

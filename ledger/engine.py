@@ -24,6 +24,7 @@ from sqlmodel import Session
 
 from config.settings import settings
 from ledger import embedded
+from ledger.partitions import WITH_ARCHIVE, with_archive
 
 CONNECT_SECONDS_MAX: Final = 10
 # A statement asked so often in a session is prepared; so many are kept, more than the portal has.
@@ -73,15 +74,18 @@ def transaction() -> Iterator[Session]:
 
 
 @contextmanager
-def connection(*, read_only: bool = False) -> Iterator[Connection]:
+def connection(*, read_only: bool = False, archive: bool = False) -> Iterator[Connection]:
     """One transaction as a plain connection, for set-based statements and COPY.
 
     Args:
         read_only: The database itself refuses every write in it.
+        archive: Months of history that lie in the archive are read too (ledger/partitions.py). History is not written in it.
     """
     with engine().begin() as open_connection:
         if read_only:
             open_connection.execute(text("SET TRANSACTION READ ONLY"))
+        if archive:
+            with_archive(open_connection)
         yield open_connection
 
 
@@ -119,18 +123,20 @@ def _arrow_database(address: str) -> _SharedDatabase:
 
 
 @contextmanager
-def arrow(*, read_only: bool = False) -> Iterator[ArrowConnection]:
+def arrow(*, read_only: bool = False, archive: bool = False) -> Iterator[ArrowConnection]:
     """One transaction over ADBC: Arrow in and out. Committed at the end, rolled back on any error.
 
     Args:
         read_only: The database itself refuses every write in it.
+        archive: As of `connection`.
     """
     database = _arrow_database(database_url())
     with ArrowConnection(database, AdbcConnection(database._db)) as open_connection:  # noqa: SLF001  # the driver has no other way to share one
         try:
-            if read_only:
-                with open_connection.cursor() as cursor:
-                    cursor.execute("SET TRANSACTION READ ONLY")
+            for wanted, statement in ((read_only, "SET TRANSACTION READ ONLY"), (archive, WITH_ARCHIVE)):
+                if wanted:
+                    with open_connection.cursor() as cursor:
+                        cursor.execute(statement)
             yield open_connection
         except BaseException:
             open_connection.rollback()

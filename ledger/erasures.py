@@ -289,7 +289,7 @@ _LAWS = text("""
 # The last thing that happened, in whatever way.
 _LAST = text("""
     SELECT max(last) FROM (
-        SELECT max(e.at)::date AS last FROM contact_event e WHERE e.party_id = :party
+        SELECT max(e.at)::date AS last FROM whole.contact_event e WHERE e.party_id = :party
         UNION ALL SELECT max(o.at)::date FROM outcome o WHERE o.party_id = :party
         UNION ALL SELECT max(c.closed_at)::date FROM borrower_case c WHERE c.party_id = :party
         UNION ALL SELECT max(y.paid_on) FROM payment y JOIN loan_party m ON m.loan_id = y.loan_id WHERE m.party_id = :party

@@ -277,7 +277,11 @@ def chain(connection: Connection, campaign_run_id: int) -> list[Batch]:
 def lines_of(connection: Connection, batch: Batch) -> list[tuple[str, int, bytes]]:
     """The lines under a batch's root as the rows are now: (table, id, line), in the order of the leaves."""
     if batch.kind == "decisions":
-        rows = read(connection, _DECISIONS.format(run=batch.campaign_run_id, shard=batch.shard), DECISION_COLUMNS)
+        rows = read(
+            connection,
+            _DECISIONS.format(run=batch.campaign_run_id, shard=batch.shard, on=batch.business_date.isoformat()),
+            DECISION_COLUMNS,
+        )
         found = [("decision", number, line) for number, line in zip(rows["id"], decision_lines(rows), strict=True)]
         named = sorted(rows["reason_set_id"].unique())
         sets = {row.id: row.reasons for row in connection.execute(_REASONS, {"ids": named})}
@@ -377,7 +381,9 @@ _LINK = text("""
 _SEAL = text("UPDATE campaign_run SET evidence_root = :root WHERE id = :run")
 _SEALED = text("SELECT evidence_root FROM campaign_run WHERE id = :run")
 _SHOWN = ", ".join("propensities::text AS propensities" if name == "propensities" else name for name in DECISION_COLUMNS)
-_DECISIONS = f"SELECT {_SHOWN} FROM decision WHERE campaign_run_id = {{run:d}} AND shard = {{shard:d}} ORDER BY id"  # noqa: S608  # the columns above, and numbers
+_DECISIONS = f"""
+    SELECT {_SHOWN} FROM decision WHERE business_date = '{{on}}' AND campaign_run_id = {{run:d}} AND shard = {{shard:d}} ORDER BY id
+"""  # noqa: S608  # the columns above, a date, and numbers
 _REASONS = text("SELECT id, reasons FROM reason_set WHERE id = ANY(:ids) ORDER BY id")
 _TRANSITIONS = text("""
     SELECT * FROM attempt_transition
@@ -387,7 +393,8 @@ _CONTACTS = text("SELECT * FROM contact_event WHERE business_date = :on AND evid
 # What was slipped in, or detached from its batch, afterwards. Rows from before there was evidence of their kind have lower ids.
 _WITHOUT_BATCH = text("""
     SELECT 'decision' AS table_name, count(*) AS rows FROM decision d
-    WHERE d.campaign_run_id = :run AND d.id >= (SELECT min(first_id) FROM evidence_batch WHERE kind = 'decisions') AND NOT EXISTS (
+    WHERE d.campaign_run_id = :run AND d.business_date = (SELECT business_date FROM campaign_run WHERE id = :run)
+      AND d.id >= (SELECT min(first_id) FROM evidence_batch WHERE kind = 'decisions') AND NOT EXISTS (
         SELECT 1 FROM evidence_batch b WHERE b.campaign_run_id = d.campaign_run_id AND b.kind = 'decisions' AND b.shard = d.shard)
     HAVING count(*) > 0
     UNION ALL

@@ -23,8 +23,12 @@ from decisions.facts import HISTORY_DAYS, Facts, Schema
 from decisions.gate_verdict import NO_ENVELOPE, TEMPLATE_NOT_REGISTERED, WINDOW_CLOSED
 from ledger.aging_facts import age_loans
 from ledger.frames import Ids, Known, Source, ids_clause, instant, read, widened
+from ledger.partitions import dated_from
 from ledger.places import with_places
 from ledger.tables import STAGES
+
+# An offer of longer ago is none that a stage may build on.
+TREATMENT_DAYS: Final = 730
 
 
 def read_facts(
@@ -53,7 +57,7 @@ def read_facts(
         known_at: Wall clock: read the facts as we knew them then, to replay a decision. Not with `planned`, whose
             ageing is kept once a date.
         history_days: How far back contacts are read.
-        treated_by: Stages whose tries are read, however long ago (`decisions.strategy.Strategy.looks_at`); none = none.
+        treated_by: Stages whose tries of two years are read (`decisions.strategy.Strategy.looks_at`); none = none.
         falls_back: Whether failed ways and the creditors' senders are read (`decisions.strategy.Strategy.falls_back`).
         payments_since: From which day on payments are read (`decisions.strategy.Strategy.payments_since`); None = none are.
         ageing: Schemes of buckets and stages, for `now`; None = those in force.
@@ -73,6 +77,8 @@ def read_facts(
         on=f"'{business_date.isoformat()}'::date",
         at=instant(at),
         history_from=instant(at - timedelta(days=history_days)),
+        history_on=dated_from(at - timedelta(days=history_days)),
+        treated_on=dated_from(at - timedelta(days=TREATMENT_DAYS)),
         known=Known(known_at),
     )
     if loans == "planned" or payments_since is not None:
@@ -110,6 +116,8 @@ class _Asked:
     on: str
     at: str
     history_from: str
+    history_on: str
+    treated_on: str
     known: Known
 
     def read(self, source: Source, statement: str, schema: Schema, **keys: Ids) -> pl.DataFrame:
@@ -120,6 +128,8 @@ class _Asked:
             on=self.on,
             at=self.at,
             history_from=self.history_from,
+            history_on=self.history_on,
+            treated_on=self.treated_on,
             known=self.known,
             recorded_e=self.known.recorded("e"),
             recorded_c=self.known.recorded("c"),
@@ -362,7 +372,7 @@ _HISTORY = """
     SELECT e.party_id, e.id AS event_id, e.at, e.channel, e.direction, e.loans, e.contact_point_id, e.counterparty, e.purpose,
            e.result, e.about_event_id, e.uncounts
     FROM contact_event e
-    WHERE e.party_id {who} AND e.at >= {history_from} AND {recorded_e}
+    WHERE e.party_id {who} AND e.at >= {history_from} AND e.business_date >= {history_on} AND {recorded_e}
       AND (e.about_event_id IS NOT NULL OR e.counts OR e.direction = 'inbound')
 """
 # A later correction (undelivered, and then delivered after all) takes a failure back.
@@ -372,7 +382,7 @@ _FAILURES = """
     JOIN attempt_transition e ON e.business_date = a.business_date AND e.attempt_id = a.id
      AND (e.to_state IN ('rejected', 'undelivered', 'failed') OR (e.to_state = 'withheld' AND e.cause IN ({closed})))
      AND {recorded_e}
-    WHERE a.party_id {who} AND e.at >= {history_from}
+    WHERE a.party_id {who} AND e.at >= {history_from} AND a.business_date >= {history_on} AND e.business_date >= {history_on}
       AND NOT EXISTS (
         SELECT FROM attempt_transition c
         WHERE c.business_date = a.business_date AND c.attempt_id = a.id AND c.id > e.id
@@ -399,6 +409,7 @@ _TREATMENTS = """
     SELECT e.party_id, a.stage, a.message, e.channel, e.at, e.loans, e.contact_point_id, e.result, e.id AS event_id, e.about_event_id,
            e.uncounts
     FROM contact_event e JOIN attempt a ON a.business_date = e.attempt_business_date AND a.id = e.attempt_id
-    WHERE e.party_id {who} AND {recorded_e} AND a.stage IN ({stages}) AND (e.about_event_id IS NOT NULL OR e.counts)
+    WHERE e.party_id {who} AND e.business_date >= {treated_on} AND {recorded_e} AND a.stage IN ({stages})
+      AND (e.about_event_id IS NOT NULL OR e.counts)
     ORDER BY e.party_id, e.at, e.id
 """

@@ -89,7 +89,8 @@ _BY_REASON = text("""
     SELECT reason, count(DISTINCT party_id) AS borrowers FROM (
         SELECT d.party_id, unnest(r.reasons) AS reason
         FROM decision d JOIN reason_set r ON r.id = d.reason_set_id
-        WHERE d.campaign_run_id = :run AND d.action = 'no_contact'
+        WHERE d.campaign_run_id = :run AND d.business_date = (SELECT business_date FROM campaign_run WHERE id = :run)
+          AND d.action = 'no_contact'
         UNION ALL
         SELECT a.party_id, jsonb_array_elements_text(coalesce(a.permit -> 'blocked_by', '["gate"]'::jsonb))
         FROM attempt a WHERE a.campaign_run_id = :run AND a.state = 'withheld'
@@ -100,7 +101,7 @@ _TOTALS = text("""
     SELECT count(*) AS borrowers,
            count(*) FILTER (WHERE d.action = 'no_contact')
                + (SELECT count(DISTINCT a.decision_id) FROM attempt a WHERE a.campaign_run_id = :run AND a.state = 'withheld') AS withheld
-    FROM decision d WHERE d.campaign_run_id = :run
+    FROM decision d WHERE d.campaign_run_id = :run AND d.business_date = (SELECT business_date FROM campaign_run WHERE id = :run)
 """)
 
 

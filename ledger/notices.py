@@ -55,8 +55,8 @@ _FOLLOW = text(f"""
         LEFT JOIN party_version v ON v.party_id = a.party_id AND v.superseded_at IS NULL
         CROSS JOIN LATERAL (
             SELECT c.loans FROM contact_event c
-            WHERE c.attempt_business_date = a.business_date AND c.attempt_id = a.id AND c.about_event_id IS NULL
-              AND c.direction = 'outbound' AND c.external_id IS NULL
+            WHERE c.business_date = a.business_date AND c.attempt_business_date = a.business_date AND c.attempt_id = a.id
+              AND c.about_event_id IS NULL AND c.direction = 'outbound' AND c.external_id IS NULL
             ORDER BY c.id DESC LIMIT 1) e
         CROSS JOIN LATERAL unnest(CASE WHEN cardinality(e.loans) > 0 THEN e.loans ELSE ARRAY[NULL::bigint] END) AS l(loan_id)
     ), known AS (

@@ -315,7 +315,9 @@ _STANDING: Final = {"holds": _HOLDS, "stopped": _STOPPED, "promise": _PROMISE, "
 _CONTACTS = text("""
     SELECT e.id, e.at, e.channel, e.attempt_id FROM contact_event e
     WHERE e.party_id = :party AND e.direction = 'outbound' AND e.about_event_id IS NULL
-      AND NOT EXISTS (SELECT 1 FROM contact_event u WHERE u.party_id = e.party_id AND u.about_event_id = e.id AND u.uncounts)
+      AND NOT EXISTS (
+        SELECT 1 FROM contact_event u
+        WHERE u.business_date = e.business_date AND u.party_id = e.party_id AND u.about_event_id = e.id AND u.uncounts)
     ORDER BY e.at DESC, e.id DESC LIMIT :at_most
 """)
 _IS_HERS = text("SELECT 1 FROM attempt WHERE id = :attempt AND party_id = :party AND submitted_at IS NOT NULL")

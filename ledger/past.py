@@ -21,6 +21,7 @@ from decisions.facts import Facts
 from decisions.past import CONTACT_DAYS, FLOW_DAYS, PAYMENT_DAYS, Past
 from decisions.wallet_flows import BALANCE, GOES_OUT, INCOME
 from ledger.frames import Known, Source, ids_clause, instant, read
+from ledger.partitions import dated_from
 
 # A way to her that is somebody else's is none.
 NOT_HERS: Final = ("wrong", "reassigned")
@@ -47,6 +48,7 @@ def read_past(source: Source, *, facts: Facts, at: datetime, business_date: date
         "paid_from": f"'{(business_date - timedelta(days=PAYMENT_DAYS)).isoformat()}'::date",
         "flows_from": f"'{(business_date - timedelta(days=FLOW_DAYS - 1)).isoformat()}'::date",
         "contacts_from": instant(at - timedelta(days=CONTACT_DAYS)),
+        "contacts_on": dated_from(at - timedelta(days=CONTACT_DAYS)),
         "known": known,
         "recorded_e": known.recorded("e"),
         "recorded_o": known.recorded("o"),
@@ -117,7 +119,8 @@ STATEMENTS: Final = {
                    bool_or(e.result IN ('read', 'conversation')) AS read,
                    bool_or(e.result = 'conversation') AS answered
             FROM contact_event e
-            WHERE e.party_id {who} AND e.at >= {contacts_from} AND e.at < {at} AND {recorded_e} AND e.direction = 'outbound'
+            WHERE e.party_id {who} AND e.at >= {contacts_from} AND e.at < {at} AND e.business_date >= {contacts_on} AND {recorded_e}
+              AND e.direction = 'outbound'
             GROUP BY e.party_id, coalesce(e.about_event_id, e.id)
             HAVING bool_or(e.counts) AND NOT bool_or(e.uncounts)
         ) c

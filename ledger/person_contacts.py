@@ -104,7 +104,7 @@ _DAYS = text("""
         SELECT jsonb_agg(jsonb_build_object('id', a.id, 'channel', a.channel, 'message', a.message, 'state', a.state,
                                             'blocked_by', a.permit -> 'blocked_by', 'submitted_at', a.submitted_at) ORDER BY a.id)
         FROM attempt a WHERE a.party_id = d.party_id AND a.business_date = d.business_date AND a.decision_id = d.id), '[]') AS attempts
-    FROM decision d JOIN reason_set r ON r.id = d.reason_set_id
+    FROM whole.decision d JOIN reason_set r ON r.id = d.reason_set_id
     WHERE d.party_id = :party ORDER BY d.business_date DESC, d.id DESC LIMIT :at_most
 """)
 _ATTEMPTS = text("""

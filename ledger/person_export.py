@@ -25,6 +25,7 @@ from sqlalchemy import Connection, LargeBinary, Row, Table, text
 from ledger import addresses, clock, erasures, vault
 from ledger.all_tables import METADATA
 from ledger.of_a_person import ways
+from ledger.partitions import with_archive
 from ledger.replies import PRESSED, pressed_of
 
 # What was said in a message that left: attempt's id → title and body, or None where it cannot be written again.
@@ -124,6 +125,7 @@ def everything_of(tx: Connection, party_id: int, *, said: Said | None = None) ->
     Raises:
         MissingKeyError: A value was encrypted with a key that is gone.
     """
+    with_archive(tx)
     found = erasures.of(tx, party_id)
     if found is not None and found.erased_at is not None:
         return {"made_at": _plain(clock.now(tx)), "erased_at": _plain(found.erased_at), "kept": {}}

@@ -156,5 +156,7 @@ _TREATED = text("""
     GROUP BY n.treated ORDER BY n.treated <> :ordinary, n.treated
 """)
 _DECIDED = text("""
-    SELECT channel, message, count(*) AS borrowers FROM decision WHERE campaign_run_id = :id GROUP BY channel, message
+    SELECT channel, message, count(*) AS borrowers FROM decision
+    WHERE campaign_run_id = :id AND business_date = (SELECT business_date FROM campaign_run WHERE id = :id)
+    GROUP BY channel, message
 """)

@@ -421,7 +421,8 @@ _PEOPLE = text("""
     ) a ON true
     LEFT JOIN LATERAL (
         SELECT c.loans FROM contact_event c
-        WHERE c.attempt_business_date = a.business_date AND c.attempt_id = a.id AND c.direction = 'outbound' AND c.about_event_id IS NULL
+        WHERE c.business_date = a.business_date AND c.attempt_business_date = a.business_date AND c.attempt_id = a.id
+          AND c.direction = 'outbound' AND c.about_event_id IS NULL
         ORDER BY c.id DESC LIMIT 1
     ) e ON true
     LEFT JOIN LATERAL (

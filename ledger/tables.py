@@ -1100,6 +1100,10 @@ class ContactEvent(SQLModel, table=True):
         CheckConstraint("(attempt_id IS NULL) = (attempt_business_date IS NULL)", name="contact_event_attempt_is_whole"),
         CheckConstraint("about_event_id IS NULL OR NOT counts", name="contact_event_counts_once"),
         CheckConstraint("NOT uncounts OR about_event_id IS NOT NULL", name="contact_event_uncounts_something"),
+        # So far back caps look for its date (ledger/partitions.py): they would not see one that is dated earlier still.
+        CheckConstraint(
+            "about_event_id IS NOT NULL OR business_date >= (at AT TIME ZONE 'UTC')::date - 31", name="contact_event_near_its_date"
+        ),
         Index("contact_event_of_party", "party_id", "at"),
         Index("contact_event_of_batch", "business_date", "evidence_batch_id", postgresql_where=text("evidence_batch_id IS NOT NULL")),
         Index("contact_event_of_attempt", "attempt_business_date", "attempt_id", postgresql_where=text("attempt_id IS NOT NULL")),

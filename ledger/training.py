@@ -27,6 +27,7 @@ from decisions.models import NONE
 from decisions.past import Past
 from ledger.facts import read_facts
 from ledger.frames import Ids, Known, Source, ids_clause, instant, read
+from ledger.partitions import dated_from
 from ledger.past import OWES, read_past
 
 WEEK_DAYS: Final = 7
@@ -153,6 +154,7 @@ def _labels(source: Source, part: Batch, past: Past, parties: Ids, *, on: date, 
         "week": _day(day + timedelta(days=WEEK_DAYS)),
         "month": _day(day + timedelta(days=MONTH_DAYS)),
         "from_at": instant(part.decided_at),
+        "contacts_on": dated_from(part.decided_at),
         "week_at": instant(part.decided_at + timedelta(days=WEEK_DAYS)),
         "month_at": instant(part.decided_at + timedelta(days=MONTH_DAYS)),
         "known_then": instant(part.facts_known_at),
@@ -254,7 +256,7 @@ _SAID = """
            EXISTS (
                SELECT FROM contact_event e
                WHERE e.party_id = p.id AND e.direction = 'outbound' AND e.counts AND e.at >= {from_at} AND e.at < {month_at}
-                 AND {recorded_e}) AS contacted
+                 AND e.business_date >= {contacts_on} AND {recorded_e}) AS contacted
     FROM party p WHERE p.id {who}
 """
 # Of a promise that was open then: how it stands since its day.

@@ -259,7 +259,9 @@ _COUNTED = text("""
         SELECT c.id FROM contact_event c
         WHERE c.attempt_business_date = k.business_date AND c.attempt_id = k.id AND c.business_date = k.business_date
           AND c.about_event_id IS NULL AND c.counts
-          AND NOT EXISTS (SELECT 1 FROM contact_event u WHERE u.about_event_id = c.id AND u.uncounts AND u.party_id = c.party_id)
+          AND NOT EXISTS (
+            SELECT 1 FROM contact_event u
+            WHERE u.business_date = c.business_date AND u.about_event_id = c.id AND u.uncounts AND u.party_id = c.party_id)
         ORDER BY c.id DESC LIMIT 1
     ) found
 """)

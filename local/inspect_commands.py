@@ -49,7 +49,7 @@ def sample(
     from ledger.inspections import Population, known_now
     from ledger.inspections import sample as drawn
 
-    with _refusals(), connection(read_only=True) as tx:
+    with _refusals(), connection(read_only=True, archive=True) as tx:
         population = Population(
             since=since.date(),
             until=until.date(),

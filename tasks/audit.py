@@ -117,7 +117,7 @@ def audit_period(first: date, last: date) -> Audited:
     tell(10, "reading the providers' lists")
     lists = read_lists(first, last)
     tell(40, "checking every message and every row")
-    with connection() as tx:
+    with connection(archive=True) as tx:
         audited = auditor.audit(
             tx,
             period=(first, last),
@@ -175,7 +175,7 @@ def read_lists(first: date, last: date) -> Lists:
     since = datetime.combine(first, time(), UTC) - REACH
     until = datetime.combine(last, time(), UTC) + timedelta(days=1) + REACH
     lists = Lists()
-    with connection() as tx:
+    with connection(archive=True) as tx:
         used = auditor.channels_used(tx, first, last)
         by_gateway = auditor.channels_used(tx, first, last, by_gateway=True)
     for name in LISTS:

@@ -139,7 +139,7 @@ def evaluate_strategy(asked: Asked, *, say: Say = lambda _: None, policy: Evalua
     policy = policy or evaluation()
     tried = read_strategies(asked.file)
     stages = tuple(stage for stage in STAGE_ORDER if stage in tried)
-    with connection(read_only=True) as tx:
+    with connection(read_only=True, archive=True) as tx:
         today = clock.now(tx).astimezone(ZoneInfo(settings().business_zone)).date()
         until = asked.until or today - timedelta(days=policy.money_days + policy.posting_days)
         since = asked.since or until - timedelta(days=policy.days - 1)
@@ -153,7 +153,7 @@ def evaluate_strategy(asked: Asked, *, say: Say = lambda _: None, policy: Evalua
     share = min(1.0, policy.decisions_max / extent.decisions) if extent.decisions else 1.0
     decisions, arms = [], []
     count = 0
-    with arrow(read_only=True) as source:
+    with arrow(read_only=True, archive=True) as source:
         for run in runs:
             say(f"{run.business_date} {run.stage}")
             for known, theirs in _of_run(run, tried[run.stage], source, creditor=creditor, share=share, policy=policy, today=today):
@@ -215,7 +215,7 @@ def _of_run(
     decided = _part_of(logged.read_logged(source, run, creditor=creditor), share)
     if decided.is_empty():
         return
-    with connection(read_only=True) as tx:
+    with connection(read_only=True, archive=True) as tx:
         then = policies_then(tx, run.stage, run.policy_hashes, instead={}, at=run.decided_at)
         instead = {policy_key(tried): tried.hash}
         other = policies_then(tx, run.stage, run.policy_hashes, instead=instead, at=run.decided_at, tried=(tried,))
@@ -275,7 +275,7 @@ def _labels(run: DecidedRun, source: Source, policy: EvaluationPolicy, today: da
     labels = money.join(logged.read_answered(source, run, days=policy.money_days), on="party_id", how="full", coalesce=True)
     for days in policy.cured_days:
         until = run.business_date + timedelta(days=days)
-        with connection(read_only=True) as tx:
+        with connection(read_only=True, archive=True) as tx:
             aged = until < today and figures.is_aged(tx, run.business_date) and figures.is_aged(tx, until)
         if aged:
             pair = figures.moved(source, since=run.business_date, until=until, stage=run.stage)

@@ -38,7 +38,7 @@ class LookRefused(ValueError):
 
 def standings() -> list[dict[str, Any]]:
     """Every experiment that is written down, by name."""
-    with connection(read_only=True) as tx:
+    with connection(read_only=True, archive=True) as tx:
         begun, stopped = experiments.started(tx), experiments.stopped_arms(tx)
     return [_standing(experiment(name), begun, stopped) for name in experiment_names()]
 
@@ -50,7 +50,7 @@ def shown(name: str) -> dict[str, Any]:
         ConfigError: There is none of that name.
     """
     one = experiment(name)
-    with connection(read_only=True) as tx:
+    with connection(read_only=True, archive=True) as tx:
         standing = _standing(one, experiments.started(tx), experiments.stopped_arms(tx))
         seen = [{**look, "looked_on": look["looked_on"].isoformat()} for look in experiments.looks(tx, name)]
     return {
@@ -79,7 +79,7 @@ def look(name: str, *, dry_run: bool = False) -> dict[str, Any]:
     Raises:
         LookRefused: It has not begun, or today is none of its dates.
     """
-    with connection(read_only=dry_run) as tx:
+    with connection(read_only=dry_run, archive=True) as tx:
         today = _today(tx)
         begun = experiments.started(tx).get(name)
         if begun is None:
@@ -110,7 +110,7 @@ def take_looks() -> dict[str, list[str]]:
     Returns:
         Experiment → arms that this look stopped.
     """
-    with connection(read_only=True) as tx:
+    with connection(read_only=True, archive=True) as tx:
         today = _today(tx)
         promised = [
             one.name

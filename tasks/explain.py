@@ -62,7 +62,7 @@ def explain_borrower(named: str, as_of: date | None = None) -> dict[str, Any]:
         UnknownBorrowerError: No such borrower, or several.
         NoModelError: Nothing is decided yet, and the strategy in force asks a model that there is not.
     """
-    with connection() as tx:
+    with connection(archive=True) as tx:
         party = find_party(tx, named)
         now = clock.now(tx)
         zone = ZoneInfo(settings().business_zone)

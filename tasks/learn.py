@@ -125,9 +125,9 @@ def learn(day: date, kinds: Collection[str] = (), *, dry_run: bool = False) -> l
 def read_rows(day: date) -> pl.DataFrame:
     """Rows to learn from: what was decided in the last days, as known then, and what came about before a date, as known now."""
     looked = learning_looks_at()
-    with connection(read_only=True) as tx:
+    with connection(read_only=True, archive=True) as tx:
         parts, known_at = batches(tx, since=day - timedelta(days=looked.days), until=day - timedelta(days=1)), wall_clock(tx)
-    with arrow(read_only=True) as source:
+    with arrow(read_only=True, archive=True) as source:
         return training_rows(
             source,
             parts,

@@ -108,7 +108,7 @@ def months_and_countries(month: str | None, country: str | None) -> tuple[str, l
     Raises:
         MonthRefused: The month lies in the future or is none; of that country there is no loan.
     """
-    with connection(read_only=True) as tx:
+    with connection(read_only=True, archive=True) as tx:
         today = _today(tx)
         there = month_figures.countries(tx)
     chosen = month or f"{(today.replace(day=1) - ONE_DAY):%Y-%m}"
@@ -134,7 +134,7 @@ def read_month(month: str, country: str, policy: ReportPolicy | None = None) -> 
     policy = policy or report_policy()
     tell = Teller(policy)
     first, last = _dates(month)
-    with connection(read_only=True) as tx:
+    with connection(read_only=True, archive=True) as tx:
         at, today = clock.now(tx), _today(tx)
         period = Period(country=country, first=first, last=min(last, today))
         sections = [
@@ -224,7 +224,7 @@ def _held(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller) ->
     if over is None:
         return [held_section({}, tell), frontier_section([], looks, tell, pngs)]
     assigned = month_figures.assigned(tx, over)
-    with arrow(read_only=True) as source:
+    with arrow(read_only=True, archive=True) as source:
         cured = figures.cured_by_borrower(figures.moved(source, since=over.first, until=over.last, stage=None, scope=period.country))
         found = arms(month_people.owed_and_paid(source, over), assigned)
     counts = cured.join(assigned, on="party_id").group_by("assigned").agg(part=pl.col("cured").sum(), whole=pl.len())
@@ -261,7 +261,7 @@ def _dates_of_rolls(tx: Connection, period: Period, policy: ReportPolicy) -> Per
 
 def _by_scheme(since: date, until: date, country: str, of_loan: pl.DataFrame) -> dict[str, Roll]:
     """Scheme of buckets → where its loans went."""
-    with arrow(read_only=True) as source:
+    with arrow(read_only=True, archive=True) as source:
         pair = figures.moved(source, since=since, until=until, stage=None, scope=country)
     rolls = {}
     for scheme in of_loan["scheme"].unique().sort():
@@ -335,7 +335,7 @@ def _sustained(tx: Connection, period: Period, policy: ReportPolicy) -> Share | 
     if found is None:
         return None
     start, _, until, late, cured = found
-    with arrow(read_only=True) as source:
+    with arrow(read_only=True, archive=True) as source:
         still = figures.moved(source, since=start, until=until, stage=None, scope=period.country)
     stayed = cured.join(still.after.filter(pl.col("bucket").is_in(CURED)), on="loan_id", how="semi")
     return Share(stayed.height, late.height)
@@ -362,7 +362,7 @@ def _cured_before(
     start = None if between is None else month_figures.last_aged(tx, from_=between - roll - slack, until=between - roll)
     if between is None or start is None:
         return None
-    with arrow(read_only=True) as source:
+    with arrow(read_only=True, archive=True) as source:
         pair = figures.moved(source, since=start, until=between, stage=None, scope=period.country)
     late = pair.before.filter(~pl.col("bucket").is_in([*CURED, "in plan", "written off"]))
     cured = late.join(pair.after.filter(pl.col("bucket").is_in(CURED)), on="loan_id", how="semi")
@@ -469,7 +469,7 @@ def _contact(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller)
 def _fairness(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller) -> Section:
     """Groups of those who were late, beside everybody who was as late and had as much to spare."""
     over = _dates_of_rolls(tx, period, policy)
-    with arrow(read_only=True) as source:
+    with arrow(read_only=True, archive=True) as source:
         people = month_people.late_people(source, period)
         groups = read_groups(source, people["party_id"].to_list())
         cured = _cures(source, over)
@@ -497,12 +497,12 @@ def _reliability(tx: Connection, period: Period, tell: Teller) -> Section:
 
 def _cured(period: Period) -> int:
     """Borrowers whose loans were late at the first aged date of the month and are all cured at its last."""
-    with connection(read_only=True) as tx:
+    with connection(read_only=True, archive=True) as tx:
         until = month_figures.last_aged(tx, from_=period.first, until=period.last)
         since = month_figures.last_aged(tx, from_=period.first - timedelta(days=7), until=period.first)
     if until is None or since is None or since >= until:
         return 0
-    with arrow(read_only=True) as source:
+    with arrow(read_only=True, archive=True) as source:
         return figures.cured_borrowers(figures.moved(source, since=since, until=until, stage=None, scope=period.country))
 
 

@@ -42,6 +42,7 @@ from ledger import (
     incidents,
     outbox,
     overview,
+    partitions,
     run_standings,
     staff_views,
     strategy_approvals,
@@ -60,6 +61,8 @@ CLEARANCE_SOON: Final = timedelta(days=30)
 BOOKED_WITHIN: Final = timedelta(days=3)
 STOPPED_SHOWN: Final = timedelta(days=7)
 LOANS_SHOWN: Final = 5
+# A night's planning of a small portfolio may lie beside its month until the next night; a month's may not.
+STRAYS_MAX: Final = 100_000
 ONE_DAY: Final = timedelta(days=1)
 DANGER: Final = "danger"
 # Of the words for a run of which few go first: those that end only when people decide.
@@ -107,6 +110,7 @@ def find(tx: Connection, *, day: date, at: datetime) -> Iterator[Item]:
     yield from _unbooked(tx, at)
     yield from maybe_counted_twice(tx)
     yield from _promises(tx, day)
+    yield from _strays(tx)
     yield from _agencies(tx, day)
     yield from unusual_looks(tx, desk_policy_in_force().unusual_views)
     yield from _pauses()
@@ -314,6 +318,17 @@ def _promises(tx: Connection, day: date) -> Iterator[Item]:
             urgency=Urgency.KNOW,
             what=f"{counted(past, 'promise', 'promises')} whose day has passed: not judged yet (settling, or the feed is late)",
             do="`promises/daily` judges them; a late feed needs `tideover import`",
+        )
+
+
+def _strays(tx: Connection) -> Iterator[Item]:
+    """Tables that fill up beside their months: what reads a month then reads all that has none."""
+    full = [table for table in partitions.PARTITIONED if partitions.count_others(tx, table, at_most=STRAYS_MAX + 1) > STRAYS_MAX]
+    if full:
+        yield Item(
+            urgency=Urgency.TODAY,
+            what=f"more than {STRAYS_MAX:,} rows lie in no month of their own: {', '.join(full)}",
+            do="`prefect deployment run retention/daily` makes their months, at an hour without runs; look why it did not in the night",
         )
 
 

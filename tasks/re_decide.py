@@ -192,11 +192,11 @@ def decided_again(request: Mapping[str, Any], day: date, *, at: datetime, known_
     booked = booked_on(day, today=today, closes_after_days=settings().month_closes_after_days)
     counts: dict[str, Any] = {}
     rows = [no_differences()]
-    with connection(read_only=True) as tx:
+    with connection(read_only=True, archive=True) as tx:
         parts = _parts(request, day, tx=tx, at=moment, known_at=known_at)
         deciding = [(part, _deciding(part, request, tx)) for part in parts]
         chunks = loan_chunks(tx)
-    with arrow(read_only=True) as source:
+    with arrow(read_only=True, archive=True) as source:
         people = _People(source, chunks, day)
         for stage in request["stages"]:
             then, now = [_NOBODY], [_NOBODY]

@@ -122,7 +122,7 @@ def _record_again(backfill: Backfill, day: date, *, write: bool) -> Mapping[str,
 
 def _look(backfill: Backfill, day: date, today: date) -> Looked:
     """Compare what is recorded of a date with what is known now."""
-    with connection(read_only=True) as tx:
+    with connection(read_only=True, archive=True) as tx:
         chunks = loan_chunks(tx)
         version = re_records.ageing_policy_of(tx, day)
         policy = aging_policy() if version is None else aging_policy(text=find_policy(tx, version).body)
@@ -136,7 +136,7 @@ def _look(backfill: Backfill, day: date, today: date) -> Looked:
     }  # fmt: skip
     if last_known is not None and last_known > backfill.known_at:
         return Looked(counts=nothing | {"known_better": 1}, differences=_NOTHING)
-    with arrow(read_only=True) as source:
+    with arrow(read_only=True, archive=True) as source:
         recorded = re_records.recorded_ageing(source, day, before=backfill.id)
         if recorded.is_empty():
             return Looked(counts=nothing | {"never_aged": 1}, differences=_NOTHING)

@@ -97,8 +97,45 @@ def make_months(on: date, *, dry_run: bool = False) -> list[str]:
     for table in () if dry_run else partitions.PARTITIONED:
         with connection() as tx:
             made += partitions.make_months(tx, table, on)
+        with connection() as tx:
+            partitions.gather(tx, table)
     get_run_logger().info("%s: %s", on.isoformat(), f"made {', '.join(made)}" if made else "every month has its part")
     return made
+
+
+@task(task_run_name="archive old months {on}", retries=2, retry_delay_seconds=[10, 60], persist_result=False, cache_policy=NO_CACHE)
+def archive_old_months(on: date, *, dry_run: bool = False) -> int:
+    """Move the months of history that config/retention.yaml does not keep at hand into the archive; nothing of them is removed.
+
+    Args:
+        on: Local business date; one that has not come yet counts as today.
+        dry_run: Only count.
+
+    Returns:
+        Rows that were moved, or would be.
+
+    Raises:
+        ConfigError: config/retention.yaml cannot be read.
+    """
+    with connection(read_only=True) as tx:
+        before = partitions.at_hand_from(tx, on=on, months=retention_policy().history_months)
+    moved: list[tuple[str, int]] = []
+    for table in partitions.HISTORY:
+        # One transaction a table: each waits for its own users alone.
+        with connection(read_only=dry_run) as tx:
+            for part in partitions.over_before(tx, table, before):
+                moved.append((part.name, partitions.count(tx, part.name)))
+                if not dry_run:
+                    partitions.detach(tx, table, part)
+    if moved:
+        became = "only counted" if dry_run else "now in the archive"
+        create_table_artifact(
+            key="history-archived",
+            description=f"History of before {before.isoformat()}, {became}; see docs/retention.md.",
+            table=[{"month": month, "rows": rows} for month, rows in moved],
+        )
+    get_run_logger().info("%s: %d months are old%s", on.isoformat(), len(moved), ", not moved" if dry_run else "")
+    return sum(rows for _, rows in moved)
 
 
 def _to_end(what: str, days: int) -> int:

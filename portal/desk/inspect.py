@@ -56,7 +56,7 @@ async def look(asked: Asked) -> Response:
     may_read = "person.see" in asked.staff.rights
 
     def read() -> Look:
-        with connection() as tx:
+        with connection(archive=True) as tx:
             asked.note(tx, inspected(tx, on, event).event["party_id"], "inspect contact")
             return look_in(tx, on, event, with_words=may_read)
 
@@ -71,7 +71,7 @@ _FIELDS: Final = frozenset({"seed", "since", "until", "size", "jurisdiction", "c
 
 
 def _draw(given: dict[str, str]) -> Sample:
-    with connection(read_only=True) as tx:
+    with connection(read_only=True, archive=True) as tx:
         known_at = datetime.fromisoformat(given["known_at"]) if given.get("known_at") else known_now(tx)
         if known_at.tzinfo is None:
             raise InspectionRefused("an instant has its offset")

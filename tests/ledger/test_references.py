@@ -38,7 +38,10 @@ def copied(table: str, **columns: Any) -> str:
     changed = {**_ANOTHER[table], **{name: str(value) for name, value in columns.items()}}
     with connection() as tx:
         names = list(
-            tx.execute(text("SELECT column_name FROM information_schema.columns WHERE table_name = :table"), {"table": table}).scalars()
+            tx.execute(
+                text("SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = :table"),
+                {"table": table},
+            ).scalars()
         )
     values = ", ".join(changed.get(name, name) for name in names)
     where = "WHERE action = 'contact'" if table == "decision" else ""
@@ -71,7 +74,8 @@ def test_what_is_named_is_neither_removed_nor_numbered_anew(planned: BorrowerIds
     ours = f"{removed}_is_named"
     with connection() as tx:
         others = tx.execute(
-            text("SELECT conname, conrelid::regclass::text AS of FROM pg_constraint WHERE contype = 'f' AND confrelid = to_regclass(:of)"),
+            text("""SELECT conname, conrelid::regclass::text AS of FROM pg_constraint
+                    WHERE contype = 'f' AND confrelid = to_regclass(:of) AND conparentid = 0"""),
             {"of": removed},
         ).all()
         for other in others:

@@ -402,7 +402,8 @@ class Portfolio:
             return _insert(
                 tx,
                 "contact_event",
-                business_date=at.date(),
+                # What becomes of a contact stands under the contact's own date.
+                business_date=at.date() if about_event_id is None else tx.execute(_DATE_OF, {"id": about_event_id}).scalar_one(),
                 party_id=party_id,
                 at=at,
                 channel=channel,
@@ -449,6 +450,9 @@ def portfolio(ledger_url: str) -> Portfolio:
 
 def _fact(tx: Connection, table: str, **columns: Any) -> int:
     return _insert(tx, table, **{"effective_at": SINCE, "source": SOURCE, **columns})
+
+
+_DATE_OF = text("SELECT business_date FROM contact_event WHERE id = :id")
 
 
 def _insert(tx: Connection, table: str, **columns: Any) -> int:

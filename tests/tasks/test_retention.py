@@ -57,13 +57,13 @@ def test_what_is_over_ends_in_batches_and_what_nobody_has_heard_stays(callbacks:
     assert kept(outbox) == callbacks
     with connection() as tx:
         assert end(tx, "raw_callbacks", days=DAYS["raw_callbacks"], at_most=3) == 3
-    assert retention(TODAY) == {**dict.fromkeys(OVER, 0), "raw_callbacks": 1, "erased": 0, "waiting": 1}
+    assert retention(TODAY) == {**dict.fromkeys(OVER, 0), "raw_callbacks": 1, "erased": 0, "waiting": 1, "archived": 0}
     assert kept(outbox) == [callbacks[0], *callbacks[5:]]
 
     # She is erased on her day, and not on the day before.
     last = TODAY.replace(year=TODAY.year + 3) - timedelta(days=60)  # the portfolio's facts took effect sixty days before
     assert retention(last - timedelta(days=1))["erased"] == 0
-    assert retention(last + timedelta(days=1)) == {**dict.fromkeys(OVER, 0), "erased": 1, "waiting": 0}
+    assert retention(last + timedelta(days=1)) == {**dict.fromkeys(OVER, 0), "erased": 1, "waiting": 0, "archived": 0}
     assert outbox.rows("SELECT 1 FROM party_key") == []
 
 
