@@ -3,7 +3,7 @@
 `python -m tests.bench year`: each day people pay or do not, the early stage is planned by the product's own `pick` and `choose`, every
 planned message goes through the gate and a lane to a channel that answers as a provider does, in this process; its delivery comes back
 through the inbox, some people write, and the run is closed. Only the provider's HTTP and Prefect are left out (`send` and
-`prefect_growth` measure those), and retention, whose days are of the wall clock.
+`prefect_growth` measure those), and what retention ends, whose days are of the wall clock; the months that it makes are made here too.
 
 The clock of the ledger steps a day at a time, but PostgreSQL's autovacuum lives by real time: it looks every second here, so that it
 comes round as often in a day as it does in production.
@@ -33,7 +33,7 @@ from channels import Message, Permit, Receipt
 from config.policies import policies
 from config.settings import HOUSE
 from gate.lane import run_lane
-from ledger import clock, inbox
+from ledger import clock, inbox, partitions
 from ledger.campaigns import close_run, open_run
 from ledger.engine import connection, engine
 from ledger.inbox import Said
@@ -114,6 +114,9 @@ def _day(day: date) -> dict[str, Any]:
         clock.step(tx, at)
         paid = tx.execute(_PAY, {"on": day, "at": at}).rowcount
         tx.execute(_FEED, {"until": at + timedelta(hours=12)})
+    for table in partitions.PARTITIONED:
+        with connection() as tx:
+            partitions.make_months(tx, table, day)
     plan: list[Sample] = []
     with measured(plan):
         with connection() as tx:
