@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from config.retention import MONTHS_MIN, retention_policy
 from decisions.choose import DECISIONS
+from flows.retention import retention
 from gate.evidence import gather
 from gate.person_export import everything_in_words
 from ledger import attempts, clock, erasures, evidence, partitions
@@ -24,7 +25,6 @@ from ledger.facts import HISTORY_DAYS, TREATMENT_DAYS, read_facts
 from ledger.person_contacts import days_of
 from tasks.audit import audit_period
 from tasks.explain import explain_borrower
-from tasks.retention import archive_old_months
 from tests.ledger.test_decisions_log import contact, opened
 from tests.plugins.portfolio import TODAY, BorrowerIds, Portfolio, noon
 from tests.plugins.sending import Outbox
@@ -237,14 +237,12 @@ def test_the_flow_moves_what_is_older_than_the_months_at_hand(portfolio: Portfol
         first = partitions.at_hand_from(tx, months=retention_policy().history_months)
     for day in (first - timedelta(days=40), first - timedelta(days=1), first):
         portfolio.contact(who.party_id, AT.replace(year=day.year, month=day.month, day=day.day))
-    with connection() as tx:
-        partitions.make_months(tx, "contact_event", TODAY)
-    with disable_run_logger():
-        assert archive_old_months.fn(TODAY) == 0, "by an earlier date none is old"
-        assert archive_old_months.fn(date.max, dry_run=True) == 2, "a date that has not come is today"
-        assert len(outbox.rows("SELECT 1 FROM contact_event")) == 3
-        assert archive_old_months.fn(date.max) == 2
-        assert archive_old_months.fn(date.max) == 0
+    assert retention(TODAY)["archived"] == 0, "by an earlier date none is old"
+    not_yet = first + timedelta(days=366 * 10)
+    assert retention(not_yet, dry_run=True)["archived"] == 2, "a date that has not come is today"
+    assert len(outbox.rows("SELECT 1 FROM contact_event")) == 3
+    assert retention(not_yet)["archived"] == 2
+    assert retention(not_yet)["archived"] == 0
     assert [row.business_date for row in outbox.rows("SELECT business_date FROM contact_event")] == [first]
     assert len(outbox.rows("SELECT 1 FROM whole.contact_event")) == 3
     old = f"contact_event_{first - timedelta(days=1):%Y_%m}"
