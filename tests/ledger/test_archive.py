@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from config.retention import MONTHS_MIN, retention_policy
 from decisions.choose import DECISIONS
+from decisions.facts import HISTORY_DAYS
 from flows.retention import retention
 from gate.evidence import gather
 from gate.person_export import everything_in_words
@@ -21,7 +22,7 @@ from ledger import attempts, clock, erasures, evidence, partitions
 from ledger.attempts import StatusEvent
 from ledger.decisions_log import read_attempts, write_decisions
 from ledger.engine import connection
-from ledger.facts import HISTORY_DAYS, TREATMENT_DAYS, read_facts
+from ledger.facts import TREATMENT_DAYS, read_facts
 from ledger.person_contacts import days_of
 from tasks.audit import audit_period
 from tasks.explain import explain_borrower
