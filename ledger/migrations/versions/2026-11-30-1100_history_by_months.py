@@ -15,7 +15,7 @@ from typing import Any
 from alembic import op
 
 revision = "3c9a51e7d804"
-down_revision = "b2d86f1049ce"
+down_revision = "5e1f0c94b7d2"
 branch_labels = None
 depends_on = None
 
