@@ -19,6 +19,7 @@ from typing import Final
 
 import polars as pl
 
+from decisions.fairness_words import ATTRIBUTES
 from decisions.kpis import Z_95, Share
 from decisions.month_kpis import masked
 
@@ -104,7 +105,7 @@ def treated(people: pl.DataFrame, groups: pl.DataFrame, *, enough: int, cell_min
         cell_min: Fewer people are not shown, nor what they could be worked out from.
 
     Returns:
-        By attribute, the largest group first; whom an attribute is not known of is everybody's, and no group.
+        By attribute, in the order of its words, else the largest group first; of whom it is not known is in no group.
     """
     columns = sorted({name for pair in FIGURES.values() for name in pair})
     alike = ["bucket", "band"]
@@ -137,7 +138,8 @@ def treated(people: pl.DataFrame, groups: pl.DataFrame, *, enough: int, cell_min
             for part, count in zip(parts, counts, strict=True)
             if part["value"][0] != NOT_KNOWN
         ]
-        found += sorted(rows, key=lambda one: (-(one.borrowers or 0), one.value))
+        words = ATTRIBUTES.get(str(attribute), ())
+        found += sorted(rows, key=lambda one: (words.index(one.value) if words else -(one.borrowers or 0), one.value))
     return found
 
 

@@ -526,17 +526,24 @@ _WEIGHED = text("""
     GROUP BY 1, 2, m.calibration ORDER BY 1, 3 DESC, 2
 """)
 _HOURS = text(f"""
-    SELECT extract(ISODOW FROM local)::bigint, extract(HOUR FROM local)::bigint, count(*), count(*) FILTER (WHERE answered),
-           count(*) FILTER (WHERE paid)
+    WITH made AS MATERIALIZED (
+        SELECT e.id, e.party_id, e.at, e.business_date FROM contact_event e
+        WHERE e.business_date BETWEEN :first AND :last AND {MADE} AND e.party_id IN {_PARTIES}),
+    answered AS (
+        SELECT DISTINCT m.id FROM contact_event i JOIN made m ON m.party_id = i.party_id AND m.at < i.at
+            AND m.at > i.at - interval '{ANSWERED_DAYS} days'
+        WHERE i.direction = 'inbound' AND i.business_date BETWEEN CAST(:first AS date) - 2 AND CAST(:last AS date) + {ANSWERED_DAYS} + 2),
+    paid AS (
+        SELECT DISTINCT lp.party_id, p.paid_on - back AS business_date
+        FROM payment p JOIN loan_party lp ON lp.loan_id = p.loan_id AND lp.superseded_at IS NULL
+        CROSS JOIN generate_series(0, {PAID_DAYS} - 1) back
+        WHERE p.superseded_at IS NULL AND p.state = 'posted' AND p.paid_on BETWEEN :first AND CAST(:last AS date) + {PAID_DAYS})
+    SELECT extract(ISODOW FROM local)::bigint, extract(HOUR FROM local)::bigint, count(*), count(answered_id), count(paid_on)
     FROM (
-        SELECT e.at AT TIME ZONE coalesce(y.known_zone, y.zones[1], 'UTC') AS local,
-               EXISTS (SELECT FROM contact_event i WHERE i.party_id = e.party_id AND i.direction = 'inbound'
-                         AND i.at > e.at AND i.at < e.at + interval '{ANSWERED_DAYS} days') AS answered,
-               EXISTS (SELECT FROM loan_party lp JOIN payment p ON p.loan_id = lp.loan_id AND p.superseded_at IS NULL AND p.state = 'posted'
-                       WHERE lp.party_id = e.party_id AND lp.superseded_at IS NULL
-                         AND p.paid_on >= e.business_date AND p.paid_on < e.business_date + {PAID_DAYS}) AS paid
-        FROM contact_event e JOIN party_version y ON y.party_id = e.party_id AND y.superseded_at IS NULL
-        WHERE e.business_date BETWEEN :first AND :last AND {MADE} AND e.party_id IN {_PARTIES}) made
+        SELECT m.at AT TIME ZONE coalesce(y.known_zone, y.zones[1], 'UTC') AS local, answered.id AS answered_id,
+               paid.business_date AS paid_on
+        FROM made m JOIN party_version y ON y.party_id = m.party_id AND y.superseded_at IS NULL
+        LEFT JOIN answered ON answered.id = m.id LEFT JOIN paid ON paid.party_id = m.party_id AND paid.business_date = m.business_date) here
     GROUP BY 1, 2 ORDER BY 1, 2
 """)  # noqa: S608
 _FUNNEL = text(f"""

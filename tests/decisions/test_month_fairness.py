@@ -25,7 +25,7 @@ def people(count: int, *, bucket: str = "M1", spare: float | None = 0.3, first: 
     )
 
 
-def group(value: str, ids: range, attribute: str = "sex") -> pl.DataFrame:
+def group(value: str, ids: range, attribute: str = "language") -> pl.DataFrame:
     return pl.DataFrame({"party_id": ids, "attribute": attribute, "value": value})
 
 
@@ -76,7 +76,12 @@ def test_few_people_are_not_shown_nor_worked_out_from_the_rest() -> None:
     some = each.filter(pl.col("party_id") >= 12)
     assert {one.value: one.borrowers for one in treated(rows, some, enough=30, cell_min=10)} == {"A": 88, "B": 100, "C": None}
     assert by_value(treated(rows, each, enough=300, cell_min=10))["B"].figures == {}
-    assert known_of(rows, some, ("sex", "age_band")) == {"sex": Share(196, 208), "age_band": Share(0, 208)}
+    assert known_of(rows, some, ("language", "age_band")) == {"language": Share(196, 208), "age_band": Share(0, 208)}
+
+
+def test_age_bands_stand_in_their_order() -> None:
+    bands = pl.concat([group(band, range(20 * n, 20 * n + 20), "age_band") for n, band in enumerate(("35_44", "under_25", "65_and_over"))])
+    assert [one.value for one in treated(people(60), bands, enough=10, cell_min=10)] == ["under_25", "35_44", "65_and_over"]
 
 
 def test_what_somebody_has_to_spare_is_told_in_bands() -> None:
