@@ -150,6 +150,7 @@ def evaluate_strategy(asked: Asked, *, say: Say = lambda _: None, policy: Evalua
             raise EvaluationRefused("no creditor has that id; `tideover status` lists them")
         extent = logged.extent(tx, since=since, until=until, stages=stages, creditor=creditor)
         runs = logged.logged_runs(tx, since=since, until=until, stages=stages)
+        young = [] if runs or asked.until else logged.logged_runs(tx, since=until + timedelta(days=1), until=today, stages=stages)
     share = min(1.0, policy.decisions_max / extent.decisions) if extent.decisions else 1.0
     decisions, arms = [], []
     count = 0
@@ -162,7 +163,7 @@ def evaluate_strategy(asked: Asked, *, say: Say = lambda _: None, policy: Evalua
                 arms.append(theirs.join(numbered.select("party_id", "decision"), on="party_id", maintain_order="left"))
                 count += known.height
     frozen = _Frozen(policy, today)
-    currency, outcomes = _judge(decisions, arms, frozen, policy, currency=asked.currency, until=until)
+    currency, outcomes = _judge(decisions, arms, frozen, policy, currency=asked.currency, until=until, nothing=_nothing(young, policy))
     return Evaluated(
         strategy=next(iter(tried.values())).name.partition("/")[0],
         stages=stages,
@@ -172,6 +173,15 @@ def evaluate_strategy(asked: Asked, *, say: Say = lambda _: None, policy: Evalua
         share_of_borrowers=share,
         outcomes=outcomes,
     )
+
+
+def _nothing(young: list[DecidedRun], policy: EvaluationPolicy) -> str:
+    """Why there are no decisions to look at; `young` are those of which it is not known yet what came of them."""
+    if not young:
+        return "no decision of that time and kind is in the log"
+    first, days = young[0].business_date, policy.money_days + policy.posting_days
+    from_ = first + timedelta(days=days)
+    return f"what came of decisions is known {days} days after them, and the log's first one is of {first}: ask again from {from_} on"
 
 
 def read_strategies(path: Path) -> dict[str, Policy]:
@@ -298,8 +308,9 @@ def _judge(
     *,
     currency: str | None,
     until: date,
+    nothing: str,
 ) -> tuple[str | None, dict[str, Evaluation]]:
-    """Every outcome of the decisions whose label of it is frozen and known."""
+    """Every outcome of the decisions whose label of it is frozen and known; `nothing` is said where there are none."""
     known = pl.concat(decisions) if decisions else None
     log = None if known is None else as_log(pl.concat(arms).sort("decision", maintain_order=True), known)
     days = {MONEY: policy.money_days, COMPLAINTS: policy.money_days, CONTACTS: policy.money_days}
@@ -309,7 +320,7 @@ def _judge(
     outcomes = {}
     for name, after in days.items():
         if log is None or known is None:
-            outcomes[name] = _refused(None, "no decision of that time and kind is in the log")
+            outcomes[name] = _refused(None, nothing)
             continue
         if name == MONEY and chosen is None:
             outcomes[name] = _refused(log, f"the log has several currencies ({', '.join(several)}): name one with --currency")

@@ -60,13 +60,13 @@ def fairness_section(groups: Sequence[GroupTreated], known: Mapping[str, Share],
     """How groups are treated, beside everybody in the same circumstances."""
     policy = tell.policy
     rows: dict[str, list[dict[str, Any]]] = {
-        "Known of late borrowers": [{"attribute": name, "known of": tell.share(share)} for name, share in known.items()]
+        "Known of late borrowers": [{"attribute": _words(name), "known of": tell.share(share)} for name, share in known.items()]
     }
     for one in groups:
         figures = {name: _beside(one.figures[name], tell, people=name != "contacts a borrower-week") for name in one.figures}
         borrowers = NOTHING if one.borrowers is None else f"{one.borrowers:,}"
-        rows.setdefault(f"By {one.attribute}", []).append(
-            {one.attribute: one.value, "borrowers": borrowers, **(figures or dict.fromkeys(FIGURES, "too few"))}
+        rows.setdefault(f"By {_words(one.attribute)}", []).append(
+            {_words(one.attribute): _words(one.value), "borrowers": borrowers, **(figures or dict.fromkeys(FIGURES, "too few"))}
         )
     shown = [one.attribute for one in groups if one.figures]
     return Section(
@@ -76,6 +76,10 @@ def fairness_section(groups: Sequence[GroupTreated], known: Mapping[str, Share],
         rows=rows,
         too_few="" if len(shown) > len(set(shown)) else "Of no attribute are two groups large enough to be compared.",
     )
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _beside(figure: Beside, tell: Teller, *, people: bool) -> str:

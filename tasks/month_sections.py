@@ -211,7 +211,9 @@ def roll_section(key: str, title: str, rolls: Mapping[str, Roll], tell: Teller, 
             figures.append({"figure": f"{bucket}: rolled forward", "value": FEW if any(worse) and not all(worse) else tell.share(share)})
         rows[f"{scheme}, {roll.since} to {roll.until}"] = figures
         rows[f"{scheme}, by loans"] = _matrix(roll.matrix, "accounts", tell)
-        rows |= {f"{scheme}, by balance, {currency}": _matrix(part, "balance_minor", tell) for currency, part in roll.by_currency.items()}
+        rows |= {
+            f"{scheme}, late, by balance, {currency}": _matrix(part, "balance_minor", tell) for currency, part in roll.by_currency.items()
+        }
     says = [f"Heat map of roll rates, buckets of the scheme {scheme}, from {roll.since} to {roll.until}." for scheme, roll in rolls.items()]
     return Section(
         key=key,
@@ -231,7 +233,8 @@ def _matrix(matrix: pl.DataFrame, what: str, tell: Teller) -> list[dict[str, str
     rows = []
     for (name,), row in matrix.group_by("from_bucket", maintain_order=True):
         whole = int(row["accounts"].sum())
-        if whole < tell.policy.enough:
+        # What is not late was not aged: of what it owes nothing is known.
+        if whole < tell.policy.enough or (what != "accounts" and name in CURED):
             continue
         cells = {to: (value, count) for to, value, count in row.select("to_bucket", share, "accounts").iter_rows()}
         told = {to: "few" if (name, to) in hidden else _cell(*cells[to], counted=what == "accounts") for to in reached}

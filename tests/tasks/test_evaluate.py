@@ -205,6 +205,15 @@ def test_a_preview_and_another_creditors_borrowers_do_not_count(people: list[Bor
     assert people
 
 
+def test_a_log_that_is_too_young_says_from_when_on_it_can_be_asked(portfolio: Portfolio, tmp_path: Path) -> None:
+    portfolio.borrower(days_past_due=5)
+    decided(portfolio, EXPLORING)
+    found = evaluate_strategy(Asked(file=file(tmp_path, LADDER)), policy=EASY)
+    assert found.as_json()["refused"] == (
+        "what came of decisions is known 9 days after them, and the log's first one is of 2026-03-17: ask again from 2026-03-26 on"
+    )
+
+
 def test_on_the_terminal(people: list[BorrowerIds], tmp_path: Path) -> None:
     written = str(file(tmp_path, LADDER))
     answer = CliRunner().invoke(app, ["evaluate", "--strategy", written, "--json"])
