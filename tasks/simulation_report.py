@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any, Final
 
-from scipy.special import stdtrit
-
 from tasks.simulate import Played
 
 CAVEAT: Final = "simulated; parameters from published ranges, many assumed"
@@ -45,6 +43,9 @@ def interval(values: Sequence[float]) -> Interval:
     mean = fmean(values)
     if len(values) < 2:  # noqa: PLR2004  # one value says nothing of its spread
         return Interval(mean, -math.inf, math.inf)
+    # Of one strategy in one world there is nothing to compare, and it takes as long to load as the world's town.
+    from scipy.special import stdtrit  # noqa: PLC0415
+
     half = float(stdtrit(len(values) - 1, (1 + LEVEL) / 2)) * stdev(values) / math.sqrt(len(values))
     return Interval(mean, mean - half, mean + half)
 

@@ -40,14 +40,15 @@ def _covering(rule: HoldRule, table: Table) -> pl.DataFrame:
     holds = table.holds
     if rule.holds != "all":
         holds = holds.filter(pl.col("kind").is_in(rule.holds))
-    if rule.lets_through and not holds.is_empty():
-        holds = holds.join(table.rows.select("row", "purpose", "counterparty"), on="row", how="left", maintain_order="left")
-        through = pl.any_horizontal(
-            (pl.col("kind") == kind) & (pl.col("purpose").is_in(one.purposes) | pl.col("counterparty").is_in(one.parties))
-            for kind, one in rule.lets_through.items()
-        )
-        holds = holds.filter(through.not_())
-    return holds.select("row", "kind", "since", "until")
+    if not rule.lets_through or holds.is_empty():
+        return holds
+    kinds, rows = holds["kind"].to_numpy(), holds["row"].to_numpy()
+    covers = np.ones(len(holds), dtype=np.bool_)
+    for kind in holds["kind"].unique().drop_nulls():
+        if (through := rule.lets_through.get(kind)) is not None:
+            let = table.of_profiles([one.purpose in through.purposes or one.party in through.parties for one in table.profiles])
+            covers &= ~((kinds == kind) & let[rows])
+    return holds if covers.all() else holds.filter(pl.Series(covers))
 
 
 def _ended_by(value: HoldLasts, holds: pl.DataFrame, table: Table) -> pl.DataFrame:

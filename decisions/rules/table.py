@@ -385,7 +385,7 @@ class Table:
     @cached_property
     def wrong_points(self) -> pl.Series:
         """Contact points that turned out to be somebody else's."""
-        by_result = self.history.filter(pl.col("result") == "wrong_number")["contact_point_id"]
+        by_result = self.history["contact_point_id"].filter(pl.Series(self.log.is_one("result", ("wrong_number",), unknown=False)))
         points = self.facts.contact_points
         by_ownership = points.filter(pl.col("ownership").is_in(["wrong", "reassigned"]))["contact_point_id"]
         return pl.concat([by_result, by_ownership]).drop_nulls().unique()
