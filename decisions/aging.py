@@ -8,7 +8,8 @@ In:   frames, joined by `loan_id` (Int64); rows of loans that are not in `loans`
       except that among instalments of one due date the earlier row counts as the older one.
       loans        loan_id, status (String); optional: as_of (Date, where local dates differ), grace_days (integer),
                    bucket_scheme (String, a key of AgingPolicy.schemes), allocation_order (List[String])
-      instalments  loan_id, due_on (Date), penalty_minor, fee_minor, interest_minor, principal_minor (Int64, ≥ 0)
+      instalments  loan_id, due_on (Date), penalty_minor, fee_minor, interest_minor, principal_minor (Int64, ≥ 0); for `age`
+                   their sum alone, amount_minor, does
       payments     loan_id, paid_on (Date), amount_minor (Int64; negative = returned)
       pauses       loan_id, from_on, to_on (Date): the days [from_on, to_on) do not age
       plans        loan_id, agreed_on, due_on (Date), amount_minor (Int64): the instalments of *active* plans
@@ -176,7 +177,7 @@ def _aged(
             paused_days=pl.col("paused_days").max(),
         )
     )
-    total = instalments.lazy().group_by("loan_id").agg(total_minor=pl.sum_horizontal(_component_columns()).sum())
+    total = instalments.lazy().group_by("loan_id").agg(total_minor=_amount(instalments).sum())
     aged = (
         facts.lazy()
         .join(owed, on="loan_id", how="left", maintain_order="left")
@@ -277,6 +278,10 @@ def _component_columns() -> list[str]:
     return [f"{part}_minor" for part in COMPONENTS]
 
 
+def _amount(instalments: pl.DataFrame) -> pl.Expr:
+    return pl.col("amount_minor") if "amount_minor" in instalments.columns else pl.sum_horizontal(_component_columns())
+
+
 def _loan_facts(loans: pl.DataFrame, policy: AgingPolicy, as_of: date | None) -> pl.DataFrame:
     """`loans` with every optional column filled in, checked."""
     defaults = {
@@ -326,7 +331,7 @@ def _unpaid(facts: pl.DataFrame, instalments: pl.DataFrame, paid: pl.DataFrame, 
     total, owed_so_far = pl.col("total_minor"), pl.col("owed_so_far")
     return (
         instalments.lazy()
-        .select("loan_id", "due_on", *keep, total_minor=pl.sum_horizontal(_component_columns()))
+        .select("loan_id", "due_on", *keep, total_minor=_amount(instalments))
         .join(ageing.lazy(), on="loan_id", maintain_order="left")
         .sort("loan_id", "due_on", maintain_order=True)
         # Running sum inside each loan, as the difference of one running sum over all: a window per loan costs five times as much.

@@ -36,14 +36,8 @@ LOANS_A_CHUNK: Final = 100_000
 CHUNKS_AT_ONCE: Final = 2
 
 LOANS: Final[Schema] = {"loan_id": pl.Int64, "status": pl.String, "grace_days": pl.Int32, "bucket_scheme": pl.String}
-INSTALMENTS: Final[Schema] = {
-    "loan_id": pl.Int64,
-    "due_on": pl.Date,
-    "penalty_minor": pl.Int64,
-    "fee_minor": pl.Int64,
-    "interest_minor": pl.Int64,
-    "principal_minor": pl.Int64,
-}
+INSTALMENTS: Final[Schema] = {"loan_id": pl.Int64, "due_on": pl.Date, **{f"{part}_minor": pl.Int64 for part in COMPONENTS}}
+AMOUNTS: Final[Schema] = {"loan_id": pl.Int64, "due_on": pl.Date, "amount_minor": pl.Int64}
 PAYMENTS: Final[Schema] = {"loan_id": pl.Int64, "paid_on": pl.Date, "amount_minor": pl.Int64}
 PAUSES: Final[Schema] = {"loan_id": pl.Int64, "from_on": pl.Date, "to_on": pl.Date}
 PLANS: Final[Schema] = {"loan_id": pl.Int64, "agreed_on": pl.Date, "due_on": pl.Date, "amount_minor": pl.Int64}
@@ -165,7 +159,7 @@ def age_portfolio(
             begun = ageing_again.begin(tx, business_date, policy_hash=_policy_hash())
             chunks = loan_chunks(tx, loans_a_chunk)
             total = tx.scalar(_COUNT) or 0
-        aged = _age_chunks(chunks, begun.base, business_date, lambda done: progress(min(done * loans_a_chunk, total), total))
+        aged = _age_chunks(chunks, begun.base, business_date, lambda done: progress(total * done // len(chunks), total))
         # A new date is unknown to the planner until its statistics are taken.
         alone.execute(text("ANALYZE loan_aging"))
         # By the connection that kept others away: where it was lost meanwhile, nothing is said to be whole.
@@ -199,7 +193,7 @@ def _call(work: Callable[[], _Chunk]) -> _Chunk:
 
 
 def loan_chunks(connection: Connection, loans_a_chunk: int = LOANS_A_CHUNK) -> list[range]:
-    """All loans' ids, in ranges of about so many loans."""
+    """All loans' ids, in ranges of at most about so many loans, each of as many as the others."""
     return [range(row.first, row.last + 1) for row in connection.execute(_CHUNKS, {"loans_a_chunk": loans_a_chunk})]
 
 
@@ -221,17 +215,18 @@ def _carry_chunk(loans: range, changed: pl.Series, base: date, business_date: da
             if rows is not None:
                 _run(tx, _DELETE.format(which=ids_clause(anew), on=_day(business_date)))
                 _append(tx, rows)
-            kept = read(tx, _COUNT_KEPT.format(which=ids_clause(loans), on=_day(business_date)), {"kept": pl.Int64})["kept"][0]
-            return _Chunk(kept=int(kept), anew=len(anew))
+            counted = read(tx, _COUNT_KEPT.format(which=ids_clause(loans), on=_day(business_date)), {"kept": pl.Int64})["kept"][0]
+            return _Chunk(kept=int(counted), anew=len(anew))
         before = read(tx, _ROWS.format(which=ids_clause(loans), on=_day(base)), _CARRIED).filter(
             ~pl.col("loan_id").is_in(changed.implode())
         )
         carried = grown_older(before, days=(business_date - base).days, as_of=business_date, policy=_policy()).select(*AGED, "party_id")
-        _run(tx, _DELETE.format(which=ids_clause(loans), on=_day(business_date)))
-        _append(tx, carried.with_columns(business_date=pl.lit(business_date, pl.Date)))
+        kept = carried.with_columns(business_date=pl.lit(business_date, pl.Date))
         if rows is not None:
-            _append(tx, rows)
-        return _Chunk(kept=carried.height + (0 if rows is None else rows.height), anew=len(anew))
+            kept = pl.concat([kept, rows.select(kept.columns)])
+        _run(tx, _DELETE.format(which=ids_clause(loans), on=_day(business_date)))
+        _append(tx, kept.sort("loan_id"))
+        return _Chunk(kept=kept.height, anew=len(anew))
 
 
 def _aged_rows(source: Source, loans: Ids, business_date: date) -> pl.DataFrame:
@@ -272,7 +267,7 @@ def unpaid_instalments_of(source: Source, loans: Ids, *, business_date: date, kn
     Returns:
         `decisions.aging.unpaid_instalments`.
     """
-    return unpaid_instalments(*_frames(source, loans, Known(known_at), _READ[:-1]), policy=_policy(), as_of=business_date)
+    return unpaid_instalments(*_frames(source, loans, Known(known_at), _READ_UNPAID), policy=_policy(), as_of=business_date)
 
 
 def _frames(source: Source, loans: Ids, known: Known, statements: Sequence[tuple[str, Schema]]) -> list[pl.DataFrame]:
@@ -311,6 +306,11 @@ _INSTALMENTS = """
     SELECT i.loan_id, i.due_on, i.penalty_minor, i.fee_minor, i.interest_minor, i.principal_minor
     FROM instalment i WHERE i.loan_id {which} AND {known[i]}
 """
+# One sum to send for four amounts, of every instalment of every loan.
+_AMOUNTS = """
+    SELECT i.loan_id, i.due_on, i.penalty_minor + i.fee_minor + i.interest_minor + i.principal_minor AS amount_minor
+    FROM instalment i WHERE i.loan_id {which} AND {known[i]}
+"""
 _PAYMENTS = """
     SELECT y.loan_id, y.paid_on, y.amount_minor
     FROM payment y
@@ -329,8 +329,9 @@ _PLANS = """
         ORDER BY p.loan_id, coalesce(v.agreed_on, v.effective_at::date) DESC, p.id DESC
     ) p CROSS JOIN LATERAL jsonb_to_recordset(p.instalments) AS i(due_on date, amount_minor bigint)
 """
-# In the order of ageing's arguments; plans come last.
-_READ: Final = ((_LOANS, LOANS), (_INSTALMENTS, INSTALMENTS), (_PAYMENTS, PAYMENTS), (_PAUSES, PAUSES), (_PLANS, PLANS))
+# In the order of the arguments of ageing, and of listing what is unpaid by component.
+_READ: Final = ((_LOANS, LOANS), (_AMOUNTS, AMOUNTS), (_PAYMENTS, PAYMENTS), (_PAUSES, PAUSES), (_PLANS, PLANS))
+_READ_UNPAID: Final = ((_LOANS, LOANS), (_INSTALMENTS, INSTALMENTS), (_PAYMENTS, PAYMENTS), (_PAUSES, PAUSES))
 # What `age_few` needs of some loans (:loans); in the same words, but for the numbers of instalments, by which a page shows them.
 _OF_FEW: Final = {"which": "= ANY(:loans)", "known": Known(None)}
 FEW: Final = {
@@ -350,9 +351,13 @@ _BORROWER_OF_LOAN = """
       AND (lp.starts_on IS NULL OR lp.starts_on <= {on}) AND (lp.ends_on IS NULL OR lp.ends_on > {on})
     ORDER BY lp.loan_id, lp.role <> 'borrower', lp.role <> 'co_borrower', lp.party_id
 """
+# Of one size: two are aged at once, and the last one shall not be waited for.
 _CHUNKS = text("""
     SELECT min(id) AS first, max(id) AS last
-    FROM (SELECT id, (row_number() OVER (ORDER BY id) - 1) / :loans_a_chunk AS chunk FROM loan) numbered
+    FROM (
+        SELECT id, ntile((SELECT greatest(1, ceil(count(*)::numeric / :loans_a_chunk))::integer FROM loan)) OVER (ORDER BY id) AS chunk
+        FROM loan
+    ) numbered
     GROUP BY chunk ORDER BY chunk
 """)
 _COUNT = text("SELECT count(*) FROM loan")
