@@ -7,6 +7,7 @@ Pure: no. The ageing itself is decisions/aging.py.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -159,7 +160,7 @@ def age_portfolio(
             begun = ageing_again.begin(tx, business_date, policy_hash=_policy_hash())
             chunks = loan_chunks(tx, loans_a_chunk)
             total = tx.scalar(_COUNT) or 0
-        aged = _age_chunks(chunks, begun.base, business_date, lambda done: progress(total * done // len(chunks), total))
+        aged = _age_chunks(chunks, begun.base, business_date, lambda done: progress(math.ceil(total * done / len(chunks)), total))
         # A new date is unknown to the planner until its statistics are taken.
         alone.execute(text("ANALYZE loan_aging"))
         # By the connection that kept others away: where it was lost meanwhile, nothing is said to be whole.

@@ -330,6 +330,14 @@ def test_a_payment_recorded_late_re_ages_the_days_before() -> None:
     assert [answer["days_past_due"] for answer in aged(loan, backdated)] == [10, 0]
 
 
+@given(loans())
+def test_ageing_needs_no_more_of_an_instalment_than_its_sum(loan: Loan) -> None:
+    instalments = instalment_frame([loan])
+    sums = instalments.select("loan_id", "due_on", amount_minor=pl.sum_horizontal(f"{part}_minor" for part in COMPONENTS))
+    loan_rows, *others = (frame([loan]) for frame in (loan_frame, payment_frame, pause_frame, plan_frame))
+    assert age(loan_rows, sums, *others, policy=POLICY).equals(age(loan_rows, instalments, *others, policy=POLICY))
+
+
 def test_one_date_for_all_and_a_date_for_each_say_the_same() -> None:
     batch = [Loan(instalments=[(START, (1, 2, 3, 4))], payments=[(START, 5)])]
     frames = [frame(batch) for frame in (instalment_frame, payment_frame, pause_frame)]
