@@ -143,6 +143,11 @@ class Spans:
         row = entries["row"].to_numpy().astype(np.intp, copy=False)
         return cls(row, entries["since"].to_numpy(), entries["until"].to_numpy())
 
+    @classmethod
+    def none(cls) -> Spans:
+        """Of no row."""
+        return cls(np.empty(0, dtype=np.intp), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
+
     def __len__(self) -> int:
         return len(self.row)
 

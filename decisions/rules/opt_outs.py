@@ -15,4 +15,4 @@ from decisions.rules.table import Table
 
 def constrain(_rule: OptOutRule, _value: object, table: Table) -> Blocks:
     """Allowed while no opt-out covers the row's channel and contact point."""
-    return Blocks(Spans.of(table.opt_outs))
+    return Blocks(Spans.none() if table.facts.opt_outs.is_empty() else Spans.of(table.opt_outs))

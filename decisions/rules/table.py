@@ -385,10 +385,12 @@ class Table:
     @cached_property
     def wrong_points(self) -> pl.Series:
         """Contact points that turned out to be somebody else's."""
-        by_result = self.history["contact_point_id"].filter(pl.Series(self.log.is_one("result", ("wrong_number",), unknown=False)))
         points = self.facts.contact_points
-        by_ownership = points.filter(pl.col("ownership").is_in(["wrong", "reassigned"]))["contact_point_id"]
-        return pl.concat([by_result, by_ownership]).drop_nulls().unique()
+        found = points.filter(pl.col("ownership").is_in(["wrong", "reassigned"]))["contact_point_id"]
+        by_result = self.log.is_one("result", ("wrong_number",), unknown=False)
+        if by_result.any():
+            found = pl.concat([self.history["contact_point_id"].filter(pl.Series(by_result)), found])
+        return found if found.is_empty() else found.drop_nulls().unique()
 
 
 def _codes(words: pl.Series, known: Sequence[str]) -> npt.NDArray[np.uint8]:

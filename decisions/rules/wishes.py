@@ -56,6 +56,8 @@ def _left_in_peace(place: Place, day: int) -> Intervals:
 
 def constrain(rule: WishRule, value: WishLimits, table: Table) -> Constraint:
     """Allowed where none of the rule's wishes is against it."""
+    if table.facts.wishes.is_empty():
+        return Blocks(Spans.none())
     wishes = table.wishes
     if value.hours_per_week is not None:
         wishes = _within_hours(wishes, value.hours_per_week, table)
