@@ -24,6 +24,7 @@ from ledger.decisions_log import read_attempts, write_decisions
 from ledger.engine import connection
 from ledger.facts import TREATMENT_DAYS, read_facts
 from ledger.person_contacts import days_of
+from tasks import morning_items
 from tasks.audit import audit_period
 from tasks.explain import explain_borrower
 from tests.ledger.test_decisions_log import contact, opened
@@ -250,6 +251,22 @@ def test_the_flow_moves_what_is_older_than_the_months_at_hand(portfolio: Portfol
     refused = command("attach", old)
     assert refused.exit_code == 2
     assert "would go back in the next night" in refused.stderr
+
+
+def test_the_morning_page_says_which_tables_fill_up_beside_their_months(portfolio: Portfolio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(morning_items, "STRAYS_MAX", 1)
+    who = portfolio.borrower()
+
+    def said() -> list[str]:
+        with connection(read_only=True) as tx:
+            return [item.what for item in morning_items.find(tx, day=TODAY, at=AT) if "no month of their own" in item.what]
+
+    portfolio.contact(who.party_id, AT)
+    assert said() == []
+    portfolio.contact(who.party_id, AT)
+    assert said() == ["more than 1 rows lie in no month of their own: contact_event"]
+    make_months()
+    assert said() == []
 
 
 _READ = text("""
