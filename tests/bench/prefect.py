@@ -1,7 +1,7 @@
-"""Prefect: what orchestration costs in a run of twenty shards.
+"""Prefect: what orchestration costs in a run of ten shards.
 
 The product is the flow `early` as a preview (everything but sending), run against a real Prefect server on the same
-PostgreSQL: open, pick, twenty `choose`, close, with their states, logs, events and artifacts. The floor is the same work by
+PostgreSQL: open, pick, ten `choose`, close, with their states, logs, events and artifacts. The floor is the same work by
 the same functions called plainly, two shards at a time as the flow's task runner has it.
 
 Not in it: the seconds between a schedule and the start of the process (a worker looks every few seconds), which are the
