@@ -139,8 +139,8 @@ def _words(one: Any) -> list[str]:
 
 def _group(row: dict[str, Any]) -> str:
     """How it errs for a group; of one that was measured before they were, some figures are not known."""
-    said = f"{row['attribute']} {row['value']}: {row['gap']:+.1%} more came about than predicted ({row['rows']:,} rows)"
+    said = f"{row['attribute']} {row['value']}: {row['observed']:.1%} came about, {row['predicted']:.1%} was predicted"
+    said += f" ({100 * row['gap']:+.1f} points; {row['rows']:,} rows"
     if "people" not in row:
-        return said
-    more = f"predicted {row['predicted']:.1%}, calibration error {row['calibration_error']:.1%}, selected {row['selected']:.1%}"
-    return f"{said}; {row['people']:,} people, {more}"
+        return f"{said})"
+    return f"{said}, {row['people']:,} people); calibration error {row['calibration_error']:.1%}, {row['selected']:.1%} selected"
