@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import cached_property
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -101,6 +101,13 @@ class Packs(_Strict):
             if repeated:
                 raise ValueError(f"{what} given twice: {', '.join(repeated)}")
         return self
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Packs:
+        """The same with other values. What was worked out of the old ones stays behind: Pydantic would copy that too."""
+        copied = super().model_copy(update=update, deep=deep)
+        for worked_out in ("jurisdictions", "_gating"):
+            copied.__dict__.pop(worked_out, None)
+        return copied
 
     @cached_property
     def jurisdictions(self) -> frozenset[str]:

@@ -179,6 +179,14 @@ def verdict(known: Known, **columns: Any) -> dict[str, Any]:
     return judge(facts_of(known), candidate(known, **columns), rule_packs()).row(0, named=True)
 
 
+def test_other_packs_have_their_own_rules() -> None:
+    assert PACKS.gating()
+    assert PACKS.jurisdictions
+    other = PACKS.model_copy(update={"packs": PACKS.packs[:1]})
+    assert other.gating() == tuple((PACKS.packs[0], rule) for rule in PACKS.packs[0].gating)
+    assert other.jurisdictions == {PACKS.packs[0].jurisdiction} - {"house"}
+
+
 def test_an_ordinary_borrower_may_be_written_to_at_noon_until_nine() -> None:
     said = verdict(Known())
     assert (said["allowed"], said["blocked_by"], said["next_allowed_at"]) == (True, [], NOON_IN_NEW_YORK)
