@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from config.load import Strict, Whole, decimal
 from decisions.money import UnknownCurrencyError, minor_units
 from decisions.parts import PARTS
-from decisions.strategy import REACHABLE, Cap, Harm, HoldOuts, Learned, Strategy, Weights
+from decisions.strategy import REACHABLE, Cap, Harm, HoldOuts, Learned, Peace, Strategy, Weights
 
 PER_MILLION: Final = 1_000_000
 THOUSANDTHS: Final = 1_000
@@ -30,10 +30,10 @@ Fraction = Annotated[Decimal, decimal("a number like 0.02"), Field(ge=0, le=1)]
 
 
 class ContactForm(Strict):
-    """What a contact counts for her peace alone, whether or not she complains of it."""
+    """What a contact counts for her peace alone, whether or not she complains: shares of what her creditor's median borrower owes."""
 
-    written: Number
-    spoken: Number
+    written: Fraction
+    spoken: Fraction
 
 
 class MoneyForm(Strict):
@@ -41,7 +41,6 @@ class MoneyForm(Strict):
 
     currency: str
     a_complaint_counts: Positive
-    a_contact_counts: ContactForm
     temperature: Positive
     costs: Mapping[str, Number]
     worth: Mapping[str, Positive]
@@ -106,6 +105,7 @@ class LearnedForm(Strict):
     model: Word
     harm_model: Word | None = None
     money: MoneyForm
+    a_contact_counts: ContactForm
     harm: HarmForm
     caps: tuple[CapForm, ...] = ()
     prices_from_borrowers: Annotated[Whole, Field(ge=1_000, le=50_000)]
@@ -138,14 +138,16 @@ def learned(form: LearnedForm, champion: Strategy | None) -> Learned:
         weights={
             currency: Weights(
                 harm=round(money.a_complaint_counts * each),
-                written=round(money.a_contact_counts.written * each),
-                spoken=round(money.a_contact_counts.spoken * each),
                 temperature=max(1, round(money.temperature * each)),
                 costs={channel: round(cost * each) for channel, cost in money.costs.items()},
                 unit=round(each),
             )
             for currency, each in unit.items()
         },
+        peace=Peace(
+            written=round(form.a_contact_counts.written * PER_MILLION),
+            spoken=round(form.a_contact_counts.spoken * PER_MILLION),
+        ),
         harm=Harm(
             written=round(harm.written * PER_MILLION),
             spoken=round(harm.spoken * PER_MILLION),

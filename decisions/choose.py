@@ -36,11 +36,13 @@ from decisions.parts import PARTS, drawn, parts
 from decisions.policy import (
     NO_PRICES,
     VALUED,
+    MedianOwed,
     PredictorMissingError,
     Predicts,
     Prices,
     by_slot,
     find_prices,
+    medians_owed,
     sample,
     valued,
     weighable,
@@ -101,7 +103,7 @@ class Considered:
         arms: What may be done, doing nothing included: `party_id`, `candidate` (null = no contact), `offer`, `score`,
             `parts` (its probability in parts of 1,000,000,000) and decisions/policy.VALUED; best first within a borrower.
         group: By which name its borrowers are assigned to the strategy.
-        prices: Of scarce capacity, where a model weighs.
+        prices: Of scarce capacity and of a contact, where a model weighs.
     """
 
     stands: pl.DataFrame
@@ -122,7 +124,7 @@ class By:
         at: The instant of planning, UTC; no contact is planned before it.
         business_date: The local day that is treated; no contact is planned outside it.
         predicts: What a strategy with a model asks; None = there is none, and such a strategy decides nothing.
-        prices: Of scarce capacity; None = found on the borrowers at hand.
+        prices: Of scarce capacity and of a contact; None = found on the borrowers at hand.
     """
 
     packs: Packs
@@ -149,29 +151,35 @@ def consider(
     Raises:
         PredictorMissingError: The strategy has a model's say, and nobody predicts.
     """
-    stands, judged, verdicts, arms = _arms_of(
-        facts, strategy, By(packs=packs, texts=texts, at=at, business_date=business_date, predicts=predicts)
-    )
+    by = By(packs=packs, texts=texts, at=at, business_date=business_date, predicts=predicts)
+    stands = _stands(facts, strategy, by)
+    medians = medians_owed(stands, facts) if prices is None else prices.medians
+    judged, verdicts, arms = _arms_of(facts, stands, strategy, by, medians)
     if strategy.learned is not None:
-        prices = find_prices(arms, strategy) if prices is None else prices
+        prices = find_prices(arms, strategy, medians) if prices is None else prices
         arms = with_prices(arms, strategy.learned, prices)
     return Considered(stands=stands, candidates=judged, verdicts=verdicts, arms=weigh(arms, strategy), prices=prices or NO_PRICES)
 
 
-def _arms_of(facts: Facts, strategy: Strategy, by: By) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Where the strategy stands with each borrower, judged candidates, verdicts, and arms with what each is worth."""
-    stands = standing(facts, strategy, at=by.at, business_date=by.business_date).with_columns(weighable=weighable(strategy))
+def _stands(facts: Facts, strategy: Strategy, by: By) -> pl.DataFrame:
+    return standing(facts, strategy, at=by.at, business_date=by.business_date).with_columns(weighable=weighable(strategy))
+
+
+def _arms_of(
+    facts: Facts, stands: pl.DataFrame, strategy: Strategy, by: By, medians: Sequence[MedianOwed]
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Judged candidates, verdicts, and arms with what each is worth."""
     found = candidates(facts, stands, strategy, by.texts)
     verdicts = judge(facts, found.filter("has_sender").select(*CANDIDATES), by.packs)
     judged = _plannable(found, verdicts, stands)
     if strategy.learned is None:
-        return stands, judged, verdicts, _arms(judged, stands)
+        return judged, verdicts, _arms(judged, stands)
     if by.predicts is None:
         raise PredictorMissingError(f"{strategy.name}/{strategy.stage} decides by the model {strategy.learned.model}, and there is none")
     contacts, nothing = _contacts(judged), _nothing(stands)
     slots = _within_hours(facts, judged, contacts, stands.select("party_id", "day_ends_at"), by.packs)
     arms = pl.concat([slots, nothing], how="diagonal").sort("party_id", "candidate", "offer_rank", "hour_slot", nulls_last=True)
-    return stands, judged, verdicts, valued(arms, stands, facts, strategy.learned, by.predicts, at=by.at)
+    return judged, verdicts, valued(arms, stands, facts, strategy.learned, by.predicts, medians, at=by.at)
 
 
 def _within_hours(facts: Facts, judged: pl.DataFrame, contacts: pl.DataFrame, day_ends: pl.DataFrame, packs: Packs) -> pl.DataFrame:
@@ -224,23 +232,27 @@ def price(
     line: bytes | None = None,
     totals: Mapping[int, int] | None = None,
 ) -> Prices:
-    """Find what scarce capacity costs in a run, on some of its borrowers, before anybody is decided for.
+    """Find what scarce capacity and a contact cost in a run, on some of its borrowers, before anybody is decided for.
 
     Args:
         facts: Of a sample of the run's borrowers.
         strategy: Of the run.
-        by: As for the run; its `prices` are not looked at.
+        by: As for the run; its `prices` are not looked at, and it predicts where something is scarce.
         trials: Experiments in the stage.
         line: From decisions/assignment.line_key.
         totals: Creditor → borrowers of the run.
     """
     asking = who_asks(strategy, trials)
-    if asking is None or asking.learned is None or not asking.learned.caps:
+    if asking is None or asking.learned is None:
         return NO_PRICES
     ids = sample(facts.borrowers["party_id"], asking.learned.sample_max)
     theirs = [group.party_ids for group in groups(ids, strategy, trials, key=line) if group.strategy.learned is not None]
     looked_at = facts.about([party for parties in theirs for party in parties])
-    return find_prices(_arms_of(looked_at, asking, by)[3], asking, totals=totals)
+    stands = _stands(looked_at, asking, by)
+    medians = medians_owed(stands, looked_at)
+    if not asking.learned.caps:
+        return Prices(medians=medians)
+    return find_prices(_arms_of(looked_at, stands, asking, by, medians)[2], asking, medians, totals=totals)
 
 
 def decide(
@@ -268,7 +280,7 @@ def decide(
         business_date: The local day that is treated; no contact is planned outside it.
         seed: Secret of the installation and of the run.
         predicts: Whom a strategy with a model asks.
-        prices: Of scarce capacity in the run; None = found on these borrowers.
+        prices: Of scarce capacity and of a contact in the run; None = found on these borrowers.
         trials: Experiments that run in the stage.
         line: Who is held out or tried on (decisions/assignment.line_key); None where nobody is.
 

@@ -24,7 +24,7 @@ from decisions.messages import Texts, money_text
 from decisions.model_words import model_words
 from decisions.packs import HOUSE, Packs
 from decisions.parts import PARTS
-from decisions.policy import VALUED, Predicts, Prices
+from decisions.policy import VALUED, Predicts, Prices, for_her_peace
 from decisions.strategy import Strategy
 
 # What the strategy's own reasons mean, for people.
@@ -106,7 +106,7 @@ def explain(
             "version": strategy.version,
             "group": group.name,
             "predicts": None if predicts is None or strategy.learned is None else predicts.version,
-            "weights": _weights(strategy, stands["currency"]),
+            "weights": _weights(strategy, considered, facts),
             "prices": [asdict(pool) for pool in considered.prices.pools] if strategy.learned else [],
             "step_reached": stands["step"],
             **{name: stands[name] for name in ("in_stage", "offered", "waits", "budget_reached", "rests", "day_over")},
@@ -291,19 +291,20 @@ def _verdicts(
             }
 
 
-def _weights(strategy: Strategy, currency: str | None) -> dict[str, int] | None:
+def _weights(strategy: Strategy, considered: Considered, facts: Facts) -> dict[str, int] | None:
     """What counts against a contact in the currency of what is owed, in thousandths of a minor unit; None = no model weighs."""
-    weights = strategy.learned.weights.get(currency or "") if strategy.learned else None
-    return (
-        None
-        if weights is None
-        else {
-            "a_complaint_counts": weights.harm,
-            "a_written_contact_counts": weights.written,
-            "a_spoken_contact_counts": weights.spoken,
-            "temperature": weights.temperature,
-        }
-    )
+    stands, creditor = considered.stands.row(0, named=True), facts.borrowers.row(0, named=True)["creditor_id"]
+    weights = strategy.learned.weights.get(stands["currency"] or "") if strategy.learned else None
+    if strategy.learned is None or weights is None or stands["amount_minor"] is None:
+        return None
+    medians = {(one.creditor_id, one.currency): one.amount_minor for one in considered.prices.medians}
+    owed_minor = medians.get((creditor, stands["currency"]), stands["amount_minor"])
+    return {
+        "a_complaint_counts": weights.harm,
+        "a_written_contact_counts": for_her_peace(owed_minor, strategy.learned.peace.written),
+        "a_spoken_contact_counts": for_her_peace(owed_minor, strategy.learned.peace.spoken),
+        "temperature": weights.temperature,
+    }
 
 
 def _arms(considered: Considered) -> Iterator[dict[str, Any]]:

@@ -13,10 +13,10 @@ Source: SCIENCE.md C1. Values are thousandths of a minor unit of what is owed in
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -106,10 +106,32 @@ class PoolPrice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MedianOwed:
+    """What is asked of a creditor's median borrower: a contact counts a share of it against itself.
+
+    Attributes:
+        creditor_id: Whose.
+        currency: Of what is owed.
+        amount_minor: The lower median, so that it is what somebody owes, to the minor unit.
+    """
+
+    creditor_id: int
+    currency: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
-    """Prices of a run, found before anybody is decided for."""
+    """Prices of a run, found before anybody is decided for.
+
+    Attributes:
+        pools: Of scarce capacity.
+        medians: What contacts count a share of.
+        borrowers: On so many prices of scarce capacity were found.
+    """
 
     pools: tuple[PoolPrice, ...] = ()
+    medians: tuple[MedianOwed, ...] = ()
     borrowers: int = 0
 
     @property
@@ -119,6 +141,29 @@ class Prices:
 
 
 NO_PRICES: Final = Prices()
+Amount = TypeVar("Amount", int, pl.Expr)
+
+
+def medians_owed(stands: pl.DataFrame, facts: Facts) -> tuple[MedianOwed, ...]:
+    """What the median borrower of each creditor owes in each currency, among those of the stage of whom something is asked.
+
+    Args:
+        stands: decisions/candidates.standing, with `weighable`.
+        facts: Of the same people.
+    """
+    asked = stands.filter("in_stage", "weighable", pl.col("amount_minor").is_not_null())
+    found = (
+        asked.join(facts.borrowers.select("party_id", "creditor_id"), on="party_id")
+        .group_by("creditor_id", "currency")
+        .agg(pl.col("amount_minor").sort().get((pl.len() - 1) // 2))
+        .sort("creditor_id", "currency")
+    )
+    return tuple(MedianOwed(**row) for row in found.iter_rows(named=True))
+
+
+def for_her_peace(owed_minor: Amount, share: Amount) -> Amount:
+    """What a contact counts, in thousandths of a minor unit: so many parts of 1,000,000 of an amount in minor units."""
+    return owed_minor * share // (PER_MILLION // THOUSAND)
 
 
 def by_slot(arms: pl.DataFrame, day_ends: pl.DataFrame) -> pl.DataFrame:
@@ -157,7 +202,16 @@ def weighable(strategy: Strategy) -> pl.Expr:
     return (pl.col("amount_minor").is_not_null() & pl.col("currency").is_in(list(strategy.learned.weights))).fill_null(False)
 
 
-def valued(arms: pl.DataFrame, stands: pl.DataFrame, facts: Facts, learned: Learned, predicts: Predicts, *, at: datetime) -> pl.DataFrame:
+def valued(
+    arms: pl.DataFrame,
+    stands: pl.DataFrame,
+    facts: Facts,
+    learned: Learned,
+    predicts: Predicts,
+    medians: Sequence[MedianOwed],
+    *,
+    at: datetime,
+) -> pl.DataFrame:
     """Say what every arm is worth.
 
     Args:
@@ -166,6 +220,7 @@ def valued(arms: pl.DataFrame, stands: pl.DataFrame, facts: Facts, learned: Lear
         facts: Of the same people.
         learned: Of the strategy.
         predicts: Whom to ask.
+        medians: What contacts count a share of; where a creditor's is missing, it is what she herself owes.
         at: Instant of planning.
 
     Returns:
@@ -178,6 +233,7 @@ def valued(arms: pl.DataFrame, stands: pl.DataFrame, facts: Facts, learned: Lear
     )
     rows = arms.join(about, on="party_id", how="left", maintain_order="left")
     rows = rows.join(_weights(learned), on="currency", how="left", maintain_order="left")
+    rows = rows.join(_medians(medians), on=["creditor_id", "currency"], how="left", maintain_order="left")
     asked = rows.select(
         "party_id",
         pl.col("channel").fill_null(NONE),
@@ -189,7 +245,8 @@ def valued(arms: pl.DataFrame, stands: pl.DataFrame, facts: Facts, learned: Lear
     rows = rows.with_columns(pays=pl.Series(pays), harms=_harms(learned.harm) if harms is None else pl.Series(harms))
     nothing = rows.filter(pl.col("candidate").is_null()).select("party_id", unasked="pays")
     contact = pl.col("candidate").is_not_null()
-    peace = pl.when(pl.col("channel").is_in(list(SPOKEN))).then("spoken").otherwise("written")
+    share = pl.when(pl.col("channel").is_in(list(SPOKEN))).then(learned.peace.spoken).otherwise(learned.peace.written).cast(pl.Int64)
+    peace = for_her_peace(pl.coalesce("median", "amount_minor"), share)
     gain = ((pl.col("pays") - pl.col("unasked")) * pl.col("amount_minor") * THOUSAND).round().cast(pl.Int64)
     kept = [name for name in arms.columns if name not in {"score", "cost", "priced_in"}]
     return (
@@ -209,12 +266,14 @@ def valued(arms: pl.DataFrame, stands: pl.DataFrame, facts: Facts, learned: Lear
 
 
 def _weights(learned: Learned) -> pl.DataFrame:
-    rows = [
-        (currency, weights.harm, weights.written, weights.spoken, weights.temperature, weights.unit)
-        for currency, weights in learned.weights.items()
-    ]
-    counts = dict.fromkeys(("kappa", "written", "spoken", "temperature", "unit"), pl.Int64)
-    schema: Schema = {"currency": pl.String, **counts}
+    rows = [(currency, weights.harm, weights.temperature, weights.unit) for currency, weights in learned.weights.items()]
+    schema: Schema = {"currency": pl.String, "kappa": pl.Int64, "temperature": pl.Int64, "unit": pl.Int64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _medians(medians: Sequence[MedianOwed]) -> pl.DataFrame:
+    rows = [(one.creditor_id, one.currency, one.amount_minor) for one in medians]
+    schema: Schema = {"creditor_id": pl.Int64, "currency": pl.String, "median": pl.Int64}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
@@ -260,20 +319,23 @@ def with_prices(arms: pl.DataFrame, learned: Learned, found: Prices) -> pl.DataF
     return arms.with_columns(price=pl.Series(values - less), weighed=pl.Series(less), explored=pl.Series(~unexplored(uses, binds)))
 
 
-def find_prices(arms: pl.DataFrame, strategy: Strategy, *, totals: Mapping[int, int] | None = None) -> Prices:
+def find_prices(
+    arms: pl.DataFrame, strategy: Strategy, medians: tuple[MedianOwed, ...], *, totals: Mapping[int, int] | None = None
+) -> Prices:
     """Find what each creditor's capacity costs, on some of its borrowers.
 
     Args:
         arms: From `valued`, those of a borrower together; at most `sample_max` borrowers of them are looked at.
         strategy: Of the run.
+        medians: By which the arms were valued.
         totals: Creditor → borrowers of the run; None = those in `arms` are all.
 
     Returns:
-        A price for every pool that anybody could draw on.
+        A price for every pool that anybody could draw on, beside the medians.
     """
     learned = strategy.learned
     if learned is None or not learned.caps or arms.is_empty():
-        return NO_PRICES
+        return Prices(medians=medians)
     of_all = arms.group_by("creditor_id").agg(pl.col("party_id").n_unique())
     whole = dict(of_all.iter_rows()) if totals is None else totals
     looked_at = sample(arms["party_id"].unique(), learned.sample_max)
@@ -306,7 +368,8 @@ def find_prices(arms: pl.DataFrame, strategy: Strategy, *, totals: Mapping[int, 
                     binds=bool(one.binds[number]),
                 )
             )
-    return Prices(pools=tuple(sorted(pools, key=lambda pool: (pool.creditor_id, pool.currency, pool.cap))), borrowers=len(looked_at))
+    in_order = sorted(pools, key=lambda pool: (pool.creditor_id, pool.currency, pool.cap))
+    return Prices(pools=tuple(in_order), medians=medians, borrowers=len(looked_at))
 
 
 def sample(party_ids: pl.Series, at_most: int) -> pl.Series:

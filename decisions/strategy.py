@@ -116,19 +116,28 @@ class Weights:
 
     Attributes:
         harm: What one complaint or opt-out counts as (kappa): set by a person, never learned.
-        written: What a written contact counts for her peace alone, whether or not she complains of it: likewise.
-        spoken: The same of a call.
         temperature: How far values may lie apart and still compete, > 0.
         costs: Channel → what a contact is taken to cost where config/prices.yaml has no price.
         unit: What one unit of the file's own currency is worth: two currencies' are weighed against each other by it.
     """
 
     harm: int
-    written: int
-    spoken: int
     temperature: int
     costs: Mapping[str, int]
     unit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peace:
+    """What a contact counts for her peace alone, whether or not she complains of it: set by a person, never learned.
+
+    Attributes:
+        written: Parts of 1,000,000 of what the median borrower of her creditor owes.
+        spoken: The same of a call.
+    """
+
+    written: int
+    spoken: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +199,7 @@ class Learned:
         model: Kind of the model that says how likely somebody pays within some days.
         harm_model: Kind of the model that says how likely a complaint or an opt-out is; None = `harm` says so.
         weights: Currency → what counts against a contact; who owes in another currency is not contacted.
+        peace: What every contact counts, whatever comes of it.
         harm: Of contacts.
         caps: Of a day.
         hold_outs: Standing ones; None = none.
@@ -200,6 +210,7 @@ class Learned:
     model: str
     harm_model: str | None
     weights: Mapping[str, Weights]
+    peace: Peace
     harm: Harm
     caps: tuple[Cap, ...]
     hold_outs: HoldOuts | None

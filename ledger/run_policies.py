@@ -18,7 +18,7 @@ from typing import Any, Final
 import polars as pl
 from sqlalchemy import Connection, text
 
-from decisions.policy import NO_PRICES, USES, PoolPrice, Prices
+from decisions.policy import NO_PRICES, USES, MedianOwed, PoolPrice, Prices
 
 # By whom, in what and of which cap use is counted.
 POOL: Final = ("creditor_id", "currency", "cap", "used")
@@ -30,7 +30,7 @@ class Common:
 
     Attributes:
         line: Key of decisions/assignment.groups.
-        prices: Of scarce capacity.
+        prices: Of scarce capacity and of a contact.
         trials: Experiment → `{"hash": …, "stopped": [arm, …]}` as it stood then.
     """
 
@@ -45,7 +45,10 @@ def read_common(tx: Connection, campaign_run_id: int) -> Common | None:
     if row is None:
         return None
     pools = tuple(PoolPrice(**pool) for pool in row.prices.get("pools", ()))
-    return Common(line=bytes.fromhex(row.line), prices=Prices(pools=pools, borrowers=row.prices.get("borrowers", 0)), trials=row.trials)
+    # A run that was opened before a contact counted a share of what is owed has written down no medians.
+    medians = tuple(MedianOwed(**median) for median in row.prices.get("medians", ()))
+    prices = Prices(pools=pools, medians=medians, borrowers=row.prices.get("borrowers", 0))
+    return Common(line=bytes.fromhex(row.line), prices=prices, trials=row.trials)
 
 
 def keep_common(tx: Connection, campaign_run_id: int, found: Common, *, at: datetime) -> Common:
@@ -55,7 +58,7 @@ def keep_common(tx: Connection, campaign_run_id: int, found: Common, *, at: date
         {
             "run": campaign_run_id,
             "line": found.line.hex(),
-            "prices": json.dumps({"borrowers": found.prices.borrowers, "pools": [asdict(pool) for pool in found.prices.pools]}),
+            "prices": json.dumps(asdict(found.prices)),
             "trials": json.dumps(dict(found.trials)),
             "at": at,
         },

@@ -23,7 +23,7 @@ class RunPolicy(SQLModel, table=True):
     campaign_run_id: int = Field(primary_key=True, sa_type=BigInteger, foreign_key="campaign_run.id")
     # Key of the line on which every borrower has her place (decisions/assignment.py); derived from the installation's seed.
     line: str = Field(sa_type=Text)
-    # What scarce capacity costs, and what is expected to be used of it (decisions/policy.Prices).
+    # What the median borrower of each creditor owes, what scarce capacity costs and is used of it (decisions/policy.Prices).
     prices: dict[str, Any] = json_document()
     # Experiment → hash of its file, and the arms that were stopped by then.
     trials: dict[str, Any] = json_document()

@@ -264,9 +264,9 @@ def common_of(run: Run, treatment: Strategy, packs: Packs, texts: Texts, weighin
 
 
 def _prices(run: Run, treatment: Strategy, packs: Packs, texts: Texts, weighing: Weighing, *, line: bytes, at: datetime) -> Prices:
-    """On some borrowers of every shard."""
+    """On some borrowers of every shard; a model is asked only where something is scarce."""
     learned = weighing.asks(treatment)
-    if learned is None or not learned.caps:
+    if learned is None:
         return NO_PRICES
     with connection() as tx:
         shards = read_shards(tx, run.id)
@@ -277,7 +277,8 @@ def _prices(run: Run, treatment: Strategy, packs: Packs, texts: Texts, weighing:
             ids = shard_borrowers(source, run, shard)
             parties += sample(_ids(ids), max(1, learned.sample_max * shard.borrowers // max(whole, 1))).to_list()
         facts = read_treated(source, sorted(parties), treatment, weighing.trials, at=at, business_date=run.business_date)
-        predicts = predictor(source, facts, learned, weighing.models, at=at, business_date=run.business_date)
+        asked = learned if learned.caps else None
+        predicts = predictor(source, facts, asked, weighing.models, at=at, business_date=run.business_date)
     by = By(packs=packs, texts=texts, at=at, business_date=run.business_date, predicts=predicts)
     counts = facts.borrowers.group_by("creditor_id").len().iter_rows()
     totals = {creditor: round(count * whole / max(len(parties), 1)) for creditor, count in counts}

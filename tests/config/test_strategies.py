@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -81,6 +82,22 @@ def test_a_strategy_that_makes_no_sense_is_refused(tmp_path: Path, old: str, new
 def test_a_strategy_that_does_not_exist_is_refused(name: str) -> None:
     with pytest.raises(ConfigError):
         strategy(name, "early")
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("{written: 1.5, spoken: 0.1}", "a_contact_counts.written"),
+        ("{written: 0.02}", "a_contact_counts.spoken"),
+        ("{written: 0.02, spoken: -0.1}", "a_contact_counts.spoken"),
+    ],
+)
+def test_what_a_contact_counts_is_a_share_and_an_amount_is_refused(tmp_path: Path, said: str, reason: str) -> None:
+    shipped = (STRATEGIES / "learned" / "early.yaml").read_text()
+    counts = re.compile(r"a_contact_counts: \{.*\}")
+    assert counts.search(shipped)
+    with pytest.raises(ConfigError, match=reason):
+        strategy("mine", "early", _written(tmp_path, counts.sub(f"a_contact_counts: {said}", shipped)))
 
 
 def test_a_strategy_under_another_stages_name_is_refused(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from decisions.parts import PARTS
 from decisions.policy import PredictorMissingError, Prices, over_caps, uses_of
 from decisions.prices import Price
 from decisions.rules import judge
-from decisions.strategy import Cap, Learned, Strategy
+from decisions.strategy import Cap, Learned, Peace, Strategy
 from tasks.weigh import Weighing, looked_at
 from tests.plugins.known_facts import LONG_AGO, NOON_IN_NEW_YORK, TODAY, Known, facts_of, loan, point
 
@@ -41,8 +41,8 @@ def _learned(ladder: Strategy) -> Learned:
     return ladder.learned
 
 
-# Nobody is held out, nothing is scarce.
-EARLY = replace(SHIPPED, learned=replace(_learned(SHIPPED), hold_outs=None, caps=()))
+# Nobody is held out, nothing is scarce; of 100.00 a written contact counts 1.50 for her peace, a call 4.50.
+EARLY = replace(SHIPPED, learned=replace(_learned(SHIPPED), hold_outs=None, caps=(), peace=Peace(written=15_000, spoken=45_000)))
 
 
 @dataclass(frozen=True)
@@ -111,13 +111,12 @@ def test_the_value_is_money_less_cost_less_a_priced_harm() -> None:
 
 def test_a_contact_that_helps_less_than_it_bothers_is_not_made_and_a_call_bothers_more() -> None:
     """Two points of 100.00 are 2.00: more than a text bothers, less than a call does."""
-    counts = next(iter(_learned(EARLY).weights.values()))
-    assert counts.spoken > counts.written
+    shipped = _learned(SHIPPED).peace
+    assert shipped.spoken > shipped.written
     says = Says({"none": 0.10, "sms": 0.12, "push": 0.11})
     best = arms(many(1), says=says).sort("score", descending=True).row(0, named=True)
     assert best["channel"] == "sms"
-    dearer = replace(counts, written=counts.spoken)
-    calm = replace(EARLY, learned=replace(_learned(EARLY), weights=dict.fromkeys(_learned(EARLY).weights, dearer)))
+    calm = replace(EARLY, learned=replace(_learned(EARLY), peace=Peace(written=45_000, spoken=45_000)))
     best = arms(many(1), calm, says).sort("score", descending=True).row(0, named=True)
     assert best["channel"] is None
 
@@ -239,6 +238,64 @@ def test_I8_a_borrower_decided_alone_at_the_runs_prices_is_decided_as_among_othe
     alone = pl.concat([chosen(facts.about([party]), scarce, prices=prices) for party in (1, 17, 60)])
     assert alone.write_ndjson() == whole.filter(pl.col("party_id").is_in([1, 17, 60])).write_ndjson()
     assert not chosen(facts, scarce, prices=Prices()).equals(whole)
+
+
+def lender(creditor_id: int, first: int, *owed_minor: int, currency: str = "USD") -> list[Known]:
+    """Borrowers of one creditor, numbered from `first` on, who owe so much."""
+    return [
+        Known(
+            party_id=first + place,
+            days=None,
+            loans=[loan(20, loan_id=first + place, past_due_minor=owed, outstanding_minor=owed, currency=currency)],
+            person={"creditor_id": creditor_id},
+        )
+        for place, owed in enumerate(owed_minor)
+    ]
+
+
+# Nothing that is an amount counts against a contact, and nothing is left to chance: 3 points likelier by text, a contact counts 2.4 of the median.
+FREE = {
+    currency: replace(weights, harm=0, temperature=1, costs=dict.fromkeys(weights.costs, 0))
+    for currency, weights in _learned(EARLY).weights.items()
+}
+CALM = replace(EARLY, exploration=0.0, learned=replace(_learned(EARLY), weights=FREE, peace=Peace(written=24_000, spoken=24_000)))
+HELPS_A_LITTLE = Says({"none": 0.10, "sms": 0.13, "push": 0.10})
+SMALL = [300 + 9 * place for place in range(101)]
+
+
+def test_small_loans_and_large_ones_are_written_to_alike_for_a_contact_counts_beside_what_the_creditors_own_borrowers_owe() -> None:
+    facts = facts_of(*lender(1, 1_000, *SMALL), *lender(2, 2_000, *(400 * owed for owed in SMALL)))
+    rows = chosen(facts, CALM, HELPS_A_LITTLE)
+    written = rows.filter(pl.col("action") == "contact")["party_id"].to_list()
+    small = [party - 1_000 for party in written if party < 2_000]
+    assert small == [party - 2_000 for party in written if party >= 2_000]
+    # Whoever owes 2.4 / 3 of the median or more: from place 37 on, where 633 are owed, of a median of 750 it would be from 600 on.
+    assert small == [place for place, owed in enumerate(SMALL) if 0.03 * owed > 0.024 * 750]
+
+
+def test_of_an_even_number_of_borrowers_the_lower_one_in_the_middle_is_the_median_and_each_currency_has_its_own() -> None:
+    known = [*lender(1, 1_000, 400, 100, 300, 200), *lender(2, 2_000, 70_000), *lender(2, 3_000, 900, 950, currency="TWD")]
+    medians = price(facts_of(*known), CALM, By(packs=PACKS, texts=TEXTS, at=MORNING, business_date=TODAY)).medians
+    assert [(one.creditor_id, one.currency, one.amount_minor) for one in medians] == [(1, "USD", 200), (2, "TWD", 900), (2, "USD", 70_000)]
+
+
+def test_I8_each_shard_weighs_by_the_medians_of_the_run_and_not_by_its_own() -> None:  # the invariant's own name
+    facts = facts_of(*lender(1, 1_000, *SMALL), *lender(2, 2_000, *(400 * owed for owed in SMALL)))
+    prices = price(facts, CALM, By(packs=PACKS, texts=TEXTS, at=MORNING, business_date=TODAY))
+    parties = facts.borrowers["party_id"].to_list()
+    shards = [facts.about(parties[:60]), facts.about(parties[60:])]
+    whole = chosen(facts, CALM, HELPS_A_LITTLE, prices=prices)
+    assert whole.equals(chosen(facts, CALM, HELPS_A_LITTLE))
+    apart = pl.concat([chosen(shard, CALM, HELPS_A_LITTLE, prices=prices) for shard in shards])
+    assert apart.write_ndjson() == whole.write_ndjson()
+    assert not pl.concat([chosen(shard, CALM, HELPS_A_LITTLE) for shard in shards]).equals(whole)
+
+
+def test_where_a_run_has_no_median_of_a_creditor_a_contact_counts_a_share_of_what_she_owes_herself() -> None:
+    facts = facts_of(*lender(1, 1_000, *SMALL))
+    found = consider(facts, CALM, PACKS, TEXTS, at=MORNING, business_date=TODAY, predicts=HELPS_A_LITTLE, prices=Prices())
+    sms = found.arms.filter(pl.col("channel") == "sms").unique("party_id").sort("party_id")
+    assert sms["harm"].to_list() == [24 * owed for owed in SMALL]
 
 
 def test_what_is_scarce_has_its_price_and_its_people_beside_a_ladder_too() -> None:

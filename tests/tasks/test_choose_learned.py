@@ -19,6 +19,7 @@ from decisions.policy import NO_PRICES
 from decisions.strategy import Cap
 from ledger import model_versions
 from ledger.engine import connection
+from ledger.run_policies import read_common
 from tasks.backfill_requests import THEN
 from tasks.choose import choose
 from tasks.explain import explain_borrower
@@ -26,7 +27,7 @@ from tasks.pick import pick
 from tasks.re_decide import decided_again
 from tasks.record import StrategyRefused, open_campaign
 from tests.ledger.test_model_versions import trained
-from tests.plugins.portfolio import SINCE, TODAY, Portfolio, noon
+from tests.plugins.portfolio import INSTALMENT_MINOR, INTEREST_MINOR, SINCE, TODAY, Portfolio, noon
 
 
 @pytest.fixture(autouse=True)
@@ -127,6 +128,10 @@ def test_I8_I10_a_models_decisions_carry_their_chances_and_replay_from_the_ledge
     asked = [explain_borrower(f"#{row['party_id']}", TODAY) for row in ordinary[:3]]
     assert all(one["model"]["probability"] > one["model"]["without"] for one in asked)
     assert "The model expects that she pays with a chance of" in "\n".join(words(asked[0]))
+    shipped = strategy("learned", "early").learned
+    assert shipped is not None
+    of_median = (INSTALMENT_MINOR + INTEREST_MINOR) * shipped.peace.written // 1_000
+    assert {one["strategy"]["weights"]["a_written_contact_counts"] for one in asked} == {of_median}
     text_of = "\n".join(words(told))
     assert "brings" in text_of or "treated as" in text_of
     assert "propensities" not in DECIDED
@@ -143,6 +148,25 @@ def test_the_models_of_a_run_stay_its_own_when_a_newer_one_comes(portfolio: Port
     assert hashes["model/paid_7d"] == first
     assert "arm/static-ladder/early" in hashes
     assert {pool["cap"] for pool in common["pools"]} == {"talks", "spending"}
+    assert [(median["currency"], median["amount_minor"]) for median in common["medians"]] == [("USD", INSTALMENT_MINOR + INTEREST_MINOR)]
+
+
+def test_what_a_contact_counts_is_found_where_nothing_is_scarce_and_a_run_that_wrote_none_down_is_still_read(
+    portfolio: Portfolio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept(model(sms=1.5))
+    shipped = strategy("learned", "early")
+    assert shipped.learned is not None
+    plenty = replace(shipped, learned=replace(shipped.learned, caps=()))
+    monkeypatch.setattr("tasks.choose.strategy", lambda _name, _stage: plenty)
+    run = decided(portfolio, people=3)
+    with connection() as tx:
+        common = read_common(tx, run)
+        assert common is not None
+        assert [median.amount_minor for median in common.prices.medians] == [INSTALMENT_MINOR + INTEREST_MINOR]
+        assert common.prices.pools == ()
+        tx.execute(text("UPDATE run_policy SET prices = prices - 'medians' WHERE campaign_run_id = :run"), {"run": run})
+        assert read_common(tx, run) == replace(common, prices=NO_PRICES)
 
 
 def test_a_cap_that_is_full_puts_people_off_and_says_so_and_that_replays(portfolio: Portfolio, monkeypatch: pytest.MonkeyPatch) -> None:
