@@ -105,8 +105,8 @@ class Packs(_Strict):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Packs:
         """The same with other values. What was worked out of the old ones stays behind: Pydantic would copy that too."""
         copied = super().model_copy(update=update, deep=deep)
-        for worked_out in ("jurisdictions", "_gating"):
-            copied.__dict__.pop(worked_out, None)
+        for worked_out in copied.__dict__.keys() - type(self).model_fields.keys():
+            del copied.__dict__[worked_out]
         return copied
 
     @cached_property
