@@ -22,6 +22,7 @@ from uuid import UUID
 import polars as pl
 from sqlalchemy import Connection, text
 
+from config.places import with_places
 from decisions.agency_lines import Acknowledged, Contact, Heard, Line, Stopped
 from decisions.cases import CaseTerms
 from decisions.facts import CANDIDATES, HISTORY_DAYS
@@ -33,7 +34,6 @@ from ledger import answers, cases, vault
 from ledger.agencies import Agency
 from ledger.facts import read_facts
 from ledger.locks import lock_with_liable
-from ledger.places import with_places
 
 # The rule of a finding about a loan that the agency did not have then.
 NOT_PLACED: Final = "not_placed"

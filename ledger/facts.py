@@ -17,6 +17,7 @@ from typing import Final, Literal
 
 import polars as pl
 
+from config.places import with_places
 from decisions import facts
 from decisions.aging import AgingPolicy
 from decisions.facts import HISTORY_DAYS, Facts, Schema
@@ -24,7 +25,6 @@ from decisions.gate_verdict import NO_ENVELOPE, TEMPLATE_NOT_REGISTERED, WINDOW_
 from ledger.aging_facts import age_loans
 from ledger.frames import Ids, Known, Source, ids_clause, instant, read, widened
 from ledger.partitions import dated_from
-from ledger.places import with_places
 from ledger.tables import STAGES
 
 # An offer of longer ago is none that a stage may build on.

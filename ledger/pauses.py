@@ -22,10 +22,10 @@ from typing import Any, Final
 import polars as pl
 from sqlalchemy import Connection, Row, text
 
+from config.places import with_places
 from config.zones import zone_tables
 from decisions.jurisdictions import EU
 from decisions.words import CHANNELS
-from ledger.places import with_places
 from ledger.senders import sender_of
 from ledger.tables import SERVICES, STAGES
 

@@ -24,6 +24,7 @@ import polars as pl
 from config.affordability import affordability_terms, plan_policy_in_force
 from config.aging import aging_policy
 from config.cases import case_terms_in_force
+from config.places import with_places
 from config.promises import promise_terms_in_force
 from config.replies import reply_policy_in_force
 from decisions import facts, past
@@ -37,7 +38,6 @@ from decisions.plans import COMPLETED, LATE, stands
 from decisions.promises import gives_peace
 from decisions.replies import HERE, Reading, Setting, read_reply
 from decisions.wallet_flows import CYCLES, Cycle
-from ledger.places import with_places
 from tasks.simulated_world import Borrower, Heard, Payments, World
 
 # Parties of world n are numbered from n × this; its lender is number n + 1, so that nothing scarce is shared between worlds.
