@@ -29,7 +29,6 @@ from decisions.prices import cost_of
 from ledger import clock, experiments, figures, month_figures, month_people
 from ledger.engine import arrow, connection
 from ledger.fairness_groups import read_groups
-from ledger.frames import Source
 from ledger.month_figures import Period
 from tasks.month_comparisons import (
     ARM_NAMES,
@@ -137,13 +136,15 @@ def read_month(month: str, country: str, policy: ReportPolicy | None = None) -> 
     with connection(read_only=True, archive=True) as tx:
         at, today = clock.now(tx), _today(tx)
         period = Period(country=country, first=first, last=min(last, today))
+        over = _dates_of_rolls(tx, period, policy)
+        cured = _cures(over)
         sections = [
-            *_rolls(tx, period, policy, tell),
-            *_held(tx, period, policy, tell),
+            *_rolls(tx, period, over, policy, tell),
+            *_held(tx, period, over, cured, tell),
             _flow(tx, period, policy, tell),
             *_paying(tx, period, policy, tell),
             *_contact(tx, period, policy, tell),
-            _fairness(tx, period, policy, tell),
+            _fairness(period, cured, policy, tell),
             _reliability(tx, period, tell),
         ]
     order = (
@@ -191,19 +192,15 @@ def _dates(month: str) -> tuple[date, date]:
     return first, after - ONE_DAY
 
 
-def _rolls(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller) -> list[Section]:
-    """Where loans went in 30 days and from month-end to month-end."""
+def _rolls(tx: Connection, period: Period, over: Period | None, policy: ReportPolicy, tell: Teller) -> list[Section]:
+    """Where loans went in 30 days (`over`) and from month-end to month-end."""
     until = month_figures.last_aged(tx, from_=period.first, until=period.last)
-    since = ends = None
-    if until is not None:
-        due = until - timedelta(days=policy.roll_days)
-        since = month_figures.last_aged(tx, from_=due - timedelta(days=policy.roll_slack_days), until=due)
-        before = period.first - ONE_DAY
-        ends = month_figures.last_aged(tx, from_=before - timedelta(days=policy.roll_slack_days), until=before)
+    before = period.first - ONE_DAY
+    ends = month_figures.last_aged(tx, from_=before - timedelta(days=policy.roll_slack_days), until=before)
     of_loan = month_figures.schemes(tx, period.country)
     found = []
     for key, title, start in (
-        ("rolls", f"Roll rates over {policy.roll_days} days", since),
+        ("rolls", f"Roll rates over {policy.roll_days} days", None if over is None else over.first),
         ("month-ends", "Roll rates from month-end to month-end", ends),
     ):
         rolls = {} if start is None or until is None else _by_scheme(start, until, period.country, of_loan)
@@ -212,7 +209,7 @@ def _rolls(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller) -
     return found
 
 
-def _held(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller) -> list[Section]:
+def _held(tx: Connection, period: Period, over: Period | None, cured: pl.DataFrame, tell: Teller) -> list[Section]:
     """Cures by assignment, and money beside harm, over the dates of the roll rates; experiments, as they were looked at last."""
     looks = [
         Look(experiment=name, looked_on=seen["looked_on"].isoformat(), verdicts=seen["verdicts"])
@@ -220,12 +217,10 @@ def _held(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller) ->
         if (seen := next((one for one in reversed(experiments.looks(tx, name)) if one["looked_on"] <= period.last), None)) is not None
     ]
     pngs = {look.experiment: png for look in looks if (png := _look_picture(look, tell)) is not None}
-    over = _dates_of_rolls(tx, period, policy)
     if over is None:
         return [held_section({}, tell), frontier_section([], looks, tell, pngs)]
     assigned = month_figures.assigned(tx, over)
     with arrow(read_only=True, archive=True) as source:
-        cured = figures.cured_by_borrower(figures.moved(source, since=over.first, until=over.last, stage=None, scope=period.country))
         found = arms(month_people.owed_and_paid(source, over), assigned)
     counts = cured.join(assigned, on="party_id").group_by("assigned").agg(part=pl.col("cured").sum(), whole=pl.len())
     told = comparable(found, tell)
@@ -466,23 +461,22 @@ def _contact(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller)
     ]
 
 
-def _fairness(tx: Connection, period: Period, policy: ReportPolicy, tell: Teller) -> Section:
+def _fairness(period: Period, cured: pl.DataFrame, policy: ReportPolicy, tell: Teller) -> Section:
     """Groups of those who were late, beside everybody who was as late and had as much to spare."""
-    over = _dates_of_rolls(tx, period, policy)
     with arrow(read_only=True, archive=True) as source:
         people = month_people.late_people(source, period)
         groups = read_groups(source, people["party_id"].to_list())
-        cured = _cures(source, over)
     each = people.join(cured, on="party_id", how="left").with_columns(pl.col("cured", "late_then").fill_null(0))
     found = treated(each, groups, enough=policy.enough, cell_min=policy.cell_min)
     return fairness_section(found, known_of(people, groups, (LANGUAGE, REGION, *ATTRIBUTES)), tell)
 
 
-def _cures(source: Source, over: Period | None) -> pl.DataFrame:
+def _cures(over: Period | None) -> pl.DataFrame:
     """`party_id`, `late_then`, `cured` (0 or 1), of those late on the first date of the roll rates."""
     if over is None:
         return pl.DataFrame(schema={"party_id": pl.Int64, "late_then": pl.Int64, "cured": pl.Int64})
-    cured = figures.cured_by_borrower(figures.moved(source, since=over.first, until=over.last, stage=None, scope=over.country))
+    with arrow(read_only=True, archive=True) as source:
+        cured = figures.cured_by_borrower(figures.moved(source, since=over.first, until=over.last, stage=None, scope=over.country))
     return cured.select("party_id", late_then=pl.lit(1, pl.Int64), cured=pl.col("cured").cast(pl.Int64))
 
 
