@@ -203,7 +203,9 @@ _CONTACTS = text(f"""
       AND e.party_id IN (
           SELECT a.party_id FROM loan_aging a WHERE a.business_date = :since
              AND CASE WHEN CAST(:stage AS text) IS NULL THEN a.days_past_due > 0 ELSE a.stage = :stage END)
-      AND NOT EXISTS (SELECT FROM contact_event u WHERE u.about_event_id = e.id AND u.party_id = e.party_id AND u.uncounts)
+      AND NOT EXISTS (
+        SELECT FROM contact_event u
+        WHERE u.business_date = e.business_date AND u.about_event_id = e.id AND u.party_id = e.party_id AND u.uncounts)
 """)  # noqa: S608  # as above
 _PROMISES = text(f"""
     SELECT p.state, count(*) AS promises

@@ -145,7 +145,9 @@ _ANSWERED = """
            (SELECT count(*) FROM contact_event e
             WHERE e.party_id = d.party_id AND e.business_date >= {on} AND e.business_date < {on} + {days:d}
               AND e.direction = 'outbound' AND e.counts
-              AND NOT EXISTS (SELECT FROM contact_event u WHERE u.about_event_id = e.id AND u.party_id = e.party_id AND u.uncounts)
+              AND NOT EXISTS (
+                SELECT FROM contact_event u
+                WHERE u.business_date = e.business_date AND u.about_event_id = e.id AND u.party_id = e.party_id AND u.uncounts)
            ) AS contacts,
            EXISTS (SELECT FROM outcome o WHERE o.party_id = d.party_id AND o.intent IN ({complaints})
                      AND o.at >= d.decided_at AND o.at < d.decided_at + interval '{days:d} days')

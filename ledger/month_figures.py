@@ -358,7 +358,8 @@ _OF = "(SELECT id FROM creditor WHERE country = :country)"
 _PARTIES = f"(SELECT id FROM party WHERE creditor_id IN {_OF})"  # noqa: S608
 MADE: Final = (
     "e.direction = 'outbound' AND e.counts"
-    " AND NOT EXISTS (SELECT FROM contact_event u WHERE u.about_event_id = e.id AND u.party_id = e.party_id AND u.uncounts)"
+    " AND NOT EXISTS (SELECT FROM contact_event u"
+    " WHERE u.business_date = e.business_date AND u.about_event_id = e.id AND u.party_id = e.party_id AND u.uncounts)"
 )
 _COUNTRIES = text("SELECT DISTINCT country FROM creditor c WHERE EXISTS (SELECT FROM loan l WHERE l.creditor_id = c.id) ORDER BY country")
 _LAST_AGED = text("SELECT max(business_date) FROM loan_aging WHERE business_date BETWEEN :from AND :until")
