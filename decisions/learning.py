@@ -29,9 +29,9 @@ from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 from threadpoolctl import threadpool_limits
 
 from decisions.facts import Schema, type_instant
+from decisions.fairness_parts import parted
 from decisions.features import FEATURES, SLOTS
 from decisions.models import ARM_CHANNELS, ARMS, NONE, Calibration, Input, Line, Model, Term, Trees, arm_inputs, encode, product
-from decisions.month_kpis import masked
 from decisions.trees import LEAVES_MAX, Floats, Tree
 
 Flags = npt.NDArray[np.bool_]
@@ -180,8 +180,6 @@ FAIRNESS: Final[Schema] = {
     "selected": pl.Float64,  # the share of its rows among as many of the highest predictions of all as rows in which it came about
     "auc": pl.Float64,
 }
-# Of whom an attribute is not known; never shown as a group.
-NOT_KNOWN: Final = ""
 
 
 class TooThinError(ValueError):
@@ -287,14 +285,11 @@ def fairness_table(people: pl.Series, said: Flags, predicted: Floats, groups: pl
     if groups is None or groups.is_empty():
         return pl.DataFrame(schema=FAIRNESS)
     rows = pl.DataFrame({"party_id": people, "said": said, "predicted": predicted, "chosen": _highest(predicted, int(said.sum()))})
-    found = []
-    for (attribute,), mine in groups.sort("attribute").group_by("attribute", maintain_order=True):
-        each = rows.join(mine.select("party_id", "value"), on="party_id", how="left").with_columns(pl.col("value").fill_null(NOT_KNOWN))
-        parts = each.sort("value").partition_by("value", maintain_order=True)
-        counts = [part["party_id"].n_unique() for part in parts]
-        for part, count in zip(parts, masked(counts, terms.cell_min), strict=True):
-            if count is not None and count >= terms.group_min and part["value"][0] != NOT_KNOWN:
-                found.append({"attribute": str(attribute), "value": part["value"][0], "people": count, **_of_group(part)})
+    found = [
+        {"attribute": attribute, "value": value, "people": count, **_of_group(part)}
+        for attribute, value, part, count in parted(rows, groups, cell_min=terms.cell_min)
+        if count is not None and count >= terms.group_min
+    ]
     return pl.DataFrame(found, schema=FAIRNESS)
 
 

@@ -19,9 +19,9 @@ from typing import Final
 
 import polars as pl
 
+from decisions.fairness_parts import parted
 from decisions.fairness_words import ATTRIBUTES
 from decisions.kpis import Z_95, Share
-from decisions.month_kpis import masked
 
 # Figure → what is counted, of what.
 FIGURES: Final[Mapping[str, tuple[str, str]]] = {
@@ -33,7 +33,6 @@ FIGURES: Final[Mapping[str, tuple[str, str]]] = {
     "relief or a plan": ("relieved", "borrowers"),
     "promises kept": ("kept", "judged"),
 }
-NOT_KNOWN: Final = ""
 # Shares of income that somebody has to spare: below each, in words.
 SPARE_BANDS: Final = ((0.0, "nothing"), (0.2, "under a fifth"), (0.4, "under two fifths"))
 SPARE_MORE: Final = "more"
@@ -119,28 +118,21 @@ def treated(people: pl.DataFrame, groups: pl.DataFrame, *, enough: int, cell_min
         .alias(f"expected:{name}")
         for name, (what, of) in FIGURES.items()
     )
-    found = []
-    for (attribute,), mine in groups.sort("attribute").group_by("attribute", maintain_order=True):
-        parts = (
-            each.join(mine.select("party_id", "value"), on="party_id", how="left")
-            .with_columns(pl.col("value").fill_null(NOT_KNOWN))
-            .sort("value")
-            .partition_by("value", maintain_order=True)
+    found = [
+        GroupTreated(
+            attribute=attribute,
+            value=value,
+            borrowers=count,
+            figures={} if count is None or count < enough else {name: _beside(part, name) for name in FIGURES},
         )
-        counts = masked([part.height for part in parts], cell_min)
-        rows = [
-            GroupTreated(
-                attribute=str(attribute),
-                value=part["value"][0],
-                borrowers=count,
-                figures={} if count is None or count < enough else {name: _beside(part, name) for name in FIGURES},
-            )
-            for part, count in zip(parts, counts, strict=True)
-            if part["value"][0] != NOT_KNOWN
-        ]
-        words = ATTRIBUTES.get(str(attribute), ())
-        found += sorted(rows, key=lambda one: (words.index(one.value) if words else -(one.borrowers or 0), one.value))
-    return found
+        for attribute, value, part, count in parted(each, groups, cell_min=cell_min)
+    ]
+    return sorted(found, key=_order)
+
+
+def _order(one: GroupTreated) -> tuple[str, int, str]:
+    words = ATTRIBUTES.get(one.attribute)
+    return one.attribute, -(one.borrowers or 0) if words is None else words.index(one.value), one.value
 
 
 def _beside(part: pl.DataFrame, name: str) -> Beside:
