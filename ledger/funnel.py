@@ -13,6 +13,8 @@ from datetime import datetime
 import polars as pl
 from sqlalchemy import Connection, text
 
+from decisions.choose import GROUP
+
 # Each step contains the next: whoever read a message also got it.
 STEPS = ("planned", "sent", "delivered", "read", "answered", "paid")
 
@@ -25,7 +27,7 @@ class Funnel:
         borrowers: Borrowers that were looked at.
         withheld: Borrowers who were left in peace: by the decision, or by the gate at the last moment.
         by_channel: One row a channel: `channel`, the steps of STEPS, `waiting`, `failed`, `unknown`, `segments`.
-        by_reason: `reason`, `borrowers`; a borrower with several reasons stands under each.
+        by_reason: `reason`, `borrowers`; a borrower with several reasons stands under each. How somebody is treated is none.
     """
 
     borrowers: int
@@ -51,6 +53,7 @@ def read_funnel(connection: Connection, campaign_run_id: int) -> Funnel:
         connection.execute(_BY_REASON, key).fetchall(), schema={"reason": pl.String, "borrowers": pl.Int64}, orient="row"
     )
     borrowers, withheld = connection.execute(_TOTALS, key).one()
+    by_reason = by_reason.filter(~pl.col("reason").str.starts_with(GROUP))
     return Funnel(borrowers=borrowers, withheld=withheld, by_channel=by_channel, by_reason=by_reason)
 
 

@@ -23,7 +23,6 @@ from config.strategy_files import strategy
 from decisions import segments
 from decisions.assignment import who_asks
 from decisions.candidates import owed
-from decisions.choose import GROUP
 from decisions.explain import REASONS
 from decisions.messages import GapError, NoTextError, Rendered, render
 from decisions.money import UnknownCurrencyError
@@ -285,9 +284,8 @@ def _who_not(preview: Preview) -> Iterator[str]:
     rows = [
         _compared(f"`{reason}`", count, None if before is None else before.get(reason, 0), of="reason", now="borrowers")
         | {"in words": REASONS.get(reason, "")}
-        for reason, count in preview.by_reason.items()
-        if not reason.startswith(GROUP)  # how she is treated is no reason, and told above
-    ][:ROWS_SHOWN_MAX]
+        for reason, count in list(preview.by_reason.items())[:ROWS_SHOWN_MAX]
+    ]
     yield from section("Who is left in peace, and why", rows, empty="Nobody.")
     yield "A borrower with several reasons stands under each. `tideover rules show RULE` says what a rule says; `tideover explain`, why."
 
