@@ -17,12 +17,13 @@ from decisions.assignment import ORDINARY
 from decisions.choose import GROUP
 from decisions.preview import Before, Group, Scarce, Treated, Weighed
 from decisions.strategy import Learned
+from ledger import approvals
 from ledger.campaigns import Run
 from ledger.run_policies import read_common, used_so_far
 from ledger.run_standings import RANK
 
 # What a model is called among the policies of a run.
-MODEL: Final = "model/"
+MODEL: Final = f"{approvals.MODEL}/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ from decisions.policy import NO_PRICES, Prices, sample
 from decisions.predicting import ByModels
 from decisions.strategy import Learned, Strategy
 from ledger import experiments, model_versions, run_policies
+from ledger.approvals import MODEL
 from ledger.campaigns import Run, read_shards, shard_borrowers
 from ledger.engine import arrow, connection
 from ledger.facts import read_facts
@@ -44,8 +45,6 @@ from ledger.frames import Ids, Source
 from ledger.model_versions import NoModelError
 from ledger.past import read_past
 from ledger.run_policies import Common
-
-MODEL: Final = "model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

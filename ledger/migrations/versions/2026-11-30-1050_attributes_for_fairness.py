@@ -1,7 +1,7 @@
 """Attributes of people that are held to see whether groups are treated alike, and how models err for groups.
 
 Revision: 5e1f0c94b7d2
-After:    b2d86f1049ce
+After:    6d0f3b8a51c7
 Written:  2026-11-30 10:50:00
 """
 

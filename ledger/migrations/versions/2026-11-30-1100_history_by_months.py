@@ -1,7 +1,7 @@
 """Decisions, moves of attempts and contacts lie in one part a month; what is old moves out of their way into an archive (docs/adr/0095).
 
 Revision: 3c9a51e7d804
-After:    b2d86f1049ce
+After:    5e1f0c94b7d2
 Written:  2026-11-30 11:00:00
 """
 
