@@ -140,7 +140,9 @@ def _states() -> dict[str, int]:
         rows = tx.execute(text("SELECT channel || ' ' || state AS what, count(*) AS number FROM attempt GROUP BY 1 ORDER BY 1"))
         states = {row.what: row.number for row in rows}
     with get_client(sync_client=True) as client:
-        return states | {f"{run.name}: {run.state_name}": 1 for run in client.read_flow_runs() if run.state_name != "Scheduled"}
+        runs = [run for run in client.read_flow_runs() if run.state is not None and run.state.name != "Scheduled"]
+        said = (f"{run.name}: {run.state.name}, {run.state.message}" for run in runs if run.state is not None)
+        return states | dict.fromkeys(said, 1)
 
 
 def _settled() -> bool:

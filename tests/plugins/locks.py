@@ -30,12 +30,13 @@ def waiting_for(pid: int, work: Future[object] | None = None) -> tuple[int, str]
     """
     until = monotonic() + WAIT_SECONDS_MAX
     while monotonic() < until:
-        # A transaction of its own each time: within one, what others do is seen as at the first look.
+        # A transaction of its own each time: within one, what others do is seen as at the first look. So also for the query: the
+        # first look may still show the one before, of somebody who waits by the time that is asked.
         with connection() as tx:
-            query = text("SELECT pid, query FROM pg_stat_activity WHERE :pid = ANY(pg_blocking_pids(pid))")
-            found = tx.execute(query, {"pid": pid}).first()
-        if found is not None:
-            return found.pid, found.query
+            waits = tx.execute(text("SELECT pid FROM pg_stat_activity WHERE :pid = ANY(pg_blocking_pids(pid))"), {"pid": pid}).scalar()
+        if waits is not None:
+            with connection() as tx:
+                return waits, tx.execute(text("SELECT query FROM pg_stat_activity WHERE pid = :pid"), {"pid": waits}).scalar_one()
         if work is not None and work.done():
             raise AssertionError(f"it did not wait: {work.exception() or 'it is done'}")
         sleep(0.01)
