@@ -1,12 +1,13 @@
 """`tideover history …`: which months of history are at hand and which lie in the archive, and bringing one back.
 
 In:   a month; the ledger; config/retention.yaml.
-Out:  words on standard output: months and counts, nothing of a person.
+Out:  words or JSON on standard output: months and counts, nothing of a person.
 Pure: no. Rooms are imported inside commands, so that the others start without them. `list` writes nothing.
 """
 
 from __future__ import annotations
 
+import json
 from contextlib import AbstractContextManager
 from typing import Annotated
 
@@ -28,7 +29,7 @@ def _refusals() -> AbstractContextManager[None]:
 
 
 @history.command("list")
-def list_months() -> None:
+def list_months(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line in place of words.")] = False) -> None:
     """Show every month, how many rows it has, and where it lies."""
     from ledger import partitions
     from ledger.engine import connection
@@ -37,8 +38,12 @@ def list_months() -> None:
         for table in partitions.HISTORY:
             for place, lying in (("archive", partitions.archived(tx, table)), ("at hand", partitions.parts(tx, table))):
                 for part in lying:
-                    name = part.name if place == "at hand" else f"{partitions.ARCHIVE}.{part.name}"
-                    typer.echo(f"{part.name:<30} {place:<8} {partitions.count(tx, name):>12,}")
+                    rows = partitions.count(tx, part.name if place == "at hand" else f"{partitions.ARCHIVE}.{part.name}")
+                    if not as_json:
+                        typer.echo(f"{part.name:<30} {place:<8} {rows:>12,}")
+                        continue
+                    ends = {name: None if day is None else day.isoformat() for name, day in (("from", part.first), ("until", part.until))}
+                    typer.echo(json.dumps({"month": part.name, "table": table, "place": place, **ends, "rows": rows}))
 
 
 @history.command()

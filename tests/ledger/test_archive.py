@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -223,6 +224,14 @@ def test_a_month_comes_back_with_what_was_told_meanwhile(archived: tuple[int, di
         assert partitions.count_others(tx, "attempt_transition", at_most=9) == 1, "its month is made once"
 
     assert "archive" in command("list").stdout
+    listed = [json.loads(line) for line in command("list", "--json").stdout.splitlines()]
+    in_march = {"place": "archive", "from": "2026-03-01", "until": "2026-04-01"}
+    assert [one for one in listed if one["place"] == "archive"] == [
+        {"month": f"{table}_{MONTH}", "table": table, **in_march, "rows": len(outbox.rows(f"SELECT 1 FROM archive.{table}"))}  # noqa: S608  # as above
+        for table in partitions.HISTORY
+    ]
+    (others,) = [one for one in listed if one["month"] == "attempt_transition_others"]
+    assert (others["place"], others["from"], others["until"], others["rows"]) == ("at hand", None, None, 1)
     assert command("attach", "decision_1999_01").exit_code == 2
     for table in partitions.HISTORY:
         month = f"{table}_{MONTH}"
