@@ -28,6 +28,7 @@ HISTORY: Final = ("decision", "attempt_transition", "contact_event")
 PARTITIONED: Final = ("loan_aging", *HISTORY)
 ARCHIVE: Final = "archive"
 # A contact's business date is at most so many days before its instant (UTC): the database refuses another (contact_event_near_its_date).
+# Whoever changes it migrates that check.
 LATE_DAYS_MAX: Final = 31
 # In the schema `whole`, a table of history is what is at hand and what lies in the archive. It holds for one transaction.
 WITH_ARCHIVE: Final = "SELECT set_config('search_path', 'whole, ' || current_setting('search_path'), true)"

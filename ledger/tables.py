@@ -41,6 +41,7 @@ from sqlmodel import Field, SQLModel
 from decisions.cases import CASE_KINDS, CASE_STATES, STATED_BY
 from decisions.words import CHANNELS, HOLD_KINDS, RESULTS
 from ledger.columns import Fact, big, current, identity, instant, json_document, learned, one_of, recorded, texts
+from ledger.partitions import LATE_DAYS_MAX
 
 ATTEMPT_STATES = (
     "planned",
@@ -1100,9 +1101,10 @@ class ContactEvent(SQLModel, table=True):
         CheckConstraint("(attempt_id IS NULL) = (attempt_business_date IS NULL)", name="contact_event_attempt_is_whole"),
         CheckConstraint("about_event_id IS NULL OR NOT counts", name="contact_event_counts_once"),
         CheckConstraint("NOT uncounts OR about_event_id IS NOT NULL", name="contact_event_uncounts_something"),
-        # So far back caps look for its date (ledger/partitions.py): they would not see one that is dated earlier still.
+        # So far back caps look for its date: they would not see one that is dated earlier still.
         CheckConstraint(
-            "about_event_id IS NOT NULL OR business_date >= (at AT TIME ZONE 'UTC')::date - 31", name="contact_event_near_its_date"
+            f"about_event_id IS NOT NULL OR business_date >= (at AT TIME ZONE 'UTC')::date - {LATE_DAYS_MAX}",
+            name="contact_event_near_its_date",
         ),
         Index("contact_event_of_party", "party_id", "at"),
         Index("contact_event_of_batch", "business_date", "evidence_batch_id", postgresql_where=text("evidence_batch_id IS NOT NULL")),
