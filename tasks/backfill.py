@@ -7,7 +7,6 @@ Pure: no. Artifacts hold counts only; rows of people are in the ledger, and in a
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
@@ -25,8 +24,9 @@ from ledger.backfills import Backfill, finish_backfill, read_backfill
 from ledger.engine import connection
 from tasks.backfill_requests import CatchUp, ReDecide, Request
 from tasks.catch_up import catch_up_date, open_catch_up, take_back
+from tasks.drawing import png
 from tasks.markdown import mode, table
-from tasks.pictures import DOTS_PER_INCH, as_address
+from tasks.pictures import as_address
 from tasks.re_decide import BackfillRefused, open_re_decide, re_decide_date
 from tasks.re_record import open_re_record, re_record_date
 
@@ -246,9 +246,7 @@ def picture(backfill: Backfill) -> bytes:
     axes.set_title(title[0])
     axes.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1.0, 1.0))
     axes.spines[["top", "right"]].set_visible(False)
-    png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=DOTS_PER_INCH)
-    return png.getvalue()
+    return png(figure)
 
 
 DAYS_NAMED_MAX: Final = 14

@@ -16,12 +16,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from tasks.drawing import Estimate, money_against_harm, png
 from tasks.month_sections import DAYS
-from tasks.pictures import DARK, png
+from tasks.pictures import DARK
 
 BLUES: Final = ("#c6dbef", "#9ecae1", "#6baed6", "#4292c6", "#2171b5", "#08519c", "#08306b")
 DASHES: Final = ("-", "--", "-.", ":")
-MARKERS: Final = ("o", "s", "^", "D", "v")
 WIDTH: Final = 9.0
 
 
@@ -138,24 +138,19 @@ def step_picture(steps: Mapping[str, int], *, least: int) -> bytes | None:
     return png(figure)
 
 
-def arms_picture(points: Mapping[str, tuple[tuple[float, float, float], tuple[float, float, float]]], *, x: str, y: str) -> bytes | None:
+def arms_picture(points: Mapping[str, tuple[Estimate, Estimate]], *, x: str, y: str) -> bytes | None:
     """Money against harm, one point an arm with its intervals; None of fewer than two.
 
     Args:
-        points: Arm → harm and money, each as value, low, high.
+        points: Arm → harm and money.
         x: What harm is counted in.
         y: What money is.
     """
     if len(points) < 2:  # noqa: PLR2004  # one point compares nothing
         return None
     figure, axes = _figure(4.0)
-    for number, (name, (harm, money)) in enumerate(points.items()):
-        axes.errorbar(
-            harm[0], money[0], xerr=[[harm[0] - harm[1]], [harm[2] - harm[0]]], yerr=[[money[0] - money[1]], [money[2] - money[0]]],
-            fmt=MARKERS[number % len(MARKERS)], color=BLUES[2 + 2 * number % (len(BLUES) - 2)], capsize=3, label=name,
-        )  # fmt: skip
+    money_against_harm(axes, points, list(points))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
-    axes.margins(0.15)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, title="arm")

@@ -10,7 +10,6 @@ Source: the colour maps are ColorBrewer's "Blues" and greys: from light to dark,
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Sequence
 from typing import Final
 
@@ -21,13 +20,13 @@ from matplotlib.figure import Figure
 from decisions.kpis import CURED, roll_states
 from decisions.month_kpis import masked
 from ledger.funnel import STEPS, Funnel
+from tasks.drawing import png
 from tasks.report import Roll
 
 # From light to dark along the funnel.
 STEP_COLOURS: Final = ("#c6dbef", "#9ecae1", "#6baed6", "#4292c6", "#2171b5", "#08306b")
 WITHHELD_COLOUR: Final = "#969696"
 REASONS_SHOWN_MAX: Final = 12
-DOTS_PER_INCH: Final = 110
 # A darker cell is written on in white.
 DARK: Final = 0.55
 # Panels with more columns in all stand one above the other: the UI is a page wide.
@@ -150,10 +149,3 @@ def _heat_map(axes: Axes, roll: Roll, least: int) -> None:
     axes.grid(which="minor", color="white", linewidth=2)
     axes.tick_params(which="minor", length=0)
     axes.spines[:].set_visible(False)
-
-
-def png(figure: Figure) -> bytes:
-    """A figure as the bytes of a file."""
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=DOTS_PER_INCH)
-    return drawn.getvalue()

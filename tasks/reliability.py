@@ -11,7 +11,8 @@ import polars as pl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from tasks.pictures import STEP_COLOURS, WITHHELD_COLOUR, png
+from tasks.drawing import png
+from tasks.pictures import STEP_COLOURS, WITHHELD_COLOUR
 
 DOT_MAX = 320.0
 DOT_MIN = 12.0

@@ -24,6 +24,7 @@ from sandbox.simulation import TownWorld, open_world
 from tasks.simulate import FIRST_DAY, Chosen, Played, play
 from tasks.simulated_audit import violations
 from tasks.simulated_books import STRIDE, Books, point_of
+from tasks.simulation_picture import frontier
 from tasks.simulation_report import CAVEAT, interval, report, worst_decile
 from tasks.simulations import run
 
@@ -211,6 +212,8 @@ def test_the_command_answers_in_the_agreed_form_and_refuses_with_reasons(tmp_pat
     agreed = "id strategy plans borrowers cured recovered_minor owed_minor contacts complaints cost_minor violations"
     assert set(agreed.split()) <= set(told["worlds"][0])
     assert told["summary"]
+    assert told["summary"][0]["recovered_share"]["low"] is None, "of one world alone no bound is known"
+    assert frontier(told).startswith(b"\x89PNG")
     for wrong, code in ((["--strategies", "harass"], "no strategy 'harass'"), (["--plans", "maybe"], "on, off or both")):
         refused = CliRunner().invoke(tideover.app, [*asked, *wrong])
         assert refused.exit_code == 2
