@@ -12,7 +12,7 @@ Source: SCIENCE.md C1, 8.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import pairwise
@@ -81,10 +81,20 @@ def arm_group(trial: Trial, arm: str) -> str:
     return f"{EXPERIMENT}{trial.name}/{arm}"
 
 
+def with_stopped(trials: Sequence[Trial], stopped: Mapping[str, Sequence[str]]) -> tuple[Trial, ...]:
+    """The same, with the arms that were stopped: experiment → arms."""
+    return tuple(replace(one, stopped=frozenset(stopped.get(one.name, ()))) for one in trials)
+
+
+def asking(strategy: Strategy, trials: Sequence[Trial] = ()) -> list[tuple[str, Strategy]]:
+    """Groups that a model has a say in, and their strategies: the run's own, then arms that are tried beside it and were not stopped."""
+    arms = [(arm_group(trial, name), arm) for trial in trials for name, _, arm in trial.arms if name not in trial.stopped]
+    return [(name, one) for name, one in ((ORDINARY, strategy), *arms) if one.learned is not None]
+
+
 def who_asks(strategy: Strategy, trials: Sequence[Trial] = ()) -> Strategy | None:
-    """The strategy that a model has a say in: the run's own, or an arm's that is tried beside it; None where ladders alone decide."""
-    arms = (arm for trial in trials for name, _, arm in trial.arms if name not in trial.stopped)
-    return next((one for one in (strategy, *arms) if one.learned is not None), None)
+    """The first strategy that a model has a say in: by its models and caps the whole run decides; None where ladders alone decide."""
+    return next((one for _, one in asking(strategy, trials)), None)
 
 
 def groups(party_ids: pl.Series, strategy: Strategy, trials: Sequence[Trial] = (), *, key: bytes | None) -> list[Group]:

@@ -24,6 +24,7 @@ MASKED_LINK: Final = "[link to the borrower's own page]"
 DIGITS_SHOWN: Final = 2
 # How colleagues read figures, whatever the borrowers speak.
 FIGURES_LIKE: Final = "en-US"
+HASH_SHOWN: Final = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,25 +134,47 @@ class Scarce:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Weighed:
-    """What a model has a say in, in one run, and who is treated otherwise.
+class Say:
+    """What counts against a contact where a model has a say; set by people, in a strategy's file.
 
     Attributes:
-        models: Kind → version.
-        a_complaint_counts: Currency → thousandths of a minor unit against a contact, for each complaint or opt-out; set by people.
-        treated: Every group of borrowers in it.
-        scarce: What is bounded for a day.
+        group: Of borrowers, as in `Treated`.
+        strategy: That treats them.
+        a_complaint_counts: Currency → thousandths of a minor unit, for each complaint or opt-out.
     """
 
-    models: Mapping[str, str]
+    group: str
+    strategy: str
     a_complaint_counts: Mapping[str, int]
-    treated: Sequence[Treated]
-    scarce: Sequence[Scarce]
 
     @property
     def complaint(self) -> str:
         """What one counts, in words."""
         return ", ".join(money_text(harm // THOUSAND, currency, FIGURES_LIKE) for currency, harm in sorted(self.a_complaint_counts.items()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """What a model has a say in, in one run, and who is treated otherwise.
+
+    Attributes:
+        models: Kind → version; the same ones for every group that a model has a say in.
+        says: Of each such group.
+        treated: Every group of borrowers in it.
+        scarce: What is bounded for a day.
+        unread: Why `says` and `scarce` are not known: the run's own strategies cannot be read any more; None = they are.
+    """
+
+    models: Mapping[str, str]
+    says: Sequence[Say]
+    treated: Sequence[Treated]
+    scarce: Sequence[Scarce]
+    unread: str | None = None
+
+    @property
+    def model(self) -> str:
+        """The models, by kind and version."""
+        return ", ".join(f"{kind} {version[:HASH_SHOWN]}" for kind, version in self.models.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,8 @@ from ledger.policies import jurisdiction_of
 
 SEVERAL: Final = 16
 MODEL: Final = "model"
+# Kinds of policies that say by which strategy a borrower is treated.
+TREATING: Final = frozenset({"strategy", ARM, EXPERIMENT, "prices"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +80,7 @@ def in_force(connection: Connection, hashes: Mapping[str, str], today: Iterable[
         ConfigError: A text cannot be read any more, which its form may have outgrown.
         LookupError: There is no strategy for the stage.
     """
-    kept = {row.hash: row.body for row in connection.execute(_BODIES, {"hashes": list(hashes.values())})}
-    bodies = {name: kept[version] for name, version in hashes.items() if version in kept}
+    bodies = _bodies(connection, hashes)
     kinds = {_kind(name) for name in hashes}
     # A run that names its clearances was opened when calendars were kept too: where it names none, there was none.
     kinds |= {"calendar"} if "clearance" in kinds else set()
@@ -88,14 +89,10 @@ def in_force(connection: Connection, hashes: Mapping[str, str], today: Iterable[
         for policy in today
         if policy_key(policy) not in bodies and (policy.kind not in kinds or policy_key(policy) in hashes)
     }
+    used = {name: hashes[name] for name in bodies} | {name: policy.hash for name, policy in standing_in.items()}
     bodies |= {name: policy.body for name, policy in standing_in.items()}
-    used = {name: version for name, version in hashes.items() if version in kept}
-    used |= {name: policy.hash for name, policy in standing_in.items()}
-    named = next((name for name in bodies if _kind(name) == "strategy" and name.endswith(f"/{stage}")), None)
-    if named is None:
-        raise LookupError(f"no strategy for the stage {stage} among these policies")
+    treatment = _treatment(stage, bodies)
     texts = _texts(tuple(_of_kind(bodies, "message").items()))
-    treatment = _treatment(named, stage, bodies)
     packs = _packs(*(tuple(_of_kind(bodies, kind).items()) for kind in ("rules", "calendar", "clearance")))
     return InForce(
         treatment=treatment,
@@ -109,13 +106,33 @@ def in_force(connection: Connection, hashes: Mapping[str, str], today: Iterable[
     )
 
 
-def _treatment(named: str, stage: str, bodies: Mapping[str, str]) -> Strategy:
+def treating(connection: Connection, hashes: Mapping[str, str], *, stage: str) -> tuple[Strategy, tuple[Trial, ...]]:
+    """Who treats a run's borrowers, by the texts that it was opened with: its strategy, and the stage's experiments, no arm stopped yet.
+
+    Raises:
+        ConfigError: A text cannot be read any more, which its form may have outgrown.
+        LookupError: A text that is needed is not kept.
+    """
+    bodies = _bodies(connection, {name: version for name, version in hashes.items() if _kind(name) in TREATING})
+    return _treatment(stage, bodies), _trials(stage, bodies)
+
+
+def _bodies(connection: Connection, hashes: Mapping[str, str]) -> dict[str, str]:
+    """Of policies by their hashes, the texts that the ledger keeps: `kind/name` → text."""
+    kept = {row.hash: row.body for row in connection.execute(_BODIES, {"hashes": list(hashes.values())})}
+    return {name: kept[version] for name, version in hashes.items() if version in kept}
+
+
+def _treatment(stage: str, bodies: Mapping[str, str]) -> Strategy:
     """The stage's strategy, with the champion of whom it holds out.
 
     Raises:
         ConfigError: A text cannot be read any more.
-        LookupError: The champion is not among the policies.
+        LookupError: The strategy or its champion is not among the policies.
     """
+    named = next((name for name in bodies if _kind(name) == "strategy" and name.endswith(f"/{stage}")), None)
+    if named is None:
+        raise LookupError(f"no strategy for the stage {stage} among these policies")
     return _with_champion(named.split("/")[1], stage, bodies[named], bodies)
 
 

@@ -7,18 +7,22 @@ Pure: no; reads.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
 from sqlalchemy import Connection, text
 
-from decisions.assignment import ORDINARY
+from config.load import ConfigError
+from decisions.assignment import ORDINARY, asking, with_stopped
 from decisions.choose import GROUP
-from decisions.preview import Before, Group, Scarce, Treated, Weighed
+from decisions.policy import PoolPrice
+from decisions.preview import Before, Group, Say, Scarce, Treated, Weighed
 from decisions.strategy import Learned
 from ledger import approvals
 from ledger.campaigns import Run
+from ledger.in_force import treating
 from ledger.run_policies import read_common, used_so_far
 from ledger.run_standings import RANK
 
@@ -55,37 +59,53 @@ def read_examples(connection: Connection, campaign_run_id: int, *, of_each: int)
     return [Example(**row) for row in connection.execute(_EXAMPLES, keys).mappings()]
 
 
-def read_weighed(connection: Connection, run: Run, learned: Learned | None) -> Weighed | None:
+def read_weighed(connection: Connection, run: Run) -> Weighed | None:
     """What a model weighs in a run, and who is held out or tried on; None = a ladder decides for everybody, or nothing is decided.
 
-    Args:
-        connection: Any.
-        run: The run.
-        learned: What a model weighs in its strategy or in an arm; None = not known, and what is scarce is left out.
+    Read from the texts that the run was opened with, whatever became of their files.
     """
     common = read_common(connection, run.id)
     if common is None:
         return None
-    pools = common.prices.pools if learned is not None else ()
-    names = {row.id: row.name for row in connection.execute(_CREDITORS, {"ids": sorted({pool.creditor_id for pool in pools})})}
-    used = {row[:3]: row[3] for row in used_so_far(connection, run.id).iter_rows()}
-    of_money = set() if learned is None else {cap.name for cap in learned.caps if cap.contacts is None}
+    models = {name.removeprefix(MODEL): version for name, version in sorted(run.policy_hashes.items()) if name.startswith(MODEL)}
+    treated = [Treated(**row) for row in connection.execute(_TREATED, {"id": run.id, "group": GROUP, "ordinary": ORDINARY}).mappings()]
+    try:
+        treatment, trials = treating(connection, run.policy_hashes, stage=run.stage)
+    except (ConfigError, LookupError) as error:
+        return Weighed(models=models, says=(), treated=treated, scarce=(), unread=" ".join(str(error).split()))
+    says = [(group, one.name, one.learned) for group, one in asking(treatment, with_stopped(trials, common.trials)) if one.learned]
+    pools = common.prices.pools
     # Where nothing is bounded no currency is known to be owed in: all that are weighed are named.
-    currencies = {pool.currency for pool in pools} or (set() if learned is None else set(learned.weights))
+    owed_in = {pool.currency for pool in pools}
     return Weighed(
-        models={name.removeprefix(MODEL): version for name, version in sorted(run.policy_hashes.items()) if name.startswith(MODEL)},
-        a_complaint_counts={} if learned is None else {one: learned.weights[one].harm for one in currencies if one in learned.weights},
-        treated=[Treated(**row) for row in connection.execute(_TREATED, {"id": run.id, "group": GROUP, "ordinary": ORDINARY}).mappings()],
-        scarce=[
-            Scarce(
-                creditor=names[pool.creditor_id],
-                pool=pool,
-                planned=used.get((pool.creditor_id, pool.currency, pool.cap), 0),
-                of_money=pool.cap in of_money,
+        models=models,
+        says=[
+            Say(
+                group=group,
+                strategy=name,
+                a_complaint_counts={one: weights.harm for one, weights in learned.weights.items() if one in owed_in or not owed_in},
             )
-            for pool in pools
+            for group, name, learned in says
         ],
+        treated=treated,
+        # By the caps of the first one the whole run decides.
+        scarce=_scarce(connection, run.id, pools, says[0][2]) if says else (),
     )
+
+
+def _scarce(connection: Connection, campaign_run_id: int, pools: Sequence[PoolPrice], learned: Learned) -> list[Scarce]:
+    names = {row.id: row.name for row in connection.execute(_CREDITORS, {"ids": sorted({pool.creditor_id for pool in pools})})}
+    used = {row[:3]: row[3] for row in used_so_far(connection, campaign_run_id).iter_rows()}
+    of_money = {cap.name for cap in learned.caps if cap.contacts is None}
+    return [
+        Scarce(
+            creditor=names[pool.creditor_id],
+            pool=pool,
+            planned=used.get((pool.creditor_id, pool.currency, pool.cap), 0),
+            of_money=pool.cap in of_money,
+        )
+        for pool in pools
+    ]
 
 
 def creditor_of(connection: Connection, party_id: int) -> str:

@@ -10,10 +10,10 @@ Pure: no; reads and writes the ledger.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 from sqlalchemy import Connection, text
@@ -31,12 +31,12 @@ class Common:
     Attributes:
         line: Key of decisions/assignment.groups.
         prices: Of scarce capacity and of a contact.
-        trials: Experiment → `{"hash": …, "stopped": [arm, …]}` as it stood then.
+        trials: Experiment → arms of it that were stopped by then.
     """
 
     line: bytes
     prices: Prices = NO_PRICES
-    trials: Mapping[str, Any] = field(default_factory=dict)
+    trials: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def read_common(tx: Connection, campaign_run_id: int) -> Common | None:

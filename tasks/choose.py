@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from config.message_files import message_texts
 from config.strategy_files import strategy
-from decisions.assignment import who_asks
+from decisions.assignment import asking, who_asks
 from decisions.choose import GROUP, defer
 from decisions.facts import Facts
 from decisions.messages import Texts
@@ -82,17 +82,17 @@ def _held_to_caps(
 
     Beside a ladder, which knows no caps, only the borrowers of arms with a model can be put off.
     """
-    asking = who_asks(treatment, weighing.trials)
-    if asking is None or asking.learned is None or not asking.learned.caps:
+    first = who_asks(treatment, weighing.trials)
+    if first is None or first.learned is None or not first.learned.caps:
         return decisions
     held = decisions
     if treatment.learned is None:
-        marks = [f"{GROUP}{name}" for name in weighing.asking_arms()]
+        marks = [f"{GROUP}{name}" for name, _ in asking(treatment, weighing.trials)]
         held = decisions.filter(pl.col("reasons").list.set_intersection(marks).list.len() > 0)
-    uses = uses_of(held, facts, asking, texts)
+    uses = uses_of(held, facts, first, texts)
     lock_common(tx, run.id)
     if read_shard(tx, run.id, shard).planned is not None:
         return decisions  # another one has decided it meanwhile, and its use is counted
-    over = over_caps(uses, asking.learned, used_so_far(tx, run.id))
+    over = over_caps(uses, first.learned, used_so_far(tx, run.id))
     keep_use(tx, run.id, shard, uses.filter(~pl.col("party_id").is_in(over)))
     return defer(decisions, over)

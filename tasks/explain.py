@@ -20,6 +20,7 @@ from config.message_files import message_texts
 from config.policies import Policy, policies
 from config.settings import settings
 from config.strategy_files import REST_DAYS_MAX, stages_of, strategy, strategy_names
+from decisions.assignment import with_stopped
 from decisions.candidates import owed
 from decisions.choose import CAPPED
 from decisions.explain import as_json, differences, explain
@@ -35,7 +36,7 @@ from ledger.in_force import in_force, policy_key
 from ledger.law import law_in_force, texts_in_force
 from ledger.model_versions import NoModelError
 from ledger.run_policies import read_common
-from tasks.weigh import Weighing, model_policies, models_in_force, own_line, predictor, with_stopped
+from tasks.weigh import Weighing, model_policies, models_in_force, own_line, predictor
 
 # A day that is not today, and on which nothing was decided, is looked at from its middle.
 MIDDAY: Final = time(12)

@@ -19,16 +19,13 @@ from channels.registry import WAYS
 from config.message_files import message_texts
 from config.prices import prices
 from config.settings import settings
-from config.strategy_files import strategy
 from decisions import segments
-from decisions.assignment import who_asks
 from decisions.candidates import owed
 from decisions.explain import REASONS
 from decisions.messages import GapError, NoTextError, Rendered, render
 from decisions.money import UnknownCurrencyError
-from decisions.preview import MASKED_LINK, Before, Preview, Sample, shown_amount
+from decisions.preview import HASH_SHOWN, MASKED_LINK, Before, Preview, Sample, shown_amount
 from decisions.prices import Price
-from decisions.strategy import Learned
 from ledger import campaigns, clock, previews, run_standings
 from ledger.campaigns import Run
 from ledger.engine import connection
@@ -38,13 +35,11 @@ from ledger.previews import Example
 from ledger.run_standings import Standing
 from ledger.tables import SERVICES
 from tasks.markdown import local, mode, section, table
-from tasks.weigh import trials_of
 
 SAMPLES_SHOWN_MAX: Final = 20
 # Of each channel, message and language; enough for a mean of their segments.
 SAMPLES_OF_EACH: Final = 5
 ROWS_SHOWN_MAX: Final = 15
-HASH_SHOWN: Final = 12
 # As long as a token, so that a text is measured as it will be.
 LIKE_A_TOKEN: Final = "0" * 36
 
@@ -96,15 +91,8 @@ def read_preview(tx: Connection, run: Run, name: str) -> Preview:
         last_until=last_until,
         changed_policies=changed,
         before=before,
-        weighed=previews.read_weighed(tx, run, _asked_model(run)),
+        weighed=previews.read_weighed(tx, run),
     )
-
-
-def _asked_model(run: Run) -> Learned | None:
-    if run.stage in SERVICES:
-        return None
-    asking = who_asks(strategy(run.strategy, run.stage), trials_of(run))
-    return None if asking is None else asking.learned
 
 
 def _before(tx: Connection, run: Run, earlier: int) -> tuple[Before, list[str]]:
@@ -172,7 +160,7 @@ def page(preview: Preview, run: Run, standing: Standing, priced: Sequence[Price]
         for part in (
             _head(preview, run, standing, priced),
             _what(preview),
-            _weighed(preview, run),
+            _weighed(preview),
             _who_not(preview),
             _changes(preview),
             _messages(preview),
@@ -237,7 +225,7 @@ def _what(preview: Preview) -> Iterator[str]:
         yield f"… and {len(preview.groups) - ROWS_SHOWN_MAX} smaller groups."
 
 
-def _weighed(preview: Preview, run: Run) -> Iterator[str]:
+def _weighed(preview: Preview) -> Iterator[str]:
     found = preview.weighed
     if found is None:
         return
@@ -246,10 +234,16 @@ def _weighed(preview: Preview, run: Run) -> Iterator[str]:
     if found.models:
         named = ", ".join(f"`{kind}` {version[:HASH_SHOWN]}" for kind, version in found.models.items())
         yield f"Model: {named} (`tideover learn show`). It only orders what rules and the ladder leave open, no contact among it."
-    if found.complaint:
-        place = f"config/strategies/{run.strategy}"
-        yield f"A complaint or opt-out that a contact may bring counts {found.complaint} against it: set by people ({place})."
+    if found.unread:
+        yield f"What counts against a contact and what is scarce is not shown: what the run was opened by cannot be read ({found.unread})."
     yield ""
+    if found.says:
+        yield from table(
+            {"group": one.group, "strategy": one.strategy, "a complaint or opt-out counts": one.complaint} for one in found.says
+        )
+        yield ""
+        yield "What counts against a contact is set by people, in the strategy's file (`config/strategies/`)."
+        yield ""
     yield from table(
         {
             "group": one.group,

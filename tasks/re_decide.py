@@ -28,6 +28,7 @@ from config.policies import Policy, message_policies, policies, rule_policy
 from config.rule_files import pack_text
 from config.settings import settings
 from config.zones import zone_tables
+from decisions.assignment import with_stopped
 from decisions.backfills import DECIDED, booked_on, changed, compare_decisions
 from decisions.choose import CAPPED, defer
 from decisions.facts import Facts, type_instant
@@ -44,7 +45,7 @@ from ledger.law import law_in_force
 from ledger.policies import find_policy
 from ledger.run_policies import Common, read_common
 from tasks.backfill_requests import THEN, ReDecide
-from tasks.weigh import Weighing, looked_at, weighed, with_stopped
+from tasks.weigh import Weighing, looked_at, weighed
 
 MIDDAY: Final = time(12)
 HASH: Final = re.compile(r"[0-9a-f]{6,64}")

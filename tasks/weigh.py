@@ -26,7 +26,7 @@ from config.model_files import shipped_model
 from config.policies import EXPERIMENT, Policy
 from config.settings import settings
 from config.strategy_files import strategy
-from decisions.assignment import Trial, arm_group, line_key, who_asks
+from decisions.assignment import Trial, line_key, who_asks, with_stopped
 from decisions.choose import By, decide, price
 from decisions.facts import Facts
 from decisions.features import features
@@ -65,15 +65,6 @@ class Weighing:
         """What a model weighs in the run's strategy, or in an arm of an experiment."""
         asking = who_asks(treatment, self.trials)
         return None if asking is None else asking.learned
-
-    def asking_arms(self) -> list[str]:
-        """Groups of borrowers for whom a model weighs in an experiment, as decisions/assignment names them."""
-        return [
-            arm_group(trial, name)
-            for trial in self.trials
-            for name, _, arm in trial.arms
-            if arm.learned is not None and name not in trial.stopped
-        ]
 
 
 LADDER_ALONE: Final = Weighing()
@@ -242,11 +233,6 @@ def trials_of(run: Run) -> tuple[Trial, ...]:
                 raise ConfigError(EXPERIMENTS / f"{one.name}.yaml", None, "", "has changed since the run was opened: bring it back")
             found.append(trial_of(one, lambda arm: strategy(arm, run.stage), frozenset()))
     return tuple(sorted(found, key=lambda one: one.name))
-
-
-def with_stopped(trials: Sequence[Trial], stopped: Mapping[str, Sequence[str]]) -> tuple[Trial, ...]:
-    """The same, with the arms that were stopped: experiment → arms."""
-    return tuple(replace(one, stopped=frozenset(stopped.get(one.name, ()))) for one in trials)
 
 
 def common_of(run: Run, treatment: Strategy, packs: Packs, texts: Texts, weighing: Weighing, *, at: datetime) -> Common:

@@ -20,6 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
+from config.load import ConfigError
 from config.strategy_files import strategy, strategy_body
 from decisions.messages import NoTextError
 from decisions.rule_diff import pack_changes
@@ -28,6 +29,7 @@ from gate.text_approvals import TextStanding, approve_text, text_standings
 from ledger import approvals, campaigns, core_answers, core_instructions, funnel, previews, run_standings, strategy_approvals
 from ledger.approval_codes import Holder
 from ledger.approvals import ApprovalRefused, same_person
+from ledger.campaigns import Run
 from ledger.core_instructions import Instruction, InstructionRefused
 from ledger.engine import connection
 from ledger.pack_approvals import approve_pack, standings, summary
@@ -278,10 +280,10 @@ async def _run(asked: Asked, *, said: list[str] | None = None) -> Response:
     def read() -> dict[str, Any]:
         with connection(read_only=True) as tx:
             standing, opened = run_standings.standing(tx, number), campaigns.read_run(tx, number)
-            learned = None if opened.stage in SERVICES else strategy(opened.strategy, opened.stage).learned
             return {
                 "run": standing,
-                "weighed": previews.read_weighed(tx, opened, learned),
+                "no_file": _no_file(opened),
+                "weighed": previews.read_weighed(tx, opened),
                 "groups": previews.read_groups(tx, number),
                 "window": previews.read_window(tx, number),
                 "funnel": funnel.read_funnel(tx, number),
@@ -292,6 +294,17 @@ async def _run(asked: Asked, *, said: list[str] | None = None) -> Response:
     except NoSuchRun as error:
         raise NotFound from error
     return show(asked, "desk/approval_run", mine=_is_mine(asked), said=said, once=uuid4().hex, **values)
+
+
+def _no_file(opened: Run) -> str | None:
+    """Why a run's strategy cannot be read from its file, so that nothing of the run is sent; None = it can, or a service has none."""
+    if opened.stage in SERVICES:
+        return None
+    try:
+        strategy(opened.strategy, opened.stage)
+    except ConfigError as error:
+        return str(error)
+    return None
 
 
 def _standing_of(message: str, locale: str) -> TextStanding | None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from config.message_files import message_texts
 from config.rule_files import rule_packs
 from config.strategy_files import strategy
-from decisions.assignment import Trial, line_key
+from decisions.assignment import Trial, asking, line_key, with_stopped
 from decisions.choose import CAPPED, HELD_OUT, NOT_WEIGHED, NOT_WORTH_IT, By, consider, decide, defer, price
 from decisions.facts import AGREEMENTS, CANDIDATES, FAILURES, WISHES, Facts
 from decisions.parts import PARTS
@@ -26,7 +26,7 @@ from decisions.policy import PredictorMissingError, Prices, over_caps, uses_of
 from decisions.prices import Price
 from decisions.rules import judge
 from decisions.strategy import Cap, Learned, Peace, Strategy
-from tasks.weigh import Weighing, looked_at
+from tasks.weigh import looked_at
 from tests.plugins.known_facts import LONG_AGO, NOON_IN_NEW_YORK, TODAY, Known, facts_of, loan, point
 
 PACKS = rule_packs()
@@ -306,8 +306,8 @@ def test_what_is_scarce_has_its_price_and_its_people_beside_a_ladder_too() -> No
     (pool,) = price(facts, ladder, by, trials=(trial,), line=LINE).pools
     assert pool.binds
     assert price(facts, ladder, by, trials=(replace(trial, stopped=frozenset({"challenger"})),), line=LINE) == Prices()
-    told = Weighing(trials=(trial,))
-    assert told.asking_arms() == ["experiment:beside/challenger"]
+    assert asking(ladder, (trial,)) == [("experiment:beside/challenger", scarce)]
+    assert [name for name, _ in asking(scarce, with_stopped((trial,), {"beside": ["challenger"]}))] == ["ordinary"]
     assert looked_at(ladder, (trial,), TODAY)["falls_back"] is scarce.falls_back is True
 
 

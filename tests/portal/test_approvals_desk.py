@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from html import unescape
+from pathlib import Path
 
 import pytest
 from httpx import Client, Response
@@ -28,6 +29,8 @@ from tests.plugins.portfolio import TODAY, Portfolio, noon
 from tests.plugins.sending import Outbox, RecordingChannel
 from tests.plugins.staff_desk import Desk
 from tests.tasks.test_choose_learned import decided, kept, model
+from tests.tasks.test_experiments import BY_MODEL, only_in, write
+from tests.tasks.test_experiments import decided as tried
 
 PACK = next(pack for pack in rule_packs().packs if pack.status == "ready")
 PLACE = f"/desk/approvals/pack/{PACK.jurisdiction}/{PACK.version}"
@@ -186,13 +189,55 @@ def test_a_run_waits_for_another_person_in_a_role_that_its_strategy_names(
 
 
 def test_a_run_by_a_model_shows_who_is_held_out_and_what_is_scarce(anna: Client, portfolio: Portfolio) -> None:
-    kept(model(sms=1.5))
+    version = kept(model(sms=1.5))
     with disable_run_logger():
         run = decided(portfolio)
     shown = said(anna.get(f"/desk/approvals/run/{run}"))
-    assert "A complaint or opt-out counts $50.00 against a contact" in shown
-    assert "ordinary" in shown
+    assert f"Model: paid_7d {version[:12]}" in shown
+    assert "ordinary learned $50.00" in shown
     assert "spending (USD) $1,000.00" in shown
+
+
+def test_a_run_by_a_ladder_shows_the_arm_that_a_model_has_a_say_in(
+    anna: Client, portfolio: Portfolio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, BY_MODEL)
+    only_in(tmp_path, monkeypatch)
+    version = kept(model(sms=1.5))
+    with disable_run_logger():
+        run = tried(portfolio)
+    place = f"/desk/approvals/run/{run}"
+    shown = said(anna.get(place))
+    assert f"Model: paid_7d {version[:12]}" in shown
+    assert "experiment:learned-in-early/challenger learned $50.00" in shown
+    assert "ordinary learned" not in shown
+    assert "spending (USD) $1,000.00" in shown
+    with connection() as tx:
+        tx.execute(text("""UPDATE run_policy SET trials = '{"learned-in-early": ["challenger"]}'"""))
+    assert "$50.00" not in said(anna.get(place)), "whoever is in a stopped arm is treated by the champion"
+
+
+def test_a_run_whose_strategy_is_gone_shows_what_it_was_opened_with_or_says_why_not(anna: Client, portfolio: Portfolio) -> None:
+    version = kept(model(sms=1.5))
+    with disable_run_logger():
+        run = decided(portfolio, people=3)
+    place = f"/desk/approvals/run/{run}"
+    assert "is sent before the file is back" not in said(anna.get(place))
+    renamed = """UPDATE campaign_run SET policy_hashes = policy_hashes - 'strategy/learned/early'
+        || jsonb_build_object('strategy/gone/early', policy_hashes ->> 'strategy/learned/early')"""
+    with connection() as tx:
+        tx.execute(text(renamed))
+    page = anna.get(place)
+    assert page.status_code == 200
+    assert "The file of this run's strategy cannot be read" in said(page)
+    assert "nothing of it is sent before the file is back" in said(page)
+    assert "ordinary gone $50.00" in said(page)
+    with connection() as tx:
+        tx.execute(text("""UPDATE campaign_run SET policy_hashes = policy_hashes || '{"strategy/gone/early": "not kept"}'"""))
+    page = anna.get(place)
+    assert page.status_code == 200
+    assert "what this run was opened by cannot be read (no strategy for the stage early among these policies)" in said(page)
+    assert f"Model: paid_7d {version[:12]}" in said(page)
 
 
 def test_relief_above_an_authority_waits_for_somebody_else_and_a_no_opens_a_case(

@@ -26,14 +26,15 @@ from tasks.record import StrategyRefused, open_campaign
 from tests.plugins.portfolio import TODAY, Portfolio, noon
 from tideover import app
 
-BODY = (
+# A model against the ladder, and a ladder against it.
+BY_MODEL = (
     (EXPERIMENTS / "learned-in-early.yaml")
     .read_text()
-    .replace("strategy: learned}", "strategy: every-channel}")
     .replace("from: 0.10, to: 0.30", "from: 0, to: 1")
     .replace("starts_on: 2027-02-01", "starts_on: 2026-03-16")
     .replace("looks_on: [2027-03-15, 2027-04-15, 2027-06-30]", "looks_on: [2027-04-15]")
 )
+BODY = BY_MODEL.replace("strategy: learned}", "strategy: every-channel}")
 
 
 @pytest.fixture(autouse=True)
@@ -42,13 +43,18 @@ def _quietly() -> Iterator[None]:
         yield
 
 
+def only_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let experiments be those of a folder."""
+    for what in ("experiment", "experiment_names", "experiment_body", "running"):
+        monkeypatch.setattr(getattr(experiment_files, what), "__defaults__", (folder,))
+    monkeypatch.setattr(experiment_files, "ALIKE", ("purpose",))
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An experiment on everybody between two ladders, in a folder of its own."""
     write(tmp_path, BODY)
-    for what in ("experiment", "experiment_names", "experiment_body", "running"):
-        monkeypatch.setattr(getattr(experiment_files, what), "__defaults__", (tmp_path,))
-    monkeypatch.setattr(experiment_files, "ALIKE", ("purpose",))
+    only_in(tmp_path, monkeypatch)
     return tmp_path
 
 

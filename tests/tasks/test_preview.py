@@ -127,7 +127,8 @@ def test_it_shows_what_a_model_weighs_who_is_treated_otherwise_and_what_is_scarc
         found = read_preview(tx, run, stands.name)
     said = page(found, run, stands, PRICES)
     assert f"Model: `paid_7d` {version[:12]}" in said
-    assert "may bring counts $50.00 against it: set by people (config/strategies/learned)" in said
+    assert "| ordinary | learned | $50.00 |" in said
+    assert "is set by people, in the strategy's file" in said
     assert found.weighed is not None
     treated = {one.group: (one.contacts, one.left_alone) for one in found.weighed.treated}
     assert next(iter(treated)) == "ordinary"
