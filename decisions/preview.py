@@ -16,8 +16,9 @@ from typing import Final
 
 from decisions.capacity import THOUSAND
 from decisions.messages import money_text
-from decisions.policy import PoolPrice
+from decisions.policy import FULL, PER_MILLION, MedianOwed, PoolPrice, for_her_peace
 from decisions.prices import Cost, Price, Usage, cost_of
+from decisions.strategy import Peace
 
 # What stands where a link to a person's own page would.
 MASKED_LINK: Final = "[link to the borrower's own page]"
@@ -141,16 +142,67 @@ class Say:
         group: Of borrowers, as in `Treated`.
         strategy: That treats them.
         a_complaint_counts: Currency → thousandths of a minor unit, for each complaint or opt-out.
+        peace: What every contact counts, as a share of what the median borrower of her creditor owes.
     """
 
     group: str
     strategy: str
     a_complaint_counts: Mapping[str, int]
+    peace: Peace
 
     @property
     def complaint(self) -> str:
         """What one counts, in words."""
         return ", ".join(money_text(harm // THOUSAND, currency, FIGURES_LIKE) for currency, harm in sorted(self.a_complaint_counts.items()))
+
+    @property
+    def written(self) -> str:
+        """The share of a written contact, in words."""
+        return _share(self.peace.written)
+
+    @property
+    def spoken(self) -> str:
+        """The share of a call, in words."""
+        return _share(self.peace.spoken)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactCounts:
+    """What the shares of a `Say` come to for one creditor's borrowers.
+
+    Attributes:
+        group: Of the `Say`.
+        creditor: Its name.
+        owed: What its median borrower owes.
+        peace: The shares.
+    """
+
+    group: str
+    creditor: str
+    owed: MedianOwed
+    peace: Peace
+
+    @property
+    def median(self) -> str:
+        """What the median borrower owes, in words."""
+        return money_text(self.owed.amount_minor, self.owed.currency, FIGURES_LIKE)
+
+    @property
+    def written(self) -> str:
+        """What a written contact counts, in words."""
+        return self._counts(self.peace.written)
+
+    @property
+    def spoken(self) -> str:
+        """What a call counts, in words."""
+        return self._counts(self.peace.spoken)
+
+    def _counts(self, share: int) -> str:
+        return money_text(for_her_peace(self.owed.amount_minor, share) // THOUSAND, self.owed.currency, FIGURES_LIKE)
+
+
+def _share(parts: int) -> str:
+    return f"{FULL * parts / PER_MILLION:g} %"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,13 +212,15 @@ class Weighed:
     Attributes:
         models: Kind → version; the same ones for every group that a model has a say in.
         says: Of each such group.
+        contacts: What contacts count by creditor, of those whose median is known; of others it is a share of what each owes herself.
         treated: Every group of borrowers in it.
         scarce: What is bounded for a day.
-        unread: Why `says` and `scarce` are not known: the run's own strategies cannot be read any more; None = they are.
+        unread: Why `says`, `contacts` and `scarce` are not known: the run's own strategies cannot be read any more; None = they are.
     """
 
     models: Mapping[str, str]
     says: Sequence[Say]
+    contacts: Sequence[ContactCounts]
     treated: Sequence[Treated]
     scarce: Sequence[Scarce]
     unread: str | None = None

@@ -7,7 +7,7 @@ Pure: no; reads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -18,7 +18,7 @@ from config.load import ConfigError
 from decisions.assignment import ORDINARY, asking, with_stopped
 from decisions.choose import GROUP
 from decisions.policy import PoolPrice
-from decisions.preview import Before, Group, Say, Scarce, Treated, Weighed
+from decisions.preview import Before, ContactCounts, Group, Say, Scarce, Treated, Weighed
 from decisions.strategy import Learned
 from ledger import approvals
 from ledger.campaigns import Run
@@ -72,11 +72,13 @@ def read_weighed(connection: Connection, run: Run) -> Weighed | None:
     try:
         treatment, trials = treating(connection, run.policy_hashes, stage=run.stage)
     except (ConfigError, LookupError) as error:
-        return Weighed(models=models, says=(), treated=treated, scarce=(), unread=" ".join(str(error).split()))
+        return Weighed(models=models, says=(), contacts=(), treated=treated, scarce=(), unread=" ".join(str(error).split()))
     says = [(group, one.name, one.learned) for group, one in asking(treatment, with_stopped(trials, common.trials)) if one.learned]
-    pools = common.prices.pools
-    # Where nothing is bounded no currency is known to be owed in: all that are weighed are named.
-    owed_in = {pool.currency for pool in pools}
+    pools, medians = common.prices.pools, common.prices.medians
+    ids = {pool.creditor_id for pool in pools} | {median.creditor_id for median in medians}
+    names = {row.id: row.name for row in connection.execute(_CREDITORS, {"ids": sorted(ids)})}
+    # Where nothing is bounded, and no median was found, no currency is known to be owed in: all that are weighed are named.
+    owed_in = {pool.currency for pool in pools} | {median.currency for median in medians}
     return Weighed(
         models=models,
         says=[
@@ -84,17 +86,24 @@ def read_weighed(connection: Connection, run: Run) -> Weighed | None:
                 group=group,
                 strategy=name,
                 a_complaint_counts={one: weights.harm for one, weights in learned.weights.items() if one in owed_in or not owed_in},
+                peace=learned.peace,
             )
             for group, name, learned in says
         ],
+        contacts=[
+            ContactCounts(group=group, creditor=names[owed.creditor_id], owed=owed, peace=learned.peace)
+            for group, _, learned in says
+            for owed in medians
+        ],
         treated=treated,
         # By the caps of the first one the whole run decides.
-        scarce=_scarce(connection, run.id, pools, says[0][2]) if says else (),
+        scarce=_scarce(connection, run.id, pools, says[0][2], names) if says else (),
     )
 
 
-def _scarce(connection: Connection, campaign_run_id: int, pools: Sequence[PoolPrice], learned: Learned) -> list[Scarce]:
-    names = {row.id: row.name for row in connection.execute(_CREDITORS, {"ids": sorted({pool.creditor_id for pool in pools})})}
+def _scarce(
+    connection: Connection, campaign_run_id: int, pools: Sequence[PoolPrice], learned: Learned, names: Mapping[int, str]
+) -> list[Scarce]:
     used = {row[:3]: row[3] for row in used_so_far(connection, campaign_run_id).iter_rows()}
     of_money = {cap.name for cap in learned.caps if cap.contacts is None}
     return [

@@ -239,10 +239,31 @@ def _weighed(preview: Preview) -> Iterator[str]:
     yield ""
     if found.says:
         yield from table(
-            {"group": one.group, "strategy": one.strategy, "a complaint or opt-out counts": one.complaint} for one in found.says
+            {
+                "group": one.group,
+                "strategy": one.strategy,
+                "a complaint or opt-out counts": one.complaint,
+                "a written contact": one.written,
+                "a call": one.spoken,
+            }
+            for one in found.says
         )
         yield ""
+        whose = "the median borrower of the same lender owes" if found.contacts else "each borrower owes"
         yield "What counts against a contact is set by people, in the strategy's file (`config/strategies/`)."
+        yield f"A contact counts that share of what {whose}."
+        yield ""
+    if found.contacts:
+        yield from table(
+            {
+                "group": one.group,
+                "lender": one.creditor,
+                "the median borrower owes": one.median,
+                "a written contact counts": one.written,
+                "a call counts": one.spoken,
+            }
+            for one in found.contacts[:ROWS_SHOWN_MAX]
+        )
         yield ""
     yield from table(
         {

@@ -194,7 +194,8 @@ def test_a_run_by_a_model_shows_who_is_held_out_and_what_is_scarce(anna: Client,
         run = decided(portfolio)
     shown = said(anna.get(f"/desk/approvals/run/{run}"))
     assert f"Model: paid_7d {version[:12]}" in shown
-    assert "ordinary learned $50.00" in shown
+    assert "ordinary learned $50.00 1.65 % 8 %" in shown
+    assert "$105.00 $1.73 $8.40" in shown, "of what the median borrower owes"
     assert "spending (USD) $1,000.00" in shown
 
 
@@ -209,7 +210,8 @@ def test_a_run_by_a_ladder_shows_the_arm_that_a_model_has_a_say_in(
     place = f"/desk/approvals/run/{run}"
     shown = said(anna.get(place))
     assert f"Model: paid_7d {version[:12]}" in shown
-    assert "experiment:learned-in-early/challenger learned $50.00" in shown
+    assert "experiment:learned-in-early/challenger learned $50.00 1.65 % 8 %" in shown
+    assert "$105.00 $1.73 $8.40" in shown
     assert "ordinary learned" not in shown
     assert "spending (USD) $1,000.00" in shown
     with connection() as tx:

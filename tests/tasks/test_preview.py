@@ -127,7 +127,13 @@ def test_it_shows_what_a_model_weighs_who_is_treated_otherwise_and_what_is_scarc
         found = read_preview(tx, run, stands.name)
     said = page(found, run, stands, PRICES)
     assert f"Model: `paid_7d` {version[:12]}" in said
-    assert "| ordinary | learned | $50.00 |" in said
+    assert "| ordinary | learned | $50.00 | 1.65 % | 8 % |" in said
+    assert "| $105.00 | $1.73 | $8.40 |" in said, "of what the median borrower owes"
+    with connection() as tx:
+        tx.execute(text("UPDATE run_policy SET prices = prices - 'medians'"))
+        without = page(read_preview(tx, run, stands.name), run, stands, PRICES)
+    assert "| ordinary | learned | $50.00 | 1.65 % | 8 % |" in without
+    assert "A contact counts that share of what each borrower owes." in without
     assert "is set by people, in the strategy's file" in said
     assert found.weighed is not None
     treated = {one.group: (one.contacts, one.left_alone) for one in found.weighed.treated}
