@@ -200,33 +200,27 @@ def _aged(
     ).collect()  # fmt: skip
 
 
-def grown_older(aged: pl.DataFrame, *, days: int, as_of: date, policy: AgingPolicy) -> pl.DataFrame:
-    """Rows of `age` some days later, of loans for which nothing happened meanwhile.
+def turning(policy: AgingPolicy, *, days: int) -> list[tuple[str, int]]:
+    """Buckets and delinquent days of late loans which cannot be told to keep bucket and stage over some days in which nothing happens.
 
-    Nothing happened: no fact changed, no instalment fell due or came near, no payment's, plan's or pause's day came, and a late loan
-    was out of its grace already.
+    Nothing happens: no fact changes, no instalment falls due, no payment's, plan's or pause's day comes. Every other late loan keeps both,
+    and only grows older. A row names its bucket and not its scheme, so whatever turns in one of the schemes with that bucket is here;
+    and so is a loan within its grace, because how long that lasts is not in its row.
 
     Args:
-        aged: days_past_due, delinquent_days, next_due_on, stage (the treatment's), bucket_scheme, and whatever else.
-        days: How many later, at least 1.
-        as_of: The later date.
         policy: Schemes.
-
-    Returns:
-        The same columns, with lateness, bucket and stage as of the later date.
-
-    Raises:
-        ValueError: A late loan within its grace.
+        days: How many.
     """
-    late = pl.col("days_past_due") > 0
-    if aged.filter(late, pl.col("delinquent_days") == 0).height:
-        raise ValueError("a loan within its grace is aged anew: how long it lasts is not in its row")
-    older = aged.with_columns(
-        pl.when(late).then(pl.col(column) + days).otherwise(column).cast(pl.Int32).alias(column)
-        for column in ("days_past_due", "delinquent_days")
-    ).with_columns(as_of=pl.lit(as_of, pl.Date))
-    in_plan = pl.col("stage") == IN_PLAN
-    return older.with_columns(bucket=_bucket(policy), stage=pl.when(in_plan).then("stage").otherwise(_stage(policy))).select(aged.columns)
+    last = max(first_day for scheme in policy.schemes.values() for steps in (scheme.buckets, scheme.stages) for _, first_day in steps)
+    late = (
+        pl.DataFrame({"delinquent_days": range(1, last + 1)})
+        .join(pl.DataFrame({"bucket_scheme": list(policy.schemes)}), how="cross")
+        .with_columns(days_past_due="delinquent_days", next_due_on=pl.lit(None, pl.Date), as_of=pl.lit(None, pl.Date))
+    )
+    names = {"bucket": _bucket(policy), "stage": _stage(policy)}
+    now, later = late.with_columns(**names), late.with_columns(pl.col("delinquent_days") + days).select(**names)
+    turned = now.filter(now["bucket"].ne_missing(later["bucket"]) | now["stage"].ne_missing(later["stage"]))
+    return [(CURRENT, 0), *turned.select("bucket", "delinquent_days").unique().sort("delinquent_days", "bucket").iter_rows()]
 
 
 def unpaid_instalments(

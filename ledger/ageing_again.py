@@ -2,8 +2,8 @@
 
 A date's rows follow from those of an earlier date, or of the same one, when every loan is aged anew of which a fact was recorded or
 superseded since, or for which the calendar did something: an instalment fell due or comes near, a payment's or plan's day came, days
-that do not age, somebody who stands for it. What is left out of "since" is bounded by transactions that are still open: a fact has the
-time of its writing, and is seen when it is committed.
+that do not age, somebody who stands for it, another bucket or stage. What is left out of "since" is bounded by transactions that are
+still open: a fact has the time of its writing, and is seen when it is committed.
 
 In:   a local business date.
 Out:  what to begin from, and ids of loans to be aged anew.
@@ -21,6 +21,7 @@ from uuid import UUID, uuid4
 import polars as pl
 from sqlalchemy import Connection, text
 
+from decisions.aging import AgingPolicy, turning
 from ledger.engine import arrow
 from ledger.frames import instant, read
 
@@ -98,22 +99,30 @@ def end(connection: Connection, begun: Begun) -> None:
     connection.execute(_END, {"on": begun.business_date, "worker": begun.worker, "known_until": begun.known_until})
 
 
-def changed(base: Base, business_date: date, *, pre_due_days: int) -> pl.Series:
+def changed(base: Base, business_date: date, *, policy: AgingPolicy) -> pl.Series:
     """Ids of the loans to be aged anew, ascending (Int64).
 
     Args:
         base: Rows to begin from.
         business_date: Local date of the new rows, not before the base's.
-        pre_due_days: The most days ahead at which any scheme looks.
+        policy: By which the base's rows were named.
     """
+    turned = turning(policy, days=(business_date - base.business_date).days)
+    days_ahead = {scheme.pre_due_days for scheme in policy.schemes.values()}
+    base_on, on = (f"'{day.isoformat()}'::date" for day in (base.business_date, business_date))
     statement = _CHANGED.format(
         learned=_LEARNED.format(since=instant(base.known_until)),
-        base=f"'{base.business_date.isoformat()}'::date",
-        on=f"'{business_date.isoformat()}'::date",
-        ahead=pre_due_days,
+        base=base_on,
+        on=on,
+        near=" OR ".join(f"i.due_on > {base_on} + {ahead:d} AND i.due_on <= {on} + {ahead:d}" for ahead in sorted(days_ahead)),
+        turning=", ".join(f"({_quoted(bucket)}, {days:d})" for bucket, days in turned),
     )
     with arrow(read_only=True) as source:
         return read(source, statement, {"loan_id": pl.Int64})["loan_id"]
+
+
+def _quoted(name: str) -> str:
+    return "'" + name.replace("'", "''") + "'"
 
 
 _BASE = text("""
@@ -140,7 +149,7 @@ _CHANGED: Final = """
         SELECT i.loan_id FROM instalment i WHERE i.superseded_at IS NULL AND i.due_on >= {base} AND i.due_on < {on}
         UNION ALL
         SELECT i.loan_id FROM instalment i
-        WHERE i.superseded_at IS NULL AND i.due_on > {base} + {ahead} AND i.due_on <= {on} + {ahead}
+        WHERE i.superseded_at IS NULL AND ({near})
         UNION ALL
         SELECT y.loan_id FROM payment y WHERE y.superseded_at IS NULL AND y.paid_on > {base} AND y.paid_on <= {on}
         UNION ALL
@@ -153,8 +162,8 @@ _CHANGED: Final = """
         WHERE v.superseded_at IS NULL
           AND coalesce(v.agreed_on, v.effective_at::date) > {base} AND coalesce(v.agreed_on, v.effective_at::date) <= {on}
         UNION ALL
-        -- Within its grace a loan's lateness is cut off at nothing: how long it lasts is not in its row.
-        SELECT a.loan_id FROM loan_aging a WHERE a.business_date = {base} AND a.days_past_due > 0 AND a.delinquent_days = 0
+        SELECT a.loan_id FROM loan_aging a
+        WHERE a.business_date = {base} AND a.days_past_due > 0 AND (a.bucket, a.delinquent_days) IN (VALUES {turning})
         {learned}
     ) changed ORDER BY loan_id
 """

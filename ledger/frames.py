@@ -93,7 +93,12 @@ def ids_clause(ids: Ids) -> str:
         if ids.step != 1:
             raise ValueError("a range of ids has step 1")
         return f"BETWEEN {ids.start:d} AND {ids.stop - 1:d}"
-    return "= ANY('{" + ",".join(f"{number:d}" for number in ids) + "}'::bigint[])"
+    return f"= ANY({id_list(ids)})"
+
+
+def id_list(ids: Sequence[int]) -> str:
+    """Ids as an array of the database."""
+    return "'{" + ",".join(f"{number:d}" for number in ids) + "}'::bigint[]"
 
 
 def widened(ids: Ids) -> Ids:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.aging import aging_policy
-from decisions.aging import COMPONENTS, AgingPolicy, Scheme, age, unpaid_instalments
+from decisions.aging import COMPONENTS, AgingPolicy, Scheme, age, turning, unpaid_instalments
 from decisions.aging_few import Known, age_one
 
 POLICY = aging_policy()
@@ -336,6 +336,28 @@ def test_ageing_needs_no_more_of_an_instalment_than_its_sum(loan: Loan) -> None:
     sums = instalments.select("loan_id", "due_on", amount_minor=pl.sum_horizontal(f"{part}_minor" for part in COMPONENTS))
     loan_rows, *others = (frame([loan]) for frame in (loan_frame, payment_frame, pause_frame, plan_frame))
     assert age(loan_rows, sums, *others, policy=POLICY).equals(age(loan_rows, instalments, *others, policy=POLICY))
+
+
+@pytest.mark.parametrize("days", range(8))
+def test_late_loans_that_do_not_turn_keep_bucket_and_stage(days: int) -> None:
+    late = [
+        Loan([(AS_OF - timedelta(days=days_late), (0, 0, 0, 1))], grace_days=grace_days, scheme=scheme)
+        for days_late in range(1, 131)
+        for grace_days in (0, 5)
+        for scheme in POLICY.schemes
+    ]
+    turned = set(turning(POLICY, days=days))
+    for now, later in zip(aged(*late), aged(*(replace(loan, as_of=AS_OF + timedelta(days=days)) for loan in late)), strict=True):
+        if (now["bucket"], now["delinquent_days"]) not in turned:
+            assert (now["bucket"], now["stage"]) == (later["bucket"], later["stage"])
+            assert now["delinquent_days"] == later["delinquent_days"] - days  # type: ignore[operator]  # a number
+
+
+def test_turning_are_the_last_days_of_each_bucket_and_stage_and_grace() -> None:
+    assert turning(POLICY, days=0) == [("current", 0)]
+    assert turning(POLICY, days=1) == [
+        ("current", 0), ("B1", 3), ("B4", 7), ("B8", 15), ("B16", 30), ("M1", 30), ("B31", 60), ("M2", 60), ("B61", 90), ("M3", 90),
+    ]  # fmt: skip
 
 
 def test_one_date_for_all_and_a_date_for_each_say_the_same() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -13,8 +14,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from config.aging import aging_hash
+from config.aging import aging_hash, aging_policy
 from ledger import ageing_again
+from ledger.ageing_again import Base
 from ledger.aging_facts import _ONE_WRITER, AGED, Aged, age_loans, age_portfolio
 from ledger.engine import connection, engine
 from tests.plugins.portfolio import SINCE, TODAY, Portfolio
@@ -207,6 +209,15 @@ def test_everything_that_the_calendar_does_is_seen(portfolio: Portfolio) -> None
         age_portfolio(on)
         assert kept(on) == whole(on)
     assert {row[0]: row[1:3] for row in kept(TODAY + timedelta(days=4))}[carried] == (33, 33)
+
+
+def test_loans_of_each_scheme_come_near_as_many_days_ahead_as_it_looks(portfolio: Portfolio) -> None:
+    policy = aging_policy()
+    far = replace(policy, schemes={**policy.schemes, "far": replace(policy.schemes["standard"], pre_due_days=5)})
+    loans = {days: portfolio.borrower(days_past_due=-days, phone=False, push=False, consent=()).loan_id for days in range(1, 9)}
+    with connection() as tx:
+        base = Base(business_date=TODAY, known_until=tx.execute(text("SELECT clock_timestamp()")).scalar_one(), whole_on=TODAY)
+    assert set(ageing_again.changed(base, TODAY + timedelta(days=1), policy=far)) == {loans[4], loans[6]}
 
 
 def test_everything_that_is_learned_is_seen(portfolio: Portfolio) -> None:
