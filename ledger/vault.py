@@ -38,6 +38,8 @@ LABEL_BYTES: Final = 6
 OF_A_PERSON: Final = b"person"
 # A process remembers opened keys for so long; whoever is erased is readable nowhere after that.
 REMEMBERED_SECONDS: Final = 60.0
+# Who learns keys is about to use them: one that would soon be forgotten is read again with the others, and not by itself in the middle.
+LEARNED_FOR_SECONDS: Final = 30.0
 REMEMBERED_MAX: Final = 20_000
 
 _remembered: dict[str, tuple[float, AESGCM]] = {}
@@ -96,8 +98,8 @@ def decrypt_bytes(ciphertext: bytes, key_id: str) -> bytes:
 
 def learn(tx: Connection, key_ids: Iterable[str | None]) -> None:
     """Read the keys of people that are about to be used, in one question instead of one each; of the house's own there is none."""
-    now = time.monotonic()
-    wanted = {one for one in key_ids if one is not None and one.startswith(PERSON) and not _remembers(one, now)}
+    until = time.monotonic() + LEARNED_FOR_SECONDS
+    wanted = {one for one in key_ids if one is not None and one.startswith(PERSON) and not _remembers(one, until)}
     if wanted:
         # One that is destroyed meanwhile must not be found again.
         forget(wanted)
@@ -202,11 +204,10 @@ def _cipher_of(key_id: str) -> AESGCM:
     return found[1]
 
 
-def _remembers(key_id: str, now: float) -> bool:
+def _remembers(key_id: str, at: float) -> bool:
+    """Whether it is known and will be at that instant (monotonic)."""
     found = _remembered.get(key_id)
-    if found is None:
-        return False
-    return now - found[0] < REMEMBERED_SECONDS
+    return found is not None and at - found[0] < REMEMBERED_SECONDS
 
 
 @lru_cache(maxsize=1)

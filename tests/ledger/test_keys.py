@@ -156,6 +156,22 @@ def test_a_process_forgets_a_key_that_another_destroyed(portfolio: Portfolio, ou
         vault.decrypt(row.value_encrypted, row.key_id)
 
 
+def test_keys_that_were_just_learned_are_not_forgotten_in_the_middle_of_their_use(
+    portfolio: Portfolio, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each value of a chunk asks for its key by a connection of its own, while borrowers are held."""
+    portfolio.borrower(push=False)
+    (row,) = outbox.rows("SELECT value_encrypted, key_id FROM contact_point_version")
+    began = time.monotonic()
+    with connection() as tx:
+        vault.learn(tx, [row.key_id])
+        monkeypatch.setattr(time, "monotonic", lambda: began + vault.REMEMBERED_SECONDS - 1)
+        vault.learn(tx, [row.key_id])
+    monkeypatch.setattr(time, "monotonic", lambda: began + vault.REMEMBERED_SECONDS + 1)
+    monkeypatch.setattr(vault, "apart", lambda: pytest.fail("asked for its key once more"))
+    assert vault.decrypt(row.value_encrypted, row.key_id).startswith("+1")
+
+
 def test_one_persons_key_opens_nothing_of_anothers_and_is_no_good_under_her_name(portfolio: Portfolio, outbox: Outbox) -> None:
     """Whoever can write to the database cannot make one person's row readable as another's."""
     her, him = portfolio.borrower(push=False), portfolio.borrower(push=False)
