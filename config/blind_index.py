@@ -8,7 +8,6 @@ Pure: yes.
 from __future__ import annotations
 
 import hmac
-from hashlib import sha256
 from typing import Final
 
 BYTES: Final = 16
@@ -16,4 +15,4 @@ BYTES: Final = 16
 
 def blind_index_of(value: str, key: bytes) -> bytes:
     """Sixteen bytes of an HMAC-SHA-256."""
-    return hmac.digest(key, value.encode(), sha256)[:BYTES]
+    return hmac.digest(key, value.encode(), "sha256")[:BYTES]

@@ -82,3 +82,12 @@ class Fact(SQLModel):
     superseded_at: datetime | None = instant(nullable=True)
     source: str = Field(sa_type=Text)
     import_batch_id: int | None = big(nullable=True, foreign_key="import_batch.id")
+
+
+class ImportedFact(Fact):
+    """A fact of which an import writes very many: what it names is checked by the database once a statement, not once a row.
+
+    Its columns that name a person, a loan, a contact point or an import declare no foreign key (docs/adr/0076).
+    """
+
+    import_batch_id: int | None = big(nullable=True)

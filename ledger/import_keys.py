@@ -14,7 +14,6 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Sequence
-from hashlib import sha256
 
 from ledger import vault
 
@@ -49,4 +48,4 @@ class ImportKeys:
         return key_id, party_id, wrapped_by, wrapped
 
     def _key(self, party: str) -> bytes:
-        return hmac.digest(self._secret, party.encode(), sha256)
+        return hmac.digest(self._secret, party.encode(), "sha256")

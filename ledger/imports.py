@@ -442,11 +442,14 @@ class Import:
         with self._driver().cursor(name="import_keys") as cursor:
             cursor.itersize = FETCH_ROWS
             cursor.execute(_KEYED)
-            while rows := cursor.fetchmany(FETCH_ROWS):
-                kept = [self.keys.kept(party_id, external_id) for party_id, external_id in rows]
-                with self._driver().cursor() as writing, writing.copy(_COPY_KEYS) as copy:
-                    for row in kept:
-                        copy.write_row(row)
+            rows = cursor.fetchmany(FETCH_ROWS)
+            while rows:
+                kept = pl.DataFrame([self.keys.kept(*row) for row in rows], schema=_KEPT, orient="row")
+                # The connection does one thing at a time: some are fetched, and wrapped while those before them are copied.
+                self._copied()
+                rows = cursor.fetchmany(FETCH_ROWS)
+                self._copy("party_key", kept.columns, kept)
+            self._copied()
 
     # --- accounting -------------------------------------------------------------------------------------------------
 
@@ -740,7 +743,7 @@ _KEYED: Final = """
         SELECT party_id FROM result_parties WHERE outcome IN ('new', 'changed') AND key_id IS NOT NULL
         UNION SELECT party_id FROM result_contact_points WHERE outcome IN ('new', 'changed') AND key_id IS NOT NULL)
     """
-_COPY_KEYS: Final = "COPY party_key (id, party_id, wrapped_by, wrapped) FROM STDIN"
+_KEPT: Final = {"id": pl.String, "party_id": pl.Int64, "wrapped_by": pl.String, "wrapped": pl.Binary}
 _COVER_OLD: Final = text("""
     UPDATE feed SET superseded_at = clock_timestamp() WHERE creditor_id = :creditor AND kind = 'payments' AND superseded_at IS NULL
         AND (covers_until < :until OR age_seconds_max <> :age)

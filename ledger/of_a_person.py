@@ -24,6 +24,7 @@ _HER_ATTEMPTS: Final = "SELECT m.id FROM attempt m WHERE m.party_id = :party"
 _BY_HAND: Final[Mapping[str, str]] = {
     "provider_event": """(t.id IN (SELECT o.provider_event_id FROM outcome o WHERE o.party_id = :party)
         OR t.token IN (SELECT m.token FROM attempt m WHERE m.party_id = :party))""",
+    "contact_point_version": "t.contact_point_id IN (SELECT k.id FROM contact_point k WHERE k.party_id = :party)",
     "contact_value": """t.blind_index IN (SELECT v.blind_index FROM contact_point_version v
         JOIN contact_point k ON k.id = v.contact_point_id WHERE k.party_id = :party)""",
     "backfill_difference": f"""((t.what LIKE 'decision/%' AND t.subject_id = :party)

@@ -40,7 +40,7 @@ from sqlmodel import Field, SQLModel
 
 from decisions.cases import CASE_KINDS, CASE_STATES, STATED_BY
 from decisions.words import CHANNELS, HOLD_KINDS, RESULTS
-from ledger.columns import Fact, big, current, identity, instant, json_document, learned, one_of, recorded, texts
+from ledger.columns import Fact, ImportedFact, big, current, identity, instant, json_document, learned, one_of, recorded, texts
 from ledger.partitions import LATE_DAYS_MAX
 
 ATTEMPT_STATES = (
@@ -151,14 +151,14 @@ class Party(SQLModel, table=True):
     external_id: str = Field(sa_type=Text)
 
 
-class PartyVersion(Fact, table=True):
+class PartyVersion(ImportedFact, table=True):
     """What is known of a person. The name is encrypted; what planning needs stands in the clear."""
 
     __tablename__: ClassVar[str] = "party_version"
     __table_args__ = (current("party_version_current", "party_id"),)
 
     id: int | None = identity()
-    party_id: int = big(foreign_key="party.id")
+    party_id: int = big()
     name_encrypted: bytes | None = Field(default=None)
     key_id: str | None = Field(default=None, sa_type=Text)
     locale: str = Field(sa_type=Text)
@@ -183,7 +183,7 @@ class Loan(SQLModel, table=True):
     external_id: str = Field(sa_type=Text)
 
 
-class LoanVersion(Fact, table=True):
+class LoanVersion(ImportedFact, table=True):
     """A loan's terms and status as one source stated them."""
 
     __tablename__: ClassVar[str] = "loan_version"
@@ -207,7 +207,7 @@ class LoanVersion(Fact, table=True):
     )
 
     id: int | None = identity()
-    loan_id: int = big(foreign_key="loan.id")
+    loan_id: int = big()
     product: str = Field(sa_type=Text)
     account: str | None = Field(default=None, sa_type=Text)
     currency: str = Field(sa_type=Text)
@@ -226,7 +226,7 @@ class LoanVersion(Fact, table=True):
     digest: bytes = Field()
 
 
-class LoanParty(Fact, table=True):
+class LoanParty(ImportedFact, table=True):
     """Who is liable for which loan, in which role, from when to when."""
 
     __tablename__: ClassVar[str] = "loan_party"
@@ -243,14 +243,14 @@ class LoanParty(Fact, table=True):
     )
 
     id: int | None = identity()
-    loan_id: int = big(foreign_key="loan.id")
-    party_id: int = big(foreign_key="party.id")
+    loan_id: int = big()
+    party_id: int = big()
     role: str = Field(sa_type=Text)
     starts_on: date | None = Field(default=None)
     ends_on: date | None = Field(default=None)
 
 
-class Instalment(Fact, table=True):
+class Instalment(ImportedFact, table=True):
     """What falls due on a day, by component."""
 
     __tablename__: ClassVar[str] = "instalment"
@@ -265,7 +265,7 @@ class Instalment(Fact, table=True):
     )
 
     id: int | None = identity()
-    loan_id: int = big(foreign_key="loan.id")
+    loan_id: int = big()
     number: int
     due_on: date
     principal_minor: int = big()
@@ -274,7 +274,7 @@ class Instalment(Fact, table=True):
     penalty_minor: int = big()
 
 
-class Payment(Fact, table=True):
+class Payment(ImportedFact, table=True):
     """Money that came in, or went back.
 
     A reversal is a payment row of its own: negative, and it names what it takes back and why.
@@ -297,7 +297,7 @@ class Payment(Fact, table=True):
     )
 
     id: int | None = identity()
-    loan_id: int = big(foreign_key="loan.id")
+    loan_id: int = big()
     external_id: str = Field(sa_type=Text)
     state: str = Field(sa_type=Text)
     amount_minor: int = big()
@@ -311,7 +311,7 @@ class Payment(Fact, table=True):
     reversal_reason: str | None = Field(default=None, sa_type=Text)
 
 
-class Allocation(Fact, table=True):
+class Allocation(ImportedFact, table=True):
     """Where the core system itself says which part of a payment paid what."""
 
     __tablename__: ClassVar[str] = "allocation"
@@ -322,7 +322,7 @@ class Allocation(Fact, table=True):
     )
 
     id: int | None = identity()
-    loan_id: int = big(foreign_key="loan.id")
+    loan_id: int = big()
     payment_external_id: str = Field(sa_type=Text)
     instalment_number: int
     component: str = Field(sa_type=Text)
@@ -345,14 +345,14 @@ class AgeingPause(Fact, table=True):
     reason: str = Field(sa_type=Text)
 
 
-class DelinquencySnapshot(Fact, table=True):
+class DelinquencySnapshot(ImportedFact, table=True):
     """How late a source itself called a loan on a date; evidence beside our own ageing, never its input."""
 
     __tablename__: ClassVar[str] = "delinquency_snapshot"
     __table_args__ = (current("delinquency_snapshot_current", "loan_id", "as_of"),)
 
     id: int | None = identity()
-    loan_id: int = big(foreign_key="loan.id")
+    loan_id: int = big()
     as_of: date
     months_past_due: int
     status_code: str = Field(sa_type=Text)
@@ -433,7 +433,7 @@ class Promise(Fact, table=True):
 # --- how a person may be reached ------------------------------------------------------------------------------------
 
 
-class ContactValue(Fact, table=True):
+class ContactValue(ImportedFact, table=True):
     """Who owns a number or address. Ownership belongs to the value: "not me" blocks it for every borrower."""
 
     __tablename__: ClassVar[str] = "contact_value"
@@ -451,7 +451,7 @@ class ContactValue(Fact, table=True):
 
 
 class ContactPoint(SQLModel, table=True):
-    """A contact point's identity."""
+    """A contact point's identity. That its person is there: docs/adr/0076."""
 
     __tablename__: ClassVar[str] = "contact_point"
     __table_args__ = (
@@ -464,12 +464,12 @@ class ContactPoint(SQLModel, table=True):
     )
 
     id: int | None = identity()
-    party_id: int = big(foreign_key="party.id")
+    party_id: int = big()
     external_id: str = Field(sa_type=Text)
     kind: str = Field(sa_type=Text)
 
 
-class ContactPointVersion(Fact, table=True):
+class ContactPointVersion(ImportedFact, table=True):
     """A phone number, push token, address: value encrypted, what planning needs derived once at import."""
 
     __tablename__: ClassVar[str] = "contact_point_version"
@@ -485,7 +485,7 @@ class ContactPointVersion(Fact, table=True):
     )
 
     id: int | None = identity()
-    contact_point_id: int = big(foreign_key="contact_point.id")
+    contact_point_id: int = big()
     # Null = erased.
     value_encrypted: bytes | None = Field(default=None)
     blind_index: bytes
@@ -499,14 +499,14 @@ class ContactPointVersion(Fact, table=True):
     digest: bytes = Field()
 
 
-class Consent(Fact, table=True):
+class Consent(ImportedFact, table=True):
     """Leave to use a channel: to whom it was given, when, until when, and whether it was taken back."""
 
     __tablename__: ClassVar[str] = "consent"
     __table_args__ = (current("consent_current", "party_id", "channel", "given_to", "at"),)
 
     id: int | None = identity()
-    party_id: int = big(foreign_key="party.id")
+    party_id: int = big()
     channel: str = Field(sa_type=Text)
     given_to: str = Field(sa_type=Text)
     at: datetime = instant()

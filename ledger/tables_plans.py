@@ -13,14 +13,14 @@ from sqlalchemy import CheckConstraint, Index, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from decisions.wallet_flows import FLOW_KINDS
-from ledger.columns import Fact, big, current, identity, instant, one_of, recorded
+from ledger.columns import ImportedFact, big, current, identity, instant, one_of, recorded
 
 ROADS = ("extension", "plan", "review", "hardship")
 # Whose figures an offer rests on: the wallet's, hers, or the wallet's as she put them right.
 FIGURES_FROM = ("wallet", "borrower", "both")
 
 
-class WalletFlow(Fact, table=True):
+class WalletFlow(ImportedFact, table=True):
     """All of one kind that moved in a person's wallet on one day, or what it held at the day's end."""
 
     __tablename__: ClassVar[str] = "wallet_flow"
@@ -32,7 +32,7 @@ class WalletFlow(Fact, table=True):
     )
 
     id: int | None = identity()
-    party_id: int = big(foreign_key="party.id")
+    party_id: int = big()
     moved_on: date
     kind: str = Field(sa_type=Text)
     currency: str = Field(sa_type=Text)
