@@ -37,8 +37,6 @@ SETTINGS = {
     "max_wal_size": "4GB",
     "work_mem": "64MB",
     "maintenance_work_mem": "256MB",
-    # Most pages come from the system's own cache: a worker that copies them costs more than it brings (docs/benchmarks.md, "Ageing").
-    "io_method": "sync",
     "timezone": "UTC",
     "log_min_messages": "warning",
     "logging_collector": "off",
