@@ -1,8 +1,10 @@
 """The figures and pictures of docs/benchmarks.md, out of build/bench.json: `python -m tests.bench.plots`.
 
-In:   build/bench.json; build/bench-year.jsonl where a year was played.
-Out:  the table between the markers of docs/benchmarks.md; docs/pictures/bench-*.png. What stands outside the markers is written by hand
-      and stays.
+What was published stays published: docs/benchmarks.json holds it, and of each figure the newest counts.
+
+In:   build/bench.json; docs/benchmarks.json; build/bench-year.jsonl where a year was played.
+Out:  the table between the markers of docs/benchmarks.md; docs/benchmarks.json; docs/pictures/bench-*.png. What stands outside the
+      markers is written by hand and stays.
 Pure: no; reads and writes files. `table` is.
 """
 
@@ -24,7 +26,10 @@ from tests.bench import book
 from tests.bench.year import FILE as YEAR
 
 PAGE: Final = HOUSE / "docs" / "benchmarks.md"
+PUBLISHED: Final = HOUSE / "docs" / "benchmarks.json"
 PICTURES: Final = HOUSE / "docs" / "pictures"
+# Stands with the section that explains it.
+APART: Final = "bench-year.png"
 BEGIN: Final = "<!-- begin: python -m tests.bench.plots -->"
 END: Final = "<!-- end: python -m tests.bench.plots -->"
 GROWING: Final = ("import", "ageing", "plan", "prefect")
@@ -40,10 +45,12 @@ Entry = dict[str, Any]
 
 def main() -> int:
     """Write what there is."""
-    entries = book.read()
+    # Growth bears no date: it is that of the run that is read last.
+    entries = book.merged([], sorted([*book.read(PUBLISHED), *book.read(book.FILE)], key=lambda entry: str(entry.get("at", ""))))
     if not entries:
         sys.stderr.write(f"nothing was measured yet: {book.FILE} does not exist (`make bench-quick`)\n")
         return 1
+    book.add(entries, PUBLISHED)
     written = [name for name, picture in _pictures(entries) if _write(name, picture)]
     page = PAGE.read_text()
     before, _, rest = page.partition(BEGIN)
@@ -76,7 +83,7 @@ def table(entries: Sequence[Entry], pictures: Sequence[str] = ()) -> str:
             for one in grown
         ]
         rows += [""]
-    rows += [f"![{name.removeprefix('bench-').removesuffix('.png')}](pictures/{name})\n" for name in pictures]
+    rows += [f"![{name.removeprefix('bench-').removesuffix('.png')}](pictures/{name})\n" for name in pictures if name != APART]
     return "\n".join(rows)
 
 

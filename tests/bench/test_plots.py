@@ -38,12 +38,25 @@ def test_the_page_has_every_result_and_keeps_what_was_written_by_hand(tmp_path: 
     monkeypatch.setattr(plots, "PAGE", page)
     monkeypatch.setattr(plots, "PICTURES", tmp_path / "docs" / "pictures")
     monkeypatch.setattr(plots, "YEAR", tmp_path / "no year")
-    known = book.read(file)
-    monkeypatch.setattr(book, "read", lambda: known)
+    published = tmp_path / "docs" / "benchmarks.json"
+    monkeypatch.setattr(plots, "PUBLISHED", published)
+    older, newer = (
+        {**ENTRY, "size": 10_000, "at": at, "seconds": 77.0} for at in ("2026-11-28T23:00:00+00:00", "2026-11-30T01:00:00+00:00")
+    )
+    published.write_text(json.dumps([older, {**newer, "name": "send"}]))
+    monkeypatch.setattr(book, "FILE", file)
 
     assert plots.main() == 0
 
     said = page.read_text()
+    assert [(entry["name"], entry.get("size")) for entry in json.loads(published.read_text())] == [
+        ("plan", 10_000),
+        ("plan", 100_000),
+        ("plan", None),
+        ("send", 10_000),
+    ]
+    (elsewhere,) = [line for line in said.splitlines() if line.startswith("| send |")]
+    assert "| 77 |" in elsewhere, "measured elsewhere, and published before"
     assert said.startswith("By hand above.\n")
     assert said.endswith("\nBy hand below.\n")
     assert "of yesterday" not in said
