@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from ledger.engine import connection, engine
 from tests.ledger.test_decisions_log import contact, count, opened, silence, write
+from tests.plugins.locks import waiting_for
 from tests.plugins.portfolio import BorrowerIds, Portfolio
 
 NOBODY = 999_999_999
@@ -130,31 +130,19 @@ def test_a_row_that_is_being_written_is_waited_for(planned: BorrowerIds) -> None
     del planned
     with connection() as tx:
         kept = tx.execute(text("INSERT INTO reason_set (reasons) VALUES ('{SOON}') RETURNING id")).scalar_one()
-    refused: list[str] = []
 
     def remove() -> None:
-        try:
-            with connection() as tx:
-                tx.execute(text("DELETE FROM reason_set WHERE id = :id"), {"id": kept})
-        except IntegrityError as error:
-            refused.append(str(error))
+        with connection() as tx:
+            tx.execute(text("DELETE FROM reason_set WHERE id = :id"), {"id": kept})
 
     statement = copied("decision", reason_set_id=kept)
-    other = threading.Thread(target=remove)
-    with connection() as tx:
-        tx.exec_driver_sql(statement)
-        other.start()
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            with engine().connect() as look:
-                if look.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'decision'::regclass")):
-                    break
-            time.sleep(0.02)
-        else:
-            pytest.fail("whoever removes does not wait for whoever writes")
-    other.join(20)
-    assert len(refused) == 1
-    assert "is named by a row of decision" in refused[0]
+    with ThreadPoolExecutor(1) as threads:
+        with connection() as tx:
+            tx.exec_driver_sql(statement)
+            removal: Future[object] = threads.submit(remove)
+            waiting_for(tx.execute(text("SELECT pg_backend_pid()")).scalar_one(), removal)
+        with pytest.raises(IntegrityError, match="is named by a row of decision"):
+            removal.result(20)
 
 
 def test_rows_are_written_where_removals_of_others_are_seen(planned: BorrowerIds) -> None:

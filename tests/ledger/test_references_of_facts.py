@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +15,7 @@ from ledger.all_tables import METADATA
 from ledger.columns import ImportedFact
 from ledger.engine import connection, engine
 from tasks.import_portfolio import import_files
+from tests.plugins.locks import waiting_for
 
 NOBODY: Final = 999_999_999
 PARENTS: Final = {"party_id": "party", "loan_id": "loan", "contact_point_id": "contact_point", "import_batch_id": "import_batch"}
@@ -125,30 +125,19 @@ def test_what_no_fact_names_may_be_removed() -> None:
 def test_a_row_that_is_being_written_is_waited_for() -> None:
     with connection() as tx:
         kept = tx.execute(text("INSERT INTO loan (creditor_id, external_id) SELECT creditor_id, 'L2' FROM loan RETURNING id")).scalar_one()
-    refused: list[str] = []
 
     def remove() -> None:
-        try:
-            with connection() as tx:
-                tx.execute(text("DELETE FROM loan WHERE id = :id"), {"id": kept})
-        except IntegrityError as error:
-            refused.append(str(error))
+        with connection() as tx:
+            tx.execute(text("DELETE FROM loan WHERE id = :id"), {"id": kept})
 
-    other = threading.Thread(target=remove)
-    with connection() as tx:
-        tx.exec_driver_sql(copied("instalment", loan_id=str(kept)))
-        other.start()
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            with engine().connect() as look:
-                if look.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'instalment'::regclass")):
-                    break
-            time.sleep(0.02)
-        else:
-            pytest.fail("whoever removes does not wait for whoever writes")
-    other.join(20)
-    assert len(refused) == 1
-    assert "is named by a row of instalment" in refused[0]
+    statement = copied("instalment", loan_id=str(kept))
+    with ThreadPoolExecutor(1) as threads:
+        with connection() as tx:
+            tx.exec_driver_sql(statement)
+            removal: Future[object] = threads.submit(remove)
+            waiting_for(tx.execute(text("SELECT pg_backend_pid()")).scalar_one(), removal)
+        with pytest.raises(IntegrityError, match="is named by a row of instalment"):
+            removal.result(20)
 
 
 @pytest.mark.usefixtures("imported")
