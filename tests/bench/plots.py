@@ -46,11 +46,12 @@ Entry = dict[str, Any]
 def main() -> int:
     """Write what there is."""
     # Growth bears no date: it is that of the run that is read last.
-    entries = book.merged([], sorted([*book.read(PUBLISHED), *book.read(book.FILE)], key=lambda entry: str(entry.get("at", ""))))
-    if not entries:
+    known = sorted([*book.read(PUBLISHED), *book.read(book.FILE)], key=lambda entry: str(entry.get("at", "")))
+    if not known:
         sys.stderr.write(f"nothing was measured yet: {book.FILE} does not exist (`make bench-quick`)\n")
         return 1
-    book.add(entries, PUBLISHED)
+    book.add(known, PUBLISHED)
+    entries = book.read(PUBLISHED)
     written = [name for name, picture in _pictures(entries) if _write(name, picture)]
     page = PAGE.read_text()
     before, _, rest = page.partition(BEGIN)

@@ -140,9 +140,10 @@ def _states() -> dict[str, int]:
         rows = tx.execute(text("SELECT channel || ' ' || state AS what, count(*) AS number FROM attempt GROUP BY 1 ORDER BY 1"))
         states = {row.what: row.number for row in rows}
     with get_client(sync_client=True) as client:
-        runs = [run for run in client.read_flow_runs() if run.state is not None and run.state.name != "Scheduled"]
-        said = (f"{run.name}: {run.state.name}, {run.state.message}" for run in runs if run.state is not None)
-        return states | dict.fromkeys(said, 1)
+        found = [(run.name, run.state) for run in client.read_flow_runs()]
+    return states | {
+        f"{name}: {state.name}, {state.message}": 1 for name, state in found if state is not None and state.name != "Scheduled"
+    }
 
 
 def _settled() -> bool:
