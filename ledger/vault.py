@@ -210,13 +210,16 @@ def _remembers(key_id: str, at: float) -> bool:
     return found is not None and at - found[0] < REMEMBERED_SECONDS
 
 
-@lru_cache(maxsize=1)
 def _keys() -> dict[str, AESGCM]:
-    pairs = [pair.split(":", 1) for pair in settings().encryption_keys.get_secret_value().split(",") if pair]
+    return _keys_in(settings().encryption_keys.get_secret_value())
+
+
+@lru_cache(maxsize=1)
+def _keys_in(setting: str) -> dict[str, AESGCM]:
+    pairs = [pair.split(":", 1) for pair in setting.split(",") if pair]
     return {key_id: AESGCM(base64.b64decode(key)) for key_id, key in pairs}
 
 
-@lru_cache(maxsize=1)
 def _first_key() -> tuple[str, AESGCM]:
     keys = _keys()
     if not keys:
@@ -224,7 +227,6 @@ def _first_key() -> tuple[str, AESGCM]:
     return next(iter(keys.items()))
 
 
-@lru_cache(maxsize=1)
 def _index_key() -> bytes:
     key = settings().index_key.get_secret_value()
     if not key:

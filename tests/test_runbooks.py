@@ -104,8 +104,6 @@ class House:
         for name, value in values.items():
             self.patch.setenv(f"TIDEOVER_{name}", value)
         settings.cache_clear()
-        for cached in (vault._keys, vault._first_key, vault._index_key):  # noqa: SLF001  # read once a process
-            cached.cache_clear()
         vault.forget(list(vault._remembered))  # noqa: SLF001  # as a program that is started again
 
 

@@ -27,7 +27,7 @@ from sqlalchemy.pool import NullPool
 
 from config.retention import retention_policy_in_force
 from config.settings import settings
-from ledger import embedded, schema, vault
+from ledger import embedded, schema
 from ledger.engine import engine_of
 from local.services import PREFECT_QUIET
 from tests.bench.harness import SERVER_ENVIRONMENT
@@ -88,8 +88,6 @@ def use(address: str) -> None:
     os.environ["TIDEOVER_DATABASE_URL"] = address
     settings.cache_clear()
     engine_of.cache_clear()
-    for cached in (vault._keys, vault._first_key, vault._index_key):  # noqa: SLF001  # read once a process, from the settings
-        cached.cache_clear()
 
 
 def apart(work: Callable[[], Kept]) -> Kept:

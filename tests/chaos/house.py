@@ -34,7 +34,7 @@ from urllib.request import Request, urlopen
 import psutil
 
 from config.settings import HOUSE, settings
-from ledger import embedded, schema, vault
+from ledger import embedded, schema
 from ledger.engine import engine, engine_of
 from local.services import PREFECT_QUIET, _free_port
 from tests.chaos.relay import Relay
@@ -314,11 +314,9 @@ class House:
 
 
 def _forget() -> None:
-    """Settings, keys and engines are read once a process; from now on they are this installation's."""
+    """Settings and engines are read once a process; from now on they are this installation's."""
     settings.cache_clear()
     engine_of.cache_clear()
-    for cached in (vault._keys, vault._first_key, vault._index_key):  # noqa: SLF001  # read once a process, from the settings
-        cached.cache_clear()
 
 
 def hang_up() -> None:

@@ -193,7 +193,6 @@ def test_a_backup_is_worth_nothing_without_the_keys_which_are_not_in_it(before: 
     tideover("restore", str(before.file))
     monkeypatch.setenv("TIDEOVER_ENCRYPTION_KEYS", "")
     settings.cache_clear()
-    vault._keys.cache_clear()  # noqa: SLF001  # as a process that is started without the keys
-    vault.forget(list(vault._remembered))  # noqa: SLF001  # as above
+    vault.forget(list(vault._remembered))  # noqa: SLF001  # as a process that is started without the keys
     with pytest.raises(MissingKeyError, match="no encryption key with the id madeup-test"):
         numbers()

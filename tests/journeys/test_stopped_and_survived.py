@@ -7,6 +7,7 @@ and at the end the town's own record is compared with it.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections import Counter
@@ -141,9 +142,16 @@ def _states() -> dict[str, int]:
         states = {row.what: row.number for row in rows}
     with get_client(sync_client=True) as client:
         found = [(run.name, run.state) for run in client.read_flow_runs()]
-    return states | {
-        f"{name}: {state.name}, {state.message}": 1 for name, state in found if state is not None and state.name != "Scheduled"
-    }
+        said = [
+            line.message.splitlines()[0]
+            for line in client.read_logs()
+            if line.message.startswith("shard ") or line.level >= logging.WARNING
+        ]
+    return (
+        states
+        | {"said: " + " | ".join(said): len(said)}
+        | {f"{name}: {state.name}, {state.message}": 1 for name, state in found if state is not None and state.name != "Scheduled"}
+    )
 
 
 def _settled() -> bool:

@@ -34,9 +34,7 @@ def have(monkeypatch: pytest.MonkeyPatch, *keys: str) -> None:
     """As a process that begins with these keys."""
     monkeypatch.setenv("TIDEOVER_ENCRYPTION_KEYS", ",".join(keys))
     settings.cache_clear()
-    for cached in (vault._keys, vault._first_key):  # noqa: SLF001  # read once a process
-        cached.cache_clear()
-    vault.forget(list(vault._remembered))  # noqa: SLF001  # as above
+    vault.forget(list(vault._remembered))  # noqa: SLF001  # what a process remembers
 
 
 def opened(statement: str = "SELECT value_encrypted, key_id FROM contact_point_version ORDER BY id") -> list[str]:

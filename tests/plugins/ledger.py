@@ -169,9 +169,7 @@ def _session(address: str) -> Connection:
 
 
 def _forget() -> None:
-    """Settings, keys and engines are read once a process; a test reads its own."""
+    """Settings and engines are read once a process; a test reads its own."""
     settings.cache_clear()
     engine_of.cache_clear()
-    for cached in (vault._keys, vault._first_key, vault._index_key):  # noqa: SLF001  # the caches of the module under test
-        cached.cache_clear()
-    vault.forget(list(vault._remembered))  # noqa: SLF001  # as above
+    vault.forget(list(vault._remembered))  # noqa: SLF001  # what the module under test remembers
