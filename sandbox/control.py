@@ -179,9 +179,10 @@ class _Control:
         return JSONResponse({"faults": self._world.faults.in_force})
 
     async def open(self, request: Request) -> Response:
-        """Who waits at this moment: callers by their local port, and our own posts to webhooks."""
+        """Who waits at this moment: callers by their local port, our own posts to webhooks, and whatever is due and has not happened."""
         del request
-        return JSONResponse({"calls": sorted(self._world.calling), "posts": self._world.postman.under_way})
+        world = self._world
+        return JSONResponse({"calls": sorted(world.calling), "posts": world.postman.under_way, "at_rest": world.at_rest})
 
     async def latency(self, request: Request) -> Response:
         given = await _object(request)

@@ -178,6 +178,12 @@ class World:
         """What the sandbox's clock shows."""
         return datetime.now(UTC) if self.options.wall_clock else self.town.now
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether everything that is due by now has happened, and whoever is to hear of it has been told."""
+        next_at = self.town.next_at()
+        return not self._playing.locked() and not self.postman.under_way and (next_at is None or next_at > self.now)
+
     async def step(self, to: datetime) -> None:
         """Let simulated time pass; returns when every webhook that fell due has been posted.
 

@@ -227,6 +227,18 @@ class House:
         ours = {link.laddr.port for link in self.process(name).net_connections("tcp") if link.raddr and link.raddr.port == port}
         return bool(ours if self.outside else ours & set(json.loads(self.sandbox("GET", "open"))["calls"]))
 
+    def await_carriers(self) -> None:
+        """Until our sandbox's carriers have done with every message that was taken: till then a phone may be about to get one.
+
+        Raises:
+            ChaosError: They do not come to rest.
+        """
+        deadline = time.monotonic() + READY_SECONDS_MAX
+        while not json.loads(self.sandbox("GET", "open"))["at_rest"]:
+            if time.monotonic() > deadline:
+                raise ChaosError(f"the sandbox does not come to rest: {self.log_tail('sandbox')}")
+            time.sleep(0.1)
+
     def is_heard_by(self, portal: psutil.Process) -> bool:
         """Whether somebody is connected to the portal: all that can be seen of another server's webhooks."""
         links = portal.net_connections("tcp")

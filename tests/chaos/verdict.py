@@ -151,7 +151,8 @@ def judge(house: House, today: date) -> Verdict:
 
 
 def _received(house: House) -> list[Heard]:
-    """What phones received, as our sandbox recorded it."""
+    """What phones received, as our sandbox recorded it, once nothing is on its way to them any more."""
+    house.await_carriers()
     rows = [json.loads(line) for line in house.sandbox("GET", "received").splitlines()]
     return [
         Heard(

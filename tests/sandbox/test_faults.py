@@ -141,7 +141,7 @@ def test_the_list_may_be_away_while_messages_are_taken(sandbox: Sandbox, client:
 
 
 def test_it_is_known_who_waits_for_an_answer(sandbox: Sandbox, client: Client) -> None:
-    assert json.loads(sandbox.control("GET", "open")) == {"calls": [], "posts": 0}
+    assert json.loads(sandbox.control("GET", "open")) == {"calls": [], "posts": 0, "at_rest": True}
     sandbox.faults({"fault": "delayed_answer", "count": 1, "seconds": 0.6})
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(_send, client)
