@@ -53,6 +53,9 @@ RECEIPT_SECONDS: Final = 0.1
 RECEIPT_PATIENCE_SECONDS: Final = 60.0
 # How often a lane goes through its borrowers again when nothing came of the pass before.
 IDLE_PASSES_MAX: Final = 3
+# Whoever holds a borrower for an instant (an answer that is being written down, another lane's chunk) is waited for so long a pass,
+# and as much longer each time: else what is due would wait for `dispatch`.
+HELD_SECONDS: Final = 0.2
 BEFORE_ALL: Final = -1
 # A call that takes this share of the time it is given is slow.
 SLOW_SHARE: Final = 0.5
@@ -217,9 +220,21 @@ class _Lane:
             before = self._report.progress
             claimed = await self._pass(door, keeper)
             await self._settle(keeper)
-            if not claimed:
-                return
             idle = 0 if self._report.progress > before else idle + 1
+            if not claimed:
+                over = self._report.stopped or idle == IDLE_PASSES_MAX
+                if over or not await self._in(self._gating, partial(self._is_due, door)):
+                    return
+                await asyncio.sleep(HELD_SECONDS * idle)
+
+    def _is_due(self, door: Door) -> bool:
+        """Whether something can be claimed that a pass has passed over, because others held it."""
+        names = [name for name, sender in self._senders.items() if sender.halted is None]
+        with connection() as tx:
+            run = campaigns.read_run(tx, door.run.id)
+            return run.may_send and outbox.is_due(
+                tx, campaign_run_id=run.id, channels=names, parties=door.parties, at=clock.now(tx), rank_max=run.rank_max
+            )
 
     async def _pass(self, door: Door, keeper: asyncio.Task[None]) -> int:
         """Once through the borrowers in the order of their ids, at most one chunk ahead of the senders; returns how many were claimed."""

@@ -103,6 +103,21 @@ def claim_borrowers(
     return list(connection.execute(_CLAIM, keys).scalars())
 
 
+def is_due(
+    connection: Connection, *, campaign_run_id: int, channels: Iterable[str], parties: tuple[int, int], at: datetime, rank_max: str | None
+) -> bool:
+    """Whether anybody has an attempt due on one of these channels, held by another lane or not; arguments as of `claim_borrowers`."""
+    keys = {
+        "run": campaign_run_id,
+        "channels": sorted(channels),
+        "first": parties[0],
+        "last": parties[1],
+        "at": at,
+        "rank": rank_max,
+    }
+    return bool(connection.execute(_IS_DUE, keys).scalar_one())
+
+
 def read_planned(
     connection: Connection, *, campaign_run_id: int, party_ids: Sequence[int], channels: Iterable[str], at: datetime
 ) -> list[Planned]:
@@ -192,17 +207,19 @@ _LANES_DUE = text(f"""
     GROUP BY a.campaign_run_id, s.shard
     ORDER BY min(a.expires_at), a.campaign_run_id, s.shard LIMIT :at_most
 """)  # noqa: S608  # no text from outside
+_DUE = f"""FROM attempt a JOIN party p ON p.id = a.party_id
+    WHERE a.campaign_run_id = :run AND a.state = 'planned' AND a.party_id BETWEEN :first AND :last
+      AND a.send_after <= :at AND a.expires_at > :at AND NOT {_PAUSED}
+      AND (CAST(:rank AS text) IS NULL
+           OR md5((SELECT r.seed FROM campaign_run r WHERE r.id = :run) || ' ' || a.party_id) <= CAST(:rank AS text))"""  # noqa: S608  # no text from outside
 # Locks only: the attempt may have been read before the wait of another, and is read again below.
 _CLAIM = text(f"""
     SELECT a.party_id
-    FROM attempt a JOIN party p ON p.id = a.party_id
-    WHERE a.campaign_run_id = :run AND a.state = 'planned' AND a.channel = :channel AND a.party_id BETWEEN :first AND :last
-      AND a.send_after <= :at AND a.expires_at > :at AND NOT {_PAUSED}
-      AND (CAST(:rank AS text) IS NULL
-           OR md5((SELECT r.seed FROM campaign_run r WHERE r.id = :run) || ' ' || a.party_id) <= CAST(:rank AS text))
+    {_DUE} AND a.channel = :channel
     ORDER BY a.party_id LIMIT :at_most
     FOR UPDATE OF p SKIP LOCKED
-""")  # noqa: S608  # no text from outside
+""")  # no text from outside
+_IS_DUE = text(f"SELECT EXISTS (SELECT 1 {_DUE} AND a.channel = ANY(:channels))")  # no text from outside
 _PLANNED = text(f"""
     SELECT a.business_date, a.id, a.party_id, a.contact_point_id, a.channel, a.purpose, a.message, a.locale, a.token, a.send_after,
            a.expires_at, c.name AS creditor_name, c.role AS creditor_role, {sender_of("c", "a")} AS sender, v.value_encrypted, v.key_id,

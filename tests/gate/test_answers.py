@@ -15,11 +15,12 @@ from channels.codes import intent_of, meaning_of_callback, state_of
 from config.audit_limits import audit_limits
 from config.replies import reply_policy_in_force
 from gate.answers import answer_now, plan_answers
-from gate.lane import run_lane
+from gate.lane import HELD_SECONDS, run_lane
 from ledger import inbox, vault
 from ledger.audit import Received, find_violations
 from ledger.engine import connection
 from ledger.inbox import Said, Vocabulary
+from ledger.locks import lock_borrowers
 from tasks.dispatch import find_due
 from tests.plugins.portfolio import TODAY, BorrowerIds, Portfolio, made_up_number, noon
 from tests.plugins.sending import Outbox, RecordingChannel
@@ -90,8 +91,22 @@ def test_two_that_answer_at_once_answer_once(borrower: BorrowerIds, outbox: Outb
         one.start()
     for one in both:
         one.join()
-    # Each passes over a borrower whom the other holds: the next one answers then, as it comes every minute.
-    answers(channel)
+    assert len(channel.sent) == 1
+    assert outbox.states() == ["accepted"]
+
+
+def test_somebody_who_is_held_for_a_moment_is_answered_all_the_same(borrower: BorrowerIds, outbox: Outbox) -> None:
+    """Another writer holds the borrower at the instant at which the answer passes the gate: it waits, and does not leave it to `dispatch`."""
+    write("help")
+    (run,) = plan_answers()
+    channel = RecordingChannel()
+    with connection() as tx:
+        lock_borrowers(tx, [borrower.party_id])
+        sending = threading.Thread(target=run_lane, args=(run,), kwargs={"shard": None, "channels": {"sms": lambda: channel}})
+        sending.start()
+        sending.join(1.5 * HELD_SECONDS)
+        assert channel.sent == []
+    sending.join(10)
     assert len(channel.sent) == 1
     assert outbox.states() == ["accepted"]
 

@@ -73,7 +73,7 @@ WRITTEN_UNDER_THE_LOCK = {
 
 @pytest.mark.parametrize("happened", sorted(WRITTEN_UNDER_THE_LOCK))
 def test_I4_what_is_being_committed_while_the_gate_wants_the_lock_stops_the_send(at_noon: Portfolio, outbox: Outbox, happened: str) -> None:
-    """Whoever writes a stop holds the borrower; the lane passes over her, and meets her again when the stop is known."""
+    """Whoever writes a stop holds the borrower; the lane waits a little, passes over her, and meets her again when the stop is known."""
     run, borrower = outbox.run(), at_noon.borrower()
     attempt = outbox.plan(run, borrower)
     held, release = threading.Event(), threading.Event()
