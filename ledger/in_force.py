@@ -19,12 +19,13 @@ from sqlalchemy import Connection, text
 
 from config.aging import aging_policy
 from config.experiment_files import experiment_of, trial_of
+from config.load import ConfigError
 from config.message_files import texts_of
 from config.policies import ARM, EXPERIMENT, Policy
 from config.prices import prices
 from config.rule_files import BesideThen, packs_of
 from config.settings import settings
-from config.strategy_files import champion_named, strategy_of
+from config.strategy_files import champion_named, strategy, strategy_of
 from decisions.aging import AgingPolicy
 from decisions.assignment import Trial
 from decisions.messages import Texts
@@ -32,6 +33,7 @@ from decisions.models import Model
 from decisions.packs import Packs
 from decisions.strategy import Strategy
 from ledger.approvals import approved_messages, approved_packs
+from ledger.campaigns import Run
 from ledger.law import KEPT
 from ledger.policies import jurisdiction_of
 
@@ -115,6 +117,20 @@ def treating(connection: Connection, hashes: Mapping[str, str], *, stage: str) -
     """
     bodies = _bodies(connection, {name: version for name, version in hashes.items() if _kind(name) in TREATING})
     return _treatment(stage, bodies), _trials(stage, bodies)
+
+
+def treatment_of(connection: Connection, run: Run) -> Strategy:
+    """The strategy that a run was opened with: who may answer for the run does not change with the file, nor go with it.
+
+    Where the ledger does not keep its text, or its form has outgrown it, today's file stands in.
+
+    Raises:
+        ConfigError: There is no such file, or it cannot be read.
+    """
+    try:
+        return treating(connection, run.policy_hashes, stage=run.stage)[0]
+    except (ConfigError, LookupError):
+        return strategy(run.strategy, run.stage)
 
 
 def _bodies(connection: Connection, hashes: Mapping[str, str]) -> dict[str, str]:

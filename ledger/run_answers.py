@@ -7,9 +7,9 @@ Pure: no. Nothing is sent here.
 
 from __future__ import annotations
 
-from config.strategy_files import strategy
 from ledger import campaigns, run_approvals, run_narrowing, run_standings
 from ledger.engine import connection
+from ledger.in_force import treatment_of
 from ledger.run_approvals import Answer, Answered
 from ledger.run_standings import Standing
 
@@ -31,7 +31,7 @@ def answer_run(campaign_run_id: int, given: Answer, *, subject: str | None = Non
     with connection() as tx:
         before = run_standings.standing(tx, campaign_run_id)
         run = campaigns.read_run(tx, campaign_run_id)
-        done = run_approvals.answer(tx, campaign_run_id, given, roles=strategy(run.strategy, run.stage).approval_roles, subject=subject)
+        done = run_approvals.answer(tx, campaign_run_id, given, roles=treatment_of(tx, run).approval_roles, subject=subject)
     withhold_rest(campaign_run_id)
     return done, before
 

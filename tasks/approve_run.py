@@ -26,10 +26,10 @@ from prefect.input import RunInput
 from pydantic import Field, ValidationError
 
 from config.settings import settings
-from config.strategy_files import strategy
 from ledger import approval_codes, campaigns, run_approvals, run_standings
 from ledger.approval_codes import HOURS_DEFAULT, CodeRefused
 from ledger.engine import connection
+from ledger.in_force import treatment_of
 from ledger.run_answers import answer_run, flaw, withhold_rest
 from ledger.run_approvals import SCHEDULE, Answer, Answered
 from ledger.run_standings import NoSuchRun, Standing
@@ -86,7 +86,7 @@ def ask_people(campaign_run_id: int, *, request_code: str = "") -> None:
     this = _this_flow_run()
     with connection() as tx:
         run = campaigns.read_run(tx, campaign_run_id)
-        treatment = strategy(run.strategy, run.stage)
+        treatment = treatment_of(tx, run)
         if not run.preview:
             run_approvals.ask(
                 tx,
@@ -211,7 +211,7 @@ def _answer_by_form(standing: Standing, this: FlowRun) -> Answered:
     )
     with connection() as tx:
         run = campaigns.read_run(tx, run_id)
-        roles = strategy(run.strategy, run.stage).approval_roles
+        roles = treatment_of(tx, run).approval_roles
         return run_approvals.answer(tx, run_id, given, roles=roles, subject=standing.subject)
 
 

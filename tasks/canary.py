@@ -13,11 +13,11 @@ from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
 from config.canary import canary
-from config.strategy_files import strategy
 from decisions.canary import judge
 from ledger import campaigns, canaries, clock
 from ledger.canaries import Stands
 from ledger.engine import connection
+from ledger.in_force import treatment_of
 from ledger.run_answers import withhold_rest
 
 
@@ -62,7 +62,7 @@ def decide(campaign_run_id: int, *, code: str, go_on: bool, reason: str) -> tupl
         if not found:
             raise LookupError(f"there is no campaign run {campaign_run_id}; `tideover canary list` shows those that wait")
         run = campaigns.read_run(tx, campaign_run_id)
-        roles = strategy(run.strategy, run.stage).approval_roles
+        roles = treatment_of(tx, run).approval_roles
         taken, said = canaries.decide(tx, campaign_run_id, code=code, go_on=go_on, reason=reason, roles=roles)
     if taken:
         withhold_rest(campaign_run_id)

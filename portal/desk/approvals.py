@@ -32,6 +32,7 @@ from ledger.approvals import ApprovalRefused, same_person
 from ledger.campaigns import Run
 from ledger.core_instructions import Instruction, InstructionRefused
 from ledger.engine import connection
+from ledger.in_force import treatment_of
 from ledger.pack_approvals import approve_pack, standings, summary
 from ledger.pack_versions import kept_version
 from ledger.run_answers import answer_run, flaw
@@ -138,8 +139,7 @@ async def answer_a_run(asked: Asked) -> Response:
         if decision not in DECISIONS:
             raise ApprovalRefused("say whether you approve or reject")
         with connection(read_only=True) as tx:
-            opened = campaigns.read_run(tx, number)
-        roles = strategy(opened.strategy, opened.stage).approval_roles
+            roles = treatment_of(tx, campaigns.read_run(tx, number)).approval_roles
         approve = decision != "reject"
         given = Answer(
             # A form that is sent twice, by a double click or a reload, is one answer.

@@ -5,10 +5,14 @@ planned message goes through the gate and a lane to a channel that answers as a 
 through the inbox, some people write, and the run is closed. Only the provider's HTTP and Prefect are left out (`send` and
 `prefect_growth` measure those), and what retention ends, whose days are of the wall clock; the months that it makes are made here too.
 
+Loans begin and end every day, as a lender's do: at first they are of every age, and whose loan is paid takes a new one on the same
+day, so that the book is as old at the end as at the beginning and what grows is history. `--book ageing` has loans that grow old
+together and never end, which is the worst case for what a loan's own payments cost.
+
 The clock of the ledger steps a day at a time, but PostgreSQL's autovacuum lives by real time: it looks every second here, so that it
 comes round as often in a day as it does in production.
 
-In:   `--borrowers`, `--days`.
+In:   `--borrowers`, `--days`, `--book`.
 Out:  a line for each day; build/bench-year.jsonl, one JSON object a day; an entry `year` in build/bench.json.
 Pure: no; measures.
 """
@@ -27,7 +31,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from prefect.logging import disable_run_logger
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from channels import Message, Permit, Receipt
 from config.policies import policies
@@ -51,7 +55,8 @@ FIRST: Final = date(2026, 1, 5)
 HOUR: Final = time(4)
 LEDGER: Final = "bench_year"
 FILE: Final = HOUSE / "build" / "bench-year.jsonl"
-INSTALMENTS: Final = 18
+# Instalments of a loan, a month apart, and how many of them were paid at most when the year begins.
+BOOKS: Final = {"renewing": (6, 5), "ageing": (18, 2)}
 # Days on which planning is compared, around the thirtieth and up to the last.
 WINDOW_DAYS: Final = 10
 EARLY_DAY: Final = 30
@@ -67,24 +72,25 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench year", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--borrowers", type=int, default=20_000)
     parser.add_argument("--days", type=int, default=365)
+    parser.add_argument("--book", choices=sorted(BOOKS), default="renewing", help="loans that end and begin, or grow old together")
     given = parser.parse_args(arguments)
     FILE.parent.mkdir(exist_ok=True)
     with ground() as environment:
         os.environ.update(environment)
-        days = play(given.borrowers, given.days)
+        days = play(given.borrowers, given.days, given.book)
         sizes = _tables()
-    _report(days, sizes, given.borrowers)
+    _report(days, sizes, given.borrowers, given.book)
     return 0
 
 
-def play(borrowers: int, days: int) -> list[dict[str, Any]]:
+def play(borrowers: int, days: int, kind: str) -> list[dict[str, Any]]:
     """Play so many days; returns what each took."""
-    apart(partial(prepare, borrowers))
+    apart(partial(prepare, borrowers, kind))
     use(address_of(LEDGER))
     found: list[dict[str, Any]] = []
     with FILE.open("w") as file:
         for number in range(1, days + 1):
-            one = {"day": number, **_day(FIRST + timedelta(days=number - 1))}
+            one = {"day": number, **_day(FIRST + timedelta(days=number - 1), kind)}
             if number in looks(days):
                 one["tables"] = _tables()
             file.write(json.dumps(one) + "\n")
@@ -97,22 +103,24 @@ def play(borrowers: int, days: int) -> list[dict[str, Any]]:
     return found
 
 
-def prepare(borrowers: int) -> None:
-    """A ledger in which nobody is late yet, and instalments fall due every day for more than a year."""
+def prepare(borrowers: int, kind: str) -> None:
+    """A ledger in which nobody is late yet, and instalments fall due every day."""
     new_ledger(LEDGER)
+    instalments, paid = BOOKS[kind]
     fill_ledger(
-        Wanted(borrowers=borrowers, as_of=FIRST, late_share=0.0, instalments=INSTALMENTS, paid=2, countries=("TW",), with_push=False)
+        Wanted(borrowers=borrowers, as_of=FIRST, late_share=0.0, instalments=instalments, paid=paid, countries=("TW",), with_push=False)
     )
     with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as server:
         server.execute(text("ALTER SYSTEM SET autovacuum_naptime = '1s'"))
         server.execute(text("SELECT pg_reload_conf()"))
 
 
-def _day(day: date) -> dict[str, Any]:
+def _day(day: date, kind: str) -> dict[str, Any]:
     at = datetime.combine(day, HOUR, UTC)
     with connection() as tx:
         clock.step(tx, at)
         paid = tx.execute(_PAY, {"on": day, "at": at}).rowcount
+        renewed = _renew(tx, day, at, BOOKS[kind][0]) if kind == "renewing" else 0
         tx.execute(_FEED, {"until": at + timedelta(hours=12)})
     for table in partitions.PARTITIONED:
         with connection() as tx:
@@ -138,6 +146,7 @@ def _day(day: date) -> dict[str, Any]:
     return {
         "date": day.isoformat(),
         "payments": paid,
+        "loans_renewed": renewed,
         "decisions": int(row.decisions),
         "planned": int(row.planned),
         "sent": report.accepted,
@@ -149,6 +158,15 @@ def _day(day: date) -> dict[str, Any]:
         "peak_rss_bytes": plan[0].peak_rss_bytes,
         "database_bytes": int(row.bytes),
     }
+
+
+def _renew(tx: Connection, day: date, at: datetime, instalments: int) -> int:
+    """Whose loan was paid today has none any more, and takes another one like it; returns how many."""
+    keys = {"on": day, "at": at, "last": instalments}
+    renewed = tx.execute(_ENDED, keys).rowcount
+    for statement in _RENEW:
+        tx.execute(statement, keys)
+    return renewed
 
 
 def _taken(message: Message, _: Permit) -> Receipt:
@@ -236,7 +254,7 @@ def reads(days: Sequence[dict[str, Any]]) -> dict[str, list[int]]:
     return dict(sorted(found.items(), key=lambda item: item[1][0] - item[1][1]))
 
 
-def _report(days: Sequence[dict[str, Any]], sizes: dict[str, dict[str, int]], borrowers: int) -> None:
+def _report(days: Sequence[dict[str, Any]], sizes: dict[str, dict[str, int]], borrowers: int, kind: str) -> None:
     for name, row in sorted(sizes.items(), key=lambda item: -item[1]["bytes"])[:15]:
         _say(f"{name}: {row['bytes'] / 2**20:.1f} MiB, {row['alive']:,} rows, {row['dead']:,} dead")
     if len(days) < EARLY_DAY + 2 * WINDOW_DAYS:
@@ -248,7 +266,7 @@ def _report(days: Sequence[dict[str, Any]], sizes: dict[str, dict[str, int]], bo
         _say(f"{name}: {then:,} rows read a day around day {EARLY_DAY}, {now:,} on the last days")
     last = days[-WINDOW_DAYS:]
     entry = {
-        "name": "year",
+        "name": "year" if kind == "renewing" else f"year, {kind} book",
         "size": borrowers,
         "seconds": float(f"{median(one['plan_seconds'] for one in last):.4g}"),
         "cpu_seconds": float(f"{median(one['plan_cpu_seconds'] for one in last):.4g}"),
@@ -285,6 +303,38 @@ _PAY: Final = text("""
       AND i.superseded_at IS NULL
     ON CONFLICT DO NOTHING
 """)
+_ENDED: Final = text("""
+    CREATE TEMP TABLE ended ON COMMIT DROP AS
+    SELECT i.loan_id AS old_id, nextval(pg_get_serial_sequence('loan', 'id')) AS new_id
+    FROM instalment i JOIN payment p ON p.loan_id = i.loan_id AND p.external_id = 'Y' || i.loan_id || '-' || i.number
+    WHERE i.number = :last AND i.due_on BETWEEN CAST(:on AS date) - 28 AND CAST(:on AS date) AND i.superseded_at IS NULL AND p.paid_on = :on
+""")
+_RENEW: Final = [
+    text(statement)
+    for statement in (
+        """INSERT INTO loan (id, creditor_id, external_id) OVERRIDING SYSTEM VALUE
+           SELECT e.new_id, l.creditor_id, 'R' || e.new_id FROM ended e JOIN loan l ON l.id = e.old_id""",
+        """INSERT INTO loan_version (effective_at, source, loan_id, product, currency, principal_minor, jurisdiction, bucket_scheme,
+                                     allocation_order, grace_days, status, servicing_status, disputed_minor, charged_off, time_barred, digest)
+           SELECT :at, v.source, e.new_id, v.product, v.currency, v.principal_minor, v.jurisdiction, v.bucket_scheme,
+                  v.allocation_order, v.grace_days, v.status, v.servicing_status, v.disputed_minor, v.charged_off, v.time_barred, v.digest
+           FROM ended e JOIN loan_version v ON v.loan_id = e.old_id AND v.superseded_at IS NULL""",
+        """WITH old AS (
+               UPDATE loan_version v SET superseded_at = clock_timestamp() FROM ended e
+               WHERE v.loan_id = e.old_id AND v.superseded_at IS NULL RETURNING v.*)
+           INSERT INTO loan_version (effective_at, source, loan_id, product, currency, principal_minor, jurisdiction, bucket_scheme,
+                                     allocation_order, grace_days, status, servicing_status, disputed_minor, charged_off, time_barred, digest)
+           SELECT :at, source, loan_id, product, currency, principal_minor, jurisdiction, bucket_scheme,
+                  allocation_order, grace_days, 'closed', 'paid', disputed_minor, charged_off, time_barred, digest FROM old""",
+        """INSERT INTO loan_party (effective_at, source, loan_id, party_id, role)
+           SELECT :at, p.source, e.new_id, p.party_id, p.role
+           FROM ended e JOIN loan_party p ON p.loan_id = e.old_id AND p.superseded_at IS NULL""",
+        """INSERT INTO instalment (effective_at, source, loan_id, number, due_on, principal_minor, interest_minor, fee_minor, penalty_minor)
+           SELECT :at, i.source, e.new_id, i.number, CAST(:on AS date) + 30 * i.number, i.principal_minor, i.interest_minor, i.fee_minor,
+                  i.penalty_minor
+           FROM ended e JOIN instalment i ON i.loan_id = e.old_id AND i.superseded_at IS NULL""",
+    )
+]
 _FEED: Final = text("UPDATE feed SET covers_until = :until WHERE kind = 'payments'")
 _COUNTS: Final = text("""
     SELECT coalesce(sum(planned + withheld), 0) AS decisions, coalesce(sum(planned), 0) AS planned, pg_database_size(current_database()) AS bytes

@@ -45,6 +45,10 @@ def steps(version: str, kind: str = approvals.RULE_PACK) -> list[tuple[str, str 
         return [(one.asked_by, one.approved_by, one.verdict) for one in approvals.read_steps(tx, version, kind=kind)]
 
 
+GONE = """UPDATE campaign_run SET approval_above = 0, policy_hashes = policy_hashes - 'strategy/learned/early'
+    || jsonb_build_object('strategy/gone/early', policy_hashes ->> 'strategy/learned/early') WHERE id = :run"""
+
+
 @pytest.fixture
 def anna(desk: Desk, portfolio: Portfolio) -> Client:
     portfolio.clock(noon("US"))
@@ -225,10 +229,8 @@ def test_a_run_whose_strategy_is_gone_shows_what_it_was_opened_with_or_says_why_
         run = decided(portfolio, people=3)
     place = f"/desk/approvals/run/{run}"
     assert "is sent before the file is back" not in said(anna.get(place))
-    renamed = """UPDATE campaign_run SET policy_hashes = policy_hashes - 'strategy/learned/early'
-        || jsonb_build_object('strategy/gone/early', policy_hashes ->> 'strategy/learned/early')"""
     with connection() as tx:
-        tx.execute(text(renamed))
+        tx.execute(text(GONE), {"run": run})
     page = anna.get(place)
     assert page.status_code == 200
     assert "The file of this run's strategy cannot be read" in said(page)
@@ -240,6 +242,22 @@ def test_a_run_whose_strategy_is_gone_shows_what_it_was_opened_with_or_says_why_
     assert page.status_code == 200
     assert "what this run was opened by cannot be read (no strategy for the stage early among these policies)" in said(page)
     assert f"Model: paid_7d {version[:12]}" in said(page)
+
+
+def test_a_run_whose_strategy_is_gone_is_answered_by_the_roles_that_it_was_opened_with(
+    desk: Desk, ben: Client, portfolio: Portfolio, outbox: Outbox
+) -> None:
+    kept(model(sms=1.5))
+    with disable_run_logger():
+        run = decided(portfolio, people=3)
+    with connection() as tx:
+        tx.execute(text(GONE), {"run": run})
+        run_approvals.ask(tx, run, wait=timedelta(hours=8), flow_run=None, asked_by=run_approvals.SCHEDULE)
+    place = f"/desk/approvals/run/{run}"
+    assert set(outbox.states()) == {"planned"}
+    done = desk.post(ben, ben.get(place), place, decision="reject", reason="its file is gone")
+    assert "rejected by Ben Nobody" in said(done)
+    assert set(outbox.states()) == {"withheld"}
 
 
 def test_relief_above_an_authority_waits_for_somebody_else_and_a_no_opens_a_case(
