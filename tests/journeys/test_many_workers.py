@@ -23,6 +23,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from sqlalchemy import text
 
 from config.settings import settings
+from flows.stage import SHARDS_AT_ONCE
 from ledger import clock
 from ledger.engine import connection
 from local.deploy import deploy
@@ -74,7 +75,9 @@ def _played(pool: PrefectProcess, day: date, *, workers: int, killed: bool = Fal
     run = run_deployment("early/daily", parameters={"as_of": day.isoformat(), "preview": True}, timeout=0, as_subflow=False)
     assert isinstance(run, FlowRun)
     with _held(day):
-        until(lambda: len(_whoever_decides_beside(run.id, started)) == workers - 1, seconds_max=SECONDS_MAX)
+        # Whose run is running has not begun a shard yet: all have when each waits with as many as a process decides at once.
+        until(lambda: _waiting() >= workers * SHARDS_AT_ONCE, seconds_max=SECONDS_MAX)
+        assert len(_whoever_decides_beside(run.id, started)) == workers - 1
         if killed:
             kill_all(_whoever_decides_beside(run.id, started)[0])
     with get_client(sync_client=True) as client:
@@ -120,6 +123,16 @@ def _held(day: date) -> Iterator[None]:
     with connection() as tx:
         tx.execute(text(f"{cut.text} FOR UPDATE OF s"), {"day": day})
         yield
+
+
+def _waiting() -> int:
+    """How many sessions of this ledger wait for a lock."""
+    with connection(read_only=True) as tx:
+        return int(
+            tx.execute(
+                text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+            ).scalar_one()
+        )
 
 
 def _whoever_decides_beside(run: UUID, workers: Sequence[Popen[bytes]]) -> list[list[psutil.Process]]:
