@@ -26,7 +26,7 @@ from decisions.aging_few import Aged as AgedLoan
 from decisions.aging_few import Known as KnownLoan
 from decisions.aging_few import age_one
 from decisions.facts import Schema
-from ledger import ageing_again
+from ledger import ageing_again, partitions
 from ledger.ageing_again import Base
 from ledger.engine import arrow, connection
 from ledger.frames import Ids, Known, Source, id_list, ids_clause, read
@@ -162,7 +162,7 @@ def age_portfolio(
         aged = _age_chunks(chunks, begun.base, business_date, lambda done: progress(math.ceil(total * done / len(chunks)), total))
         # A new date is unknown to the planner until its statistics are taken; a third of the sample tells a month's dates apart.
         alone.execute(text("SET LOCAL default_statistics_target = 30"))
-        alone.execute(text("ANALYZE loan_aging"))
+        partitions.gather(alone, "loan_aging", of=None if begun.base is None else business_date)
         # By the connection that kept others away: where it was lost meanwhile, nothing is said to be whole.
         ageing_again.end(alone, begun)
     return Aged(loans=total, kept=aged.kept, anew=total if begun.base is None else aged.anew)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from ledger import partitions, retention
 from ledger.aging_facts import age_portfolio
@@ -13,6 +13,8 @@ from ledger.engine import connection
 from tests.plugins.portfolio import TODAY, Portfolio
 
 ROWS = text("SELECT tableoid::regclass::text AS part, business_date, loan_id FROM loan_aging ORDER BY 2, 3")
+
+UNKNOWN = text("DELETE FROM pg_statistic WHERE starelid IN (SELECT oid FROM pg_class WHERE relname LIKE 'loan_aging%')")
 
 
 def rows() -> list[Any]:
@@ -37,6 +39,31 @@ def test_months_are_made_once_and_take_their_rows(portfolio: Portfolio) -> None:
     age_portfolio(TODAY)
     age_portfolio(date(2026, 4, 2))
     assert [(row.part, row.loan_id) for row in rows()] == [(part, who.loan_id) for part in made]
+
+
+def test_a_day_is_made_known_to_the_planner_by_its_own_month_alone(portfolio: Portfolio) -> None:
+    """Else the statistics of a day would cost more with every month that the table has."""
+    portfolio.borrower(days_past_due=40)
+    days = (TODAY - timedelta(days=30), TODAY, date(2026, 7, 1))
+    for day in days:
+        age_portfolio(day)
+    with connection() as tx:
+        partitions.make_months(tx, "loan_aging", TODAY)
+    for day, part in zip(days, ("loan_aging_2026_02", "loan_aging_2026_03", "loan_aging_2026_07"), strict=True):
+        with connection() as tx:
+            tx.execute(UNKNOWN)
+            partitions.gather(tx, "loan_aging", of=day)
+            assert looked_at(tx) == {part}
+            partitions.gather(tx, "loan_aging")
+            assert looked_at(tx) >= {"loan_aging", part}
+    with connection() as tx:
+        tx.execute(UNKNOWN)
+        partitions.gather(tx, "loan_aging", of=date(2027, 1, 1))
+        assert looked_at(tx) == set(), "nothing lies among the others"
+
+
+def looked_at(tx: Connection) -> set[str]:
+    return set(tx.execute(text("SELECT DISTINCT tablename FROM pg_stats WHERE tablename LIKE 'loan_aging%'")).scalars())
 
 
 def test_a_month_that_is_over_goes_as_a_table_and_of_others_the_days_go(portfolio: Portfolio) -> None:
