@@ -204,7 +204,7 @@ def test_when_its_time_is_over_a_run_has_sent_nothing_and_is_started_again(
     runs: Runs, people: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     soon = replace(strategy("static-ladder", "early"), approval_wait_hours=1.0 / 3600)  # type: ignore[arg-type]  # a second
-    monkeypatch.setattr(asking, "strategy", lambda *_: soon)
+    monkeypatch.setattr(asking, "treatment_of", lambda *_: soon)
     run = runs.start(request_code=make_code(person="anna", role="operations"))
     code = make_code(person="ben", role="operations")
     over = runs.ended(run).state_details.pause_timeout
