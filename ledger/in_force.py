@@ -115,7 +115,7 @@ def treating(connection: Connection, hashes: Mapping[str, str], *, stage: str) -
         ConfigError: A text cannot be read any more, which its form may have outgrown.
         LookupError: A text that is needed is not kept.
     """
-    bodies = _bodies(connection, {name: version for name, version in hashes.items() if _kind(name) in TREATING})
+    bodies = _treating_bodies(connection, hashes)
     return _treatment(stage, bodies), _trials(stage, bodies)
 
 
@@ -128,9 +128,13 @@ def treatment_of(connection: Connection, run: Run) -> Strategy:
         ConfigError: There is no such file, or it cannot be read.
     """
     try:
-        return treating(connection, run.policy_hashes, stage=run.stage)[0]
+        return _treatment(run.stage, _treating_bodies(connection, run.policy_hashes))
     except (ConfigError, LookupError):
         return strategy(run.strategy, run.stage)
+
+
+def _treating_bodies(connection: Connection, hashes: Mapping[str, str]) -> dict[str, str]:
+    return _bodies(connection, {name: version for name, version in hashes.items() if _kind(name) in TREATING})
 
 
 def _bodies(connection: Connection, hashes: Mapping[str, str]) -> dict[str, str]:
