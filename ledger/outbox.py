@@ -218,8 +218,8 @@ _CLAIM = text(f"""
     {_DUE} AND a.channel = :channel
     ORDER BY a.party_id LIMIT :at_most
     FOR UPDATE OF p SKIP LOCKED
-""")  # no text from outside
-_IS_DUE = text(f"SELECT EXISTS (SELECT 1 {_DUE} AND a.channel = ANY(:channels))")  # no text from outside
+""")
+_IS_DUE = text(f"SELECT EXISTS (SELECT 1 {_DUE} AND a.channel = ANY(:channels))")
 _PLANNED = text(f"""
     SELECT a.business_date, a.id, a.party_id, a.contact_point_id, a.channel, a.purpose, a.message, a.locale, a.token, a.send_after,
            a.expires_at, c.name AS creditor_name, c.role AS creditor_role, {sender_of("c", "a")} AS sender, v.value_encrypted, v.key_id,
