@@ -316,18 +316,16 @@ _RENEW: Final = [
     for statement in (
         """INSERT INTO loan (id, creditor_id, external_id) OVERRIDING SYSTEM VALUE
            SELECT e.new_id, l.creditor_id, 'R' || e.new_id FROM ended e JOIN loan l ON l.id = e.old_id""",
-        """INSERT INTO loan_version (effective_at, source, loan_id, product, currency, principal_minor, jurisdiction, bucket_scheme,
-                                     allocation_order, grace_days, status, servicing_status, disputed_minor, charged_off, time_barred, digest)
-           SELECT :at, v.source, e.new_id, v.product, v.currency, v.principal_minor, v.jurisdiction, v.bucket_scheme,
-                  v.allocation_order, v.grace_days, v.status, v.servicing_status, v.disputed_minor, v.charged_off, v.time_barred, v.digest
-           FROM ended e JOIN loan_version v ON v.loan_id = e.old_id AND v.superseded_at IS NULL""",
+        # One more version of each: the old loan is over, and the new one begins on its terms.
         """WITH old AS (
                UPDATE loan_version v SET superseded_at = clock_timestamp() FROM ended e
-               WHERE v.loan_id = e.old_id AND v.superseded_at IS NULL RETURNING v.*)
+               WHERE v.loan_id = e.old_id AND v.superseded_at IS NULL RETURNING v.*, e.new_id)
            INSERT INTO loan_version (effective_at, source, loan_id, product, currency, principal_minor, jurisdiction, bucket_scheme,
                                      allocation_order, grace_days, status, servicing_status, disputed_minor, charged_off, time_barred, digest)
-           SELECT :at, source, loan_id, product, currency, principal_minor, jurisdiction, bucket_scheme,
-                  allocation_order, grace_days, 'closed', 'paid', disputed_minor, charged_off, time_barred, digest FROM old""",
+           SELECT :at, o.source, n.loan_id, o.product, o.currency, o.principal_minor, o.jurisdiction, o.bucket_scheme,
+                  o.allocation_order, o.grace_days, n.status, n.servicing_status, o.disputed_minor, o.charged_off, o.time_barred, o.digest
+           FROM old o CROSS JOIN LATERAL (VALUES (o.loan_id, 'closed', 'paid'), (o.new_id, o.status, o.servicing_status))
+               AS n(loan_id, status, servicing_status)""",
         """INSERT INTO loan_party (effective_at, source, loan_id, party_id, role)
            SELECT :at, p.source, e.new_id, p.party_id, p.role
            FROM ended e JOIN loan_party p ON p.loan_id = e.old_id AND p.superseded_at IS NULL""",
