@@ -58,6 +58,11 @@ def test_a_day_is_made_known_to_the_planner_by_its_own_month_alone(portfolio: Po
             assert looked_at(tx) >= {"loan_aging", part}
     with connection() as tx:
         tx.execute(UNKNOWN)
+    age_portfolio(TODAY + timedelta(days=1))
+    with connection() as tx:
+        assert looked_at(tx) == {"loan_aging_2026_03"}, "ageing from the day before looks at no other month"
+    with connection() as tx:
+        tx.execute(UNKNOWN)
         partitions.gather(tx, "loan_aging", of=date(2027, 1, 1))
         assert looked_at(tx) == set(), "nothing lies among the others"
 

@@ -159,6 +159,15 @@ def test_the_summary_names_nobody(sandbox: Sandbox, client: Client) -> None:
     assert sandbox.summary()["received"] == {"sms": 1}
 
 
+def test_it_is_not_at_rest_while_a_carrier_has_a_message_that_is_due(start_sandbox: Callable[..., Sandbox]) -> None:
+    slow = start_sandbox("--settle-ms", "600000")
+    twilio_client(slow).messages.create(to=TO, from_=FROM, body="Hello")
+    assert not json.loads(slow.control("GET", "open"))["at_rest"]
+    slow.control("POST", "settle")
+    assert json.loads(slow.control("GET", "open"))["at_rest"]
+    assert len(slow.received()) == 1
+
+
 def test_it_holds_no_more_messages_than_it_may(start_sandbox: Callable[..., Sandbox]) -> None:
     small = twilio_client(start_sandbox("--messages-max", "2"))
     for _ in range(2):
