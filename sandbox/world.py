@@ -134,6 +134,7 @@ class World:
         # Where the relay listens (relay.py); 0 until it does.
         self.smtp_port = 0
         self._late: set[asyncio.Task[object]] = set()
+        self._resets = 0
         self._playing = asyncio.Lock()
         # Its key outlives a reset, as those who ask it keep what it says of itself.
         self.issuer = Issuer(options.issuer_url, options.client_secret, lambda: int(wall_seconds()))
@@ -164,11 +165,14 @@ class World:
         self._calls = 0
 
     async def reset(self, changes: Mapping[str, Any]) -> None:
-        """Begin anew: nobody lives here, nothing was sent. Credentials and webhooks stay."""
+        """Begin anew: nobody lives here, nothing was sent, nothing is still to come. Credentials and webhooks stay."""
         async with self._playing:
             drawn_world(self.options.seed, changes.get("world", {}))
             for name, value in changes.items():
                 setattr(self.options, name, value)
+            self._resets += 1
+            for task in self._late:
+                task.cancel()
             self._begin()
 
     # Time
@@ -440,6 +444,17 @@ class World:
             await asyncio.sleep((self.options.latency_ms + self._jitter.within(-spread, spread, self._calls)) / 2000)
 
     async def _before_accepting(self, fault: Fault | None, *, refusal: Any) -> None:
+        """Wait as a caller of this world waits.
+
+        Raises:
+            DropConnectionError: A fault breaks the connection, or the world that was asked is gone meanwhile.
+        """
+        asked_of = self._resets
+        await self._wait_or_refuse(fault, refusal=refusal)
+        if asked_of != self._resets:
+            raise DropConnectionError
+
+    async def _wait_or_refuse(self, fault: Fault | None, *, refusal: Any) -> None:
         await self._latency()
         if fault is None:
             return

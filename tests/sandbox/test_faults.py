@@ -70,6 +70,23 @@ def test_a_delayed_accept_takes_the_message_after_the_caller_has_gone(sandbox: S
     assert len(hasty.messages.list(to=TO)) == 1
 
 
+def test_what_waits_to_be_taken_or_reported_is_gone_with_a_reset(sandbox: Sandbox, webhooks: Webhooks) -> None:
+    hasty = Client(sandbox.account_sid, sandbox.auth_token, http_client=TwilioHttpClient(timeout=0.1), environment={"_": ""})
+    hasty.api.base_url = sandbox.url
+    sandbox.faults({"fault": "callback_late", "count": 1, "seconds": 0.5})
+    _send(hasty, status_callback=f"{webhooks.url}/status")
+    sandbox.step(LATER)
+    told = len(webhooks.arrived)
+    sandbox.faults({"fault": "delayed_accept", "count": 1, "seconds": 0.5})
+    with pytest.raises(requests.ReadTimeout):
+        _send(hasty)
+    sandbox.reset()
+    time.sleep(0.8)
+    assert hasty.messages.list(to=TO) == []
+    assert sandbox.summary()["counts"] == {}
+    assert len(webhooks.arrived) == told
+
+
 def test_a_rejected_message_has_the_code_that_was_asked_for(sandbox: Sandbox, client: Client) -> None:
     sandbox.faults({"fault": "rejected", "channel": "sms", "code": 21612, "to": TO})
     with pytest.raises(TwilioRestException) as refused:
