@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -99,11 +99,16 @@ class HoldOutsForm(Strict):
         return self
 
 
+# Kinds of decisions/learning.KINDS by which a contact can be weighed: they look at what is done, and say what money or harm comes of it.
+Paying = Literal["paid_7d", "paid_30d"]
+Harming = Literal["harm_7d"]
+
+
 class LearnedForm(Strict):
     """The part as written."""
 
-    model: Word
-    harm_model: Word | None = None
+    model: Paying
+    harm_model: Harming | None = None
     money: MoneyForm
     a_contact_counts: ContactForm
     harm: HarmForm

@@ -87,9 +87,14 @@ def policies(
         Policy("strategy", f"{treated.name}/{stage}", strategy_body(treated.name, stage)),
         *(Policy(EXPERIMENT, one.name, experiment_body(one.name)) for one in experiments),
         *(Policy(ARM, f"{arm.name}/{stage}", strategy_body(arm.name, stage)) for arm in arms),
-        *((Policy("prices", "prices", PRICES.read_text("utf-8")),) if priced else ()),
+        *((price_policy(),) if priced else ()),
         *message_policies({step.message for one in (treated, *arms) for step in one.steps}),
     )
+
+
+def price_policy() -> Policy:
+    """What providers are paid, as the file says it now."""
+    return Policy("prices", "prices", PRICES.read_text("utf-8"))
 
 
 def service_policies(*messages: str, rules: Mapping[str, str] | None = None) -> tuple[Policy, ...]:

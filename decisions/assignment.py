@@ -93,8 +93,13 @@ def asking(strategy: Strategy, trials: Sequence[Trial] = ()) -> list[tuple[str, 
 
 
 def who_asks(strategy: Strategy, trials: Sequence[Trial] = ()) -> Strategy | None:
-    """The first strategy that a model has a say in: by its models and caps the whole run decides; None where ladders alone decide."""
+    """The first strategy that a model has a say in: by its caps the whole run decides; None where ladders alone decide."""
     return next((one for _, one in asking(strategy, trials)), None)
+
+
+def kinds_asked(strategy: Strategy, trials: Sequence[Trial] = ()) -> tuple[str, ...]:
+    """Kinds of models that a strategy asks, or any arm that is tried beside it; each once."""
+    return tuple(dict.fromkeys(kind for _, one in asking(strategy, trials) if one.learned for kind in one.learned.kinds))
 
 
 def groups(party_ids: pl.Series, strategy: Strategy, trials: Sequence[Trial] = (), *, key: bytes | None) -> list[Group]:

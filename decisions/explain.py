@@ -105,7 +105,7 @@ def explain(
             "name": f"{strategy.name}/{strategy.stage}",
             "version": strategy.version,
             "group": group.name,
-            "predicts": None if predicts is None or strategy.learned is None else predicts.version,
+            "models": {kind: predicts.version(kind) for kind in strategy.learned.kinds} if predicts and strategy.learned else {},
             "weights": _weights(strategy, considered, facts),
             "prices": [asdict(pool) for pool in considered.prices.pools] if strategy.learned else [],
             "step_reached": stands["step"],
@@ -140,8 +140,9 @@ def words(told: Mapping[str, Any]) -> Iterator[str]:
     yield f"Strategy: {strategy['name']}, version {strategy['version'][:12]}."
     if strategy["group"] != ORDINARY:
         yield f"She is treated as {strategy['group']}, drawn once by a secret and the same every day: {strategy['name']} decides for her."
-    if strategy["predicts"]:
-        yield f"What an arm is expected to bring is said by model {strategy['predicts'][:12]}; rules and the ladder bound it."
+    if strategy["models"]:
+        said = ", ".join(f"{kind} {version[:12]}" for kind, version in strategy["models"].items())
+        yield f"What an arm is expected to bring is said by {said}; rules and the ladder bound it."
         yield from model_words(told.get("model"))
     if owed is None:
         yield "Nothing is asked for: no undisputed amount is past due on a loan that is treated by stage."

@@ -64,17 +64,12 @@ VALUED: Final[Schema] = {
 class Predicts(Protocol):
     """Whoever says how likely something is, for each arm; a model with the features of the people, or a stand-in for tests."""
 
-    @property
-    def version(self) -> str:
-        """Hash of all that it predicts by."""
+    def version(self, kind: str) -> str:
+        """Hash of what it predicts this kind of thing by."""
         ...
 
-    def pays(self, arms: pl.DataFrame) -> npt.NDArray[np.float64]:
-        """Probability that what is owed is paid within the horizon, for each row of `ASKED`."""
-        ...
-
-    def harms(self, arms: pl.DataFrame) -> npt.NDArray[np.float64] | None:
-        """Probability of a complaint or an opt-out, for each row; None = the strategy's own figures count."""
+    def says(self, kind: str, arms: pl.DataFrame) -> npt.NDArray[np.float64]:
+        """Probability of what a kind of model is about (decisions/learning.KINDS), for each row of `ASKED`."""
         ...
 
 
@@ -240,9 +235,10 @@ def valued(
         "hour_slot",
         pl.col("offer").fill_null(NONE),
     )
-    pays = predicts.pays(asked)
-    harms = predicts.harms(asked)
-    rows = rows.with_columns(pays=pl.Series(pays), harms=_harms(learned.harm) if harms is None else pl.Series(harms))
+    rows = rows.with_columns(
+        pays=pl.Series(predicts.says(learned.model, asked)),
+        harms=_harms(learned.harm) if learned.harm_model is None else pl.Series(predicts.says(learned.harm_model, asked)),
+    )
     nothing = rows.filter(pl.col("candidate").is_null()).select("party_id", unasked="pays")
     contact = pl.col("candidate").is_not_null()
     share = pl.when(pl.col("channel").is_in(list(SPOKEN))).then(learned.peace.spoken).otherwise(learned.peace.written).cast(pl.Int64)

@@ -7,6 +7,7 @@ Pure: no I/O, no clock, no randomness.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,29 +25,20 @@ class ByModels:
     """What models say of people.
 
     Attributes:
-        paying: Says how likely somebody pays.
-        harming: Says how likely a complaint or an opt-out is; None = the strategy's own figures count.
+        models: Kind → model.
         features: decisions/features.features of the people.
     """
 
-    paying: Model
-    harming: Model | None
+    models: Mapping[str, Model]
     features: pl.DataFrame
 
-    @property
-    def version(self) -> str:
-        """Hashes of the models."""
-        return self.paying.version if self.harming is None else f"{self.paying.version}+{self.harming.version}"
-
-    def pays(self, arms: pl.DataFrame) -> Floats:
+    def version(self, kind: str) -> str:
         """See decisions/policy.Predicts."""
-        return self._said(self.paying, arms)
+        return self.models[kind].version
 
-    def harms(self, arms: pl.DataFrame) -> Floats | None:
+    def says(self, kind: str, arms: pl.DataFrame) -> Floats:
         """See decisions/policy.Predicts."""
-        return None if self.harming is None else self._said(self.harming, arms)
-
-    def _said(self, model: Model, arms: pl.DataFrame) -> Floats:
+        model = self.models[kind]
         looked_at = {one.name for one in model.inputs}
         theirs = self.features.select("party_id", *(name for name in self.features.columns if name in looked_at))
         found = [

@@ -217,6 +217,11 @@ class Learned:
     sample_max: int
     fill: int
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of models that are asked, the one of payments first."""
+        return (self.model,) if self.harm_model is None else (self.model, self.harm_model)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:

@@ -27,6 +27,7 @@ from config.load import parse
 from config.policies import Policy
 from config.settings import settings
 from config.strategy_files import strategy_of
+from decisions.assignment import kinds_asked
 from decisions.candidates import candidates, standing
 from decisions.choose import consider
 from decisions.draws import keyed_numbers
@@ -40,8 +41,9 @@ from ledger.campaigns import SHARD_BORROWERS_MAX
 from ledger.engine import arrow, connection
 from ledger.frames import Source
 from ledger.in_force import InForce, policy_key
-from tasks.re_decide import facts_then, policies_then
-from tasks.weigh import models_in_force, predictor
+from ledger.model_versions import NoModelError
+from tasks.re_decide import beside, facts_then, policies_then
+from tasks.weigh import predictor
 
 MONEY: Final = "money"
 COMPLAINTS: Final = "complaints_and_opt_outs"
@@ -132,13 +134,13 @@ def evaluate_strategy(asked: Asked, *, say: Say = lambda _: None, policy: Evalua
         policy: How much the log must say; None = config/evaluation.yaml.
 
     Raises:
-        EvaluationRefused: There is no such creditor, no file, or the dates make no sense.
+        EvaluationRefused: There is no such creditor, file or model, or the dates make no sense.
         ConfigError: A file cannot be read.
         decisions.off_policy.MalformedLogError: The log contradicts itself.
     """
     policy = policy or evaluation()
-    tried = read_strategies(asked.file)
-    stages = tuple(stage for stage in STAGE_ORDER if stage in tried)
+    files = read_strategies(asked.file)
+    stages = tuple(stage for stage in STAGE_ORDER if stage in files)
     with connection(read_only=True, archive=True) as tx:
         today = clock.now(tx).astimezone(ZoneInfo(settings().business_zone)).date()
         until = asked.until or today - timedelta(days=policy.money_days + policy.posting_days)
@@ -148,6 +150,10 @@ def evaluate_strategy(asked: Asked, *, say: Say = lambda _: None, policy: Evalua
         creditor = None if asked.creditor is None else logged.creditor_id(tx, asked.creditor)
         if asked.creditor is not None and creditor is None:
             raise EvaluationRefused("no creditor has that id; `tideover status` lists them")
+        try:
+            tried = {stage: _Tried(one, beside(tx, (one,), at=clock.now(tx))) for stage, one in files.items()}
+        except NoModelError as fault:
+            raise EvaluationRefused(str(fault)) from None
         extent = logged.extent(tx, since=since, until=until, stages=stages, creditor=creditor)
         runs = logged.logged_runs(tx, since=since, until=until, stages=stages)
         young = [] if runs or asked.until else logged.logged_runs(tx, since=until + timedelta(days=1), until=today, stages=stages)
@@ -165,7 +171,7 @@ def evaluate_strategy(asked: Asked, *, say: Say = lambda _: None, policy: Evalua
     frozen = _Frozen(policy, today)
     currency, outcomes = _judge(decisions, arms, frozen, policy, currency=asked.currency, until=until, nothing=_nothing(young, policy))
     return Evaluated(
-        strategy=next(iter(tried.values())).name.partition("/")[0],
+        strategy=next(iter(files.values())).name.partition("/")[0],
         stages=stages,
         since=since,
         until=until,
@@ -208,6 +214,14 @@ def read_strategies(path: Path) -> dict[str, Policy]:
 
 
 @dataclass(frozen=True, slots=True)
+class _Tried:
+    """A strategy, and what it needs beside its text where a run had none."""
+
+    strategy: Policy
+    beside: tuple[Policy, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Frozen:
     """Up to which date a label of so many days is frozen."""
 
@@ -219,7 +233,7 @@ class _Frozen:
 
 
 def _of_run(
-    run: DecidedRun, tried: Policy, source: Source, *, creditor: int | None, share: float, policy: EvaluationPolicy, today: date
+    run: DecidedRun, tried: _Tried, source: Source, *, creditor: int | None, share: float, policy: EvaluationPolicy, today: date
 ) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
     """A run's decisions with their labels, and their arms; a part at a time."""
     decided = _part_of(logged.read_logged(source, run, creditor=creditor), share)
@@ -227,9 +241,16 @@ def _of_run(
         return
     with connection(read_only=True, archive=True) as tx:
         then = policies_then(tx, run.stage, run.policy_hashes, instead={}, at=run.decided_at)
-        instead = {policy_key(tried): tried.hash}
-        other = policies_then(tx, run.stage, run.policy_hashes, instead=instead, at=run.decided_at, tried=(tried,))
-        models = other.models or models_in_force(tx, other.treatment, at=run.decided_at)
+        other = policies_then(
+            tx,
+            run.stage,
+            run.policy_hashes,
+            instead={policy_key(tried.strategy): tried.strategy.hash},
+            beside={policy_key(one): one.hash for one in tried.beside},
+            at=run.decided_at,
+            tried=(tried.strategy, *tried.beside),
+        )
+        kinds = kinds_asked(other.treatment)
     labels = _labels(run, source, policy, today)
     for (at, known_at), group in decided.group_by("decided_at", "facts_known_at", maintain_order=True):
         for start in range(0, group.height, SHARD_BORROWERS_MAX):
@@ -237,7 +258,7 @@ def _of_run(
             facts = facts_then(source, part["party_id"].to_list(), _wider(then, other), at=at, day=run.business_date, known_at=known_at)
             when: dict[str, Any] = {"at": at, "business_date": run.business_date}
             ways, slots = _ways_of_log(facts, then, weighs_hours=other.treatment.learned is not None, **when)
-            predicts = predictor(source, facts, other.treatment.learned, models, known_at=known_at, **when)
+            predicts = predictor(source, facts, kinds, other.models, known_at=known_at, **when)
             judged = consider(facts, other.treatment, other.packs, other.texts, predicts=predicts, **when)
             target = arms_of_target(judged, in_slots=then.treatment.learned is not None and other.treatment.learned is None)
             # Who was erased since is in the log, and nothing is known of her.

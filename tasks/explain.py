@@ -20,13 +20,13 @@ from config.message_files import message_texts
 from config.policies import Policy, policies
 from config.settings import settings
 from config.strategy_files import REST_DAYS_MAX, stages_of, strategy, strategy_names
-from decisions.assignment import with_stopped
+from decisions.assignment import kinds_asked, with_stopped
 from decisions.candidates import owed
 from decisions.choose import CAPPED
 from decisions.explain import as_json, differences, explain
 from decisions.model_words import model_part
 from decisions.predicting import ByModels
-from decisions.strategy import STAGE_ORDER, Learned
+from decisions.strategy import STAGE_ORDER
 from ledger import clock
 from ledger.campaigns import read_flow_runs, read_run, seed_of
 from ledger.decisions_log import Decided, find_party, read_attempts, read_decision
@@ -36,7 +36,7 @@ from ledger.in_force import in_force, policy_key
 from ledger.law import law_in_force, texts_in_force
 from ledger.model_versions import NoModelError
 from ledger.run_policies import read_common
-from tasks.weigh import Weighing, model_policies, models_in_force, own_line, predictor
+from tasks.weigh import model_policies, models_in_force, own_line, predictor
 
 # A day that is not today, and on which nothing was decided, is looked at from its middle.
 MIDDAY: Final = time(12)
@@ -91,14 +91,14 @@ def explain_borrower(named: str, as_of: date | None = None) -> dict[str, Any]:
         named = settings().strategy
         stage = stage or next(iter(set(owed(facts.loans)["stage"]) & set(stages_of(named))), stages_of(named)[0])
         treatment = then.treatment if then else strategy(named, stage)
-        models = then.models if then else models_in_force(tx, treatment, at=at)
         common = read_common(tx, run.id) if run else None
         when: dict[str, Any] = {"at": stored.decided_at if stored else at, "business_date": on}
         known_at = stored.facts_known_at if stored else None
         trials = with_stopped(then.trials if then else (), common.trials if common else {})
-        learned = Weighing(trials=trials).asks(treatment)
-        predicts = predictor(tx, facts, learned, models, known_at=known_at, **when)
-        today = (*today, *_models_today(tx, learned, at=now))
+        kinds = kinds_asked(treatment, trials)
+        models = then.models if then else models_in_force(tx, kinds, at=at)
+        predicts = predictor(tx, facts, kinds, models, known_at=known_at, **when)
+        today = (*today, *_models_today(tx, kinds, at=now))
         flow_runs = read_flow_runs(tx, run.id) if run else []
         attempts = read_attempts(tx, party, business_date=on)
     told = explain(
@@ -137,13 +137,14 @@ def _model_part(told: Mapping[str, Any], predicts: ByModels | None) -> dict[str,
         return None
     decision = told["decision"]
     taken = [arm for arm in contacts if all(arm[name] == decision[name] for name in ("channel", "contact_point_id", "offer", "hour_slot"))]
-    return model_part(predicts.paying, predicts.features, max(taken or contacts, key=lambda arm: arm["score"]))
+    paying, *_ = told["strategy"]["models"]
+    return model_part(predicts.models[paying], predicts.features, max(taken or contacts, key=lambda arm: arm["score"]))
 
 
-def _models_today(tx: Connection, asks: Learned | None, *, at: datetime) -> tuple[Policy, ...]:
+def _models_today(tx: Connection, kinds: Iterable[str], *, at: datetime) -> tuple[Policy, ...]:
     """The models that a run would be opened by now; none where it would be refused."""
     try:
-        return tuple(model_policies(tx, asks, {}, at=at))
+        return tuple(model_policies(tx, kinds, {}, at=at))
     except NoModelError:
         return ()
 

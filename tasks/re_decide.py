@@ -13,10 +13,11 @@ Source: ARCHITECTURE.md I8; issue 6, item 4.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -24,11 +25,12 @@ import polars as pl
 from sqlalchemy import Connection
 
 from config.load import parse
-from config.policies import Policy, message_policies, policies, rule_policy
+from config.policies import ARM, Policy, message_policies, policies, price_policy, rule_policy
 from config.rule_files import pack_text
 from config.settings import settings
+from config.strategy_files import champion_named, strategy, strategy_body, strategy_of
 from config.zones import zone_tables
-from decisions.assignment import with_stopped
+from decisions.assignment import kinds_asked, with_stopped
 from decisions.backfills import DECIDED, booked_on, changed, compare_decisions
 from decisions.choose import CAPPED, defer
 from decisions.facts import Facts, type_instant
@@ -42,12 +44,15 @@ from ledger.facts import read_facts
 from ledger.frames import Source
 from ledger.in_force import InForce, in_force, policy_key
 from ledger.law import law_in_force
+from ledger.model_versions import NoModelError
 from ledger.policies import find_policy
 from ledger.run_policies import Common, read_common
 from tasks.backfill_requests import THEN, ReDecide
-from tasks.weigh import Weighing, looked_at, weighed
+from tasks.weigh import Weighing, looked_at, model_policies, weighed
 
 MIDDAY: Final = time(12)
+# What errors call the place of a strategy that is tried.
+TRIED: Final = Path("tried")
 HASH: Final = re.compile(r"[0-9a-f]{6,64}")
 
 
@@ -115,12 +120,17 @@ def _request(asked: ReDecide, tx: Connection, at: datetime) -> dict[str, Any]:
     """What is asked for, with every version by its hash. What cannot be read is said before anything is begun."""
     refuse_future(asked.last, at)
     instead = [_version(named, tx) for named in asked.instead]
+    try:
+        besides = beside(tx, instead, at=at)
+    except NoModelError as fault:
+        raise BackfillRefused(str(fault)) from None
     files = policies_in_files(tx, asked.stages)
     request = {
         "stages": list(asked.stages),
         "facts": asked.facts,
         "policies": THEN if asked.policies == THEN else files,
         "instead": write_policies(tx, instead),
+        **({"beside": write_policies(tx, besides)} if besides else {}),
     }
     for stage in asked.stages:
         _deciding(Part(stage=stage, scope=ALL, seed="", hashes=files[stage], at=at, known_at=at, run=None), request, tx)
@@ -254,11 +264,40 @@ def _parts(request: Mapping[str, Any], day: date, *, tx: Connection, at: datetim
 
 def _deciding(part: Part, request: Mapping[str, Any], tx: Connection) -> InForce:
     """The policies that decide now: the part's, with other versions in their place."""
-    return policies_then(tx, part.stage, part.hashes, instead=request["instead"], at=part.at)
+    return policies_then(tx, part.stage, part.hashes, instead=request["instead"], beside=request.get("beside", {}), at=part.at)
+
+
+def beside(tx: Connection, tried: Iterable[Policy], *, at: datetime) -> tuple[Policy, ...]:
+    """What strategies that are tried need beside their texts, as it is now: who treats whom they hold out, prices, models.
+
+    Raises:
+        ConfigError: A strategy, or its champion's file, cannot be read.
+        NoModelError: It asks a kind of model of which there is none that may be used.
+    """
+    found: list[Policy] = []
+    for one in tried:
+        if one.kind != "strategy":
+            continue
+        name, _, stage = one.name.partition("/")
+        champion = champion_named(name, stage, one.body, TRIED)
+        if champion is not None:
+            found.append(Policy(ARM, f"{champion}/{stage}", strategy_body(champion, stage)))
+        read = strategy_of(name, stage, one.body, TRIED, champion=None if champion is None else strategy(champion, stage))
+        if read.weighs_cost:
+            found.append(price_policy())
+        found += model_policies(tx, kinds_asked(read), {}, at=at)
+    return tuple({policy_key(policy): policy for policy in found}.values())
 
 
 def policies_then(
-    tx: Connection, stage: str, then: Mapping[str, str], *, instead: Mapping[str, str], at: datetime, tried: Sequence[Policy] = ()
+    tx: Connection,
+    stage: str,
+    then: Mapping[str, str],
+    *,
+    instead: Mapping[str, str],
+    beside: Mapping[str, str] = MappingProxyType({}),
+    at: datetime,
+    tried: Sequence[Policy] = (),
 ) -> InForce:
     """The policies by which a stage decided, with other versions in their place.
 
@@ -267,8 +306,9 @@ def policies_then(
         stage: Whose.
         then: `kind/name` → hash; empty = today's.
         instead: Likewise, in their place; another strategy than the stage's takes the place of the stage's.
+        beside: Likewise, where there was none of that name.
         at: Business instant, for approvals in live mode.
-        tried: Policies that `instead` names and the ledger does not keep.
+        tried: Policies that `instead` or `beside` names and the ledger does not keep.
     """
     today = (*tried, *policies(stage))
     hashes = dict(then) or {policy_key(policy): policy.hash for policy in policies(stage)}
@@ -278,8 +318,11 @@ def policies_then(
                 continue
             hashes = {other: kept for other, kept in hashes.items() if not other.startswith("strategy/")}
         hashes[name] = version
+    hashes = {**beside, **hashes}
     found = in_force(tx, hashes, today, stage=stage, at=at)
-    without_text = {step.message for step in found.treatment.steps} - {message for message, _ in found.texts.by_key}
+    held_out = found.treatment.learned.hold_outs if found.treatment.learned else None
+    treated = (found.treatment,) if held_out is None else (found.treatment, held_out.champion)
+    without_text = {step.message for one in treated for step in one.steps} - {message for message, _ in found.texts.by_key}
     if not without_text:
         return found
     # A message that was not said then: its texts are today's.

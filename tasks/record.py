@@ -21,11 +21,12 @@ from prefect.runtime import flow_run
 from sqlalchemy import Connection
 
 from config.canary import canary
-from config.experiment_files import running
+from config.experiment_files import running, trial_of
 from config.policies import EXPERIMENT, Policy, policies
 from config.settings import settings
 from config.strategy_files import strategy
 from config.zones import zone_tables
+from decisions.assignment import kinds_asked
 from decisions.experiments import Experiment
 from decisions.models import UnreadableModelError
 from decisions.strategy import Strategy
@@ -173,9 +174,8 @@ def _models(tx: Connection, treatment: Strategy, tried: Sequence[Experiment], da
     """
     before = campaigns.policies_of_run(tx, stage=treatment.stage, business_date=day, scope=scope)
     try:
-        arms = (strategy(arm.strategy, treatment.stage) for one in tried for arm in one.arms)
-        asks = next((one.learned for one in (treatment, *arms) if one.learned is not None), None)
-        return list(model_policies(tx, asks, before, at=clock.now(tx)))
+        trials = [trial_of(one, lambda arm: strategy(arm, treatment.stage), frozenset()) for one in tried]
+        return list(model_policies(tx, kinds_asked(treatment, trials), before, at=clock.now(tx)))
     except (NoModelError, UnreadableModelError) as fault:
         raise StrategyRefused(f"{treatment.name}/{treatment.stage} is not run: {fault}. Or name another strategy") from None
 

@@ -24,6 +24,7 @@ import polars as pl
 from config.learning import learning_looks_at
 from config.model_files import MODELS, shipped_model
 from config.strategy_files import stages_of, strategy
+from decisions.assignment import kinds_asked
 from decisions.choose import decide
 from decisions.draws import draw_key, keyed_numbers
 from decisions.facts import Facts
@@ -52,15 +53,14 @@ COINS: Final = b"simulated coins"
 class Knows:
     """Who says nothing of anybody: whatever is open is worth the same, and what is tried is tried evenly."""
 
-    version: str = "nothing"
+    def version(self, kind: str) -> str:
+        """See decisions/policy.Predicts."""
+        return f"nothing of {kind}"
 
-    def pays(self, arms: pl.DataFrame) -> npt.NDArray[np.float64]:
-        """Nobody pays."""
+    def says(self, kind: str, arms: pl.DataFrame) -> npt.NDArray[np.float64]:
+        """Nobody pays, nobody is harmed."""
+        del kind
         return np.zeros(arms.height)
-
-    def harms(self, arms: pl.DataFrame) -> None:
-        """The strategy's own figures."""
-        del arms
 
 
 def as_simulated(treatment: Strategy, *, exploration: float | None = None) -> Strategy:
@@ -76,11 +76,11 @@ def as_simulated(treatment: Strategy, *, exploration: float | None = None) -> St
     return replace(treatment, exploration=tried, learned=replace(treatment.learned, hold_outs=None, caps=()))
 
 
-def by_model(paying: Model, *, shuffled: bool = False) -> Decides:
-    """Choose as a run with this model does.
+def by_models(*models: Model, shuffled: bool = False) -> Decides:
+    """Choose as a run with these models does.
 
     Args:
-        paying: Says who pays.
+        models: One of each kind that the strategy asks.
         shuffled: Everybody is given somebody else's features: whatever a model gained by them has to vanish.
     """
 
@@ -90,8 +90,7 @@ def by_model(paying: Model, *, shuffled: bool = False) -> Decides:
         known = features(books.past(facts, at), as_of=at)
         if shuffled:
             known = _shuffled(known, on)
-        # Complaints are too rare in any log of this size to be learned: the strategy's own figures count.
-        predicts = ByModels(paying=paying, harming=None, features=known)
+        predicts = ByModels(models={one.name: one for one in models}, features=known)
         return decide(facts, as_simulated(treatment), packs, texts, at=at, business_date=on, seed=TRIES, predicts=predicts)
 
     return decides
@@ -191,17 +190,16 @@ def chooses(name: str) -> Decides:
         name: Of the strategy; with `:shuffled` behind it everybody is given somebody else's features.
 
     Raises:
-        NoShippedModelError: It asks a model, and none ships.
+        NoShippedModelError: It asks a kind of model of which none ships.
     """
     base, _, how = name.partition(":")
-    asked = {one.learned.model for stage in stages_of(base) if (one := strategy(base, stage)).learned is not None}
-    if not asked:
+    kinds = sorted({kind for stage in stages_of(base) for kind in kinds_asked(strategy(base, stage))})
+    if not kinds:
         return by_strategy
-    (kind,) = asked
-    model = shipped_model(kind)
-    if model is None:
-        raise NoShippedModelError(f"no model of {kind} in {MODELS.name}/: `tideover simulate --train config/models` makes it")
-    return by_model(model, shuffled=how == SHUFFLED)
+    models = {kind: shipped_model(kind) for kind in kinds}
+    if lacking := ", ".join(kind for kind, model in models.items() if model is None):
+        raise NoShippedModelError(f"no model of {lacking} in {MODELS.name}/; `tideover simulate --train config/models` makes what ships")
+    return by_models(*(model for model in models.values() if model), shuffled=how == SHUFFLED)
 
 
 def log_of(worlds: Sequence[World], *, days: int) -> pl.DataFrame:

@@ -11,7 +11,7 @@ Source: SCIENCE.md C1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from hashlib import sha256
@@ -26,7 +26,7 @@ from config.model_files import shipped_model
 from config.policies import EXPERIMENT, Policy
 from config.settings import settings
 from config.strategy_files import strategy
-from decisions.assignment import Trial, line_key, who_asks, with_stopped
+from decisions.assignment import Trial, kinds_asked, line_key, who_asks, with_stopped
 from decisions.choose import By, decide, price
 from decisions.facts import Facts
 from decisions.features import features
@@ -35,7 +35,7 @@ from decisions.models import Model
 from decisions.packs import Packs
 from decisions.policy import NO_PRICES, Prices, sample
 from decisions.predicting import ByModels
-from decisions.strategy import Learned, Strategy
+from decisions.strategy import Strategy
 from ledger import experiments, model_versions, run_policies
 from ledger.approvals import MODEL
 from ledger.campaigns import Run, read_shards, shard_borrowers
@@ -61,29 +61,29 @@ class Weighing:
     models: Mapping[str, Model] = field(default_factory=dict)
     trials: tuple[Trial, ...] = ()
 
-    def asks(self, treatment: Strategy) -> Learned | None:
-        """What a model weighs in the run's strategy, or in an arm of an experiment."""
-        asking = who_asks(treatment, self.trials)
-        return None if asking is None else asking.learned
+    def kinds(self, treatment: Strategy) -> tuple[str, ...]:
+        """Kinds of models that the run's strategy asks, or an arm of an experiment."""
+        return kinds_asked(treatment, self.trials)
 
 
 LADDER_ALONE: Final = Weighing()
 
 
-def kinds_of(learned: Learned) -> tuple[str, ...]:
-    """Kinds of models that a strategy asks."""
-    return (learned.model,) if learned.harm_model is None else (learned.model, learned.harm_model)
-
-
-def model_policies(tx: Connection, asks: Learned | None, before: Mapping[str, str], *, at: datetime) -> Iterator[Policy]:
+def model_policies(tx: Connection, kinds: Iterable[str], before: Mapping[str, str], *, at: datetime) -> Iterator[Policy]:
     """The models of a run that is opened: those that it was opened by before, else those in force.
+
+    Args:
+        tx: The step's transaction.
+        kinds: From decisions/assignment.kinds_asked.
+        before: Policy → version, as the run was opened before.
+        at: Wall clock.
 
     Raises:
         NoModelError: One is missing, or may not be used; the message says what to do.
         UnreadableModelError: A text is not what its version says.
         ConfigError: A model that ships cannot be read.
     """
-    for kind in () if asks is None else kinds_of(asks):
+    for kind in kinds:
         version = before.get(f"{MODEL}/{kind}")
         model = model_versions.load(tx, version) if version else _in_force(tx, kind, at=at)
         yield Policy(MODEL, kind, model.as_json())
@@ -99,23 +99,23 @@ def _in_force(tx: Connection, kind: str, *, at: datetime) -> Model:
         return model
 
 
-def models_in_force(tx: Connection, treatment: Strategy, *, at: datetime) -> dict[str, Model]:
-    """The models by which a strategy would decide now, by kind.
+def models_in_force(tx: Connection, kinds: Iterable[str], *, at: datetime) -> dict[str, Model]:
+    """The models by which would be decided now, by kind.
 
     Raises:
         NoModelError: As `model_policies`; likewise the other errors.
     """
-    return {kind: _in_force(tx, kind, at=at) for kind in (kinds_of(treatment.learned) if treatment.learned else ())}
+    return {kind: _in_force(tx, kind, at=at) for kind in kinds}
 
 
-def models_of(tx: Connection, run: Run, learned: Learned) -> dict[str, Model]:
+def models_of(tx: Connection, run: Run, kinds: Iterable[str]) -> dict[str, Model]:
     """The models by which a run decides, by kind.
 
     Raises:
         NoModelError: The run was opened without one.
     """
     found = {}
-    for kind in kinds_of(learned):
+    for kind in kinds:
         version = run.policy_hashes.get(f"{MODEL}/{kind}")
         if version is None:
             raise NoModelError(f"campaign run {run.id} was opened without a model of {kind}: run the flow again")
@@ -126,25 +126,24 @@ def models_of(tx: Connection, run: Run, learned: Learned) -> dict[str, Model]:
 def predictor(
     source: Source,
     facts: Facts,
-    learned: Learned | None,
+    kinds: Collection[str],
     models: Mapping[str, Model],
     *,
     at: datetime,
     business_date: date,
     known_at: datetime | None = None,
 ) -> ByModels | None:
-    """Whom a strategy asks about these people; None where it asks nobody.
+    """Whom strategies ask about these people; None where they ask nobody.
 
     Raises:
         NoModelError: A model is missing.
     """
-    if learned is None:
+    if not kinds:
         return None
-    if missing := sorted(set(kinds_of(learned)) - models.keys()):
+    if missing := sorted(set(kinds) - models.keys()):
         raise NoModelError(f"no model of {', '.join(missing)} is among these policies")
     past = read_past(source, facts=facts, at=at, business_date=business_date, known_at=known_at)
-    harming = None if learned.harm_model is None else models[learned.harm_model]
-    return ByModels(paying=models[learned.model], harming=harming, features=features(past, as_of=at))
+    return ByModels(models={kind: models[kind] for kind in kinds}, features=features(past, as_of=at))
 
 
 def weighed(
@@ -187,7 +186,9 @@ def weighed(
         at=at,
         business_date=business_date,
         seed=seed,
-        predicts=predictor(source, facts, weighing.asks(treatment), weighing.models, at=at, business_date=business_date, known_at=known_at),
+        predicts=predictor(
+            source, facts, weighing.kinds(treatment), weighing.models, at=at, business_date=business_date, known_at=known_at
+        ),
         trials=weighing.trials,
         prices=None if common is None else common.prices,
         line=own_line() if common is None else common.line,
@@ -208,11 +209,11 @@ def weighing_of(run: Run, treatment: Strategy, packs: Packs, texts: Texts, *, at
     """
     trials = trials_of(run)
     weighing = Weighing(trials=trials)
-    learned = weighing.asks(treatment)
-    if learned is None and not trials:
+    kinds = weighing.kinds(treatment)
+    if not kinds and not trials:
         return LADDER_ALONE
     with connection() as tx:
-        models = {} if learned is None else models_of(tx, run, learned)
+        models = models_of(tx, run, kinds)
         stopped = experiments.stopped_arms(tx)
     weighing = Weighing(models=models, trials=with_stopped(trials, stopped))
     common = common_of(run, treatment, packs, texts, weighing, at=at)
@@ -250,9 +251,10 @@ def common_of(run: Run, treatment: Strategy, packs: Packs, texts: Texts, weighin
 
 def _prices(run: Run, treatment: Strategy, packs: Packs, texts: Texts, weighing: Weighing, *, line: bytes, at: datetime) -> Prices:
     """On some borrowers of every shard; a model is asked only where something is scarce."""
-    learned = weighing.asks(treatment)
-    if learned is None:
+    asking = who_asks(treatment, weighing.trials)
+    if asking is None or asking.learned is None:
         return NO_PRICES
+    learned = asking.learned
     with connection() as tx:
         shards = read_shards(tx, run.id)
     whole = sum(shard.borrowers for shard in shards)
@@ -262,7 +264,7 @@ def _prices(run: Run, treatment: Strategy, packs: Packs, texts: Texts, weighing:
             ids = shard_borrowers(source, run, shard)
             parties += sample(_ids(ids), max(1, learned.sample_max * shard.borrowers // max(whole, 1))).to_list()
         facts = read_treated(source, sorted(parties), treatment, weighing.trials, at=at, business_date=run.business_date)
-        asked = learned if learned.caps else None
+        asked = weighing.kinds(treatment) if learned.caps else ()
         predicts = predictor(source, facts, asked, weighing.models, at=at, business_date=run.business_date)
     by = By(packs=packs, texts=texts, at=at, business_date=run.business_date, predicts=predicts)
     counts = facts.borrowers.group_by("creditor_id").len().iter_rows()

@@ -6,12 +6,15 @@ import re
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from config.aging import aging_policy
+from config.learned_form import Harming, Paying
 from config.load import ConfigError
 from config.strategy_files import STRATEGIES, stages_of, strategy, strategy_names
+from decisions.learning import KINDS
 from decisions.strategy import ONBOARDING, REACHABLE, SPOKEN, STAGE_ORDER
 
 SHIPPED = (STRATEGIES / "static-ladder" / "early.yaml").read_text()
@@ -98,6 +101,24 @@ def test_what_a_contact_counts_is_a_share_and_an_amount_is_refused(tmp_path: Pat
     assert counts.search(shipped)
     with pytest.raises(ConfigError, match=reason):
         strategy("mine", "early", _written(tmp_path, counts.sub(f"a_contact_counts: {said}", shipped)))
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("model: harm_7d", "'paid_7d' or 'paid_30d'"),
+        ("model: self_cured_30d", "'paid_7d' or 'paid_30d'"),
+        ("harm_model: paid_7d\n  model: paid_7d", "'harm_7d'"),
+    ],
+)
+def test_a_contact_is_weighed_by_kinds_of_models_that_tell_money_and_harm_and_look_at_what_is_done(
+    tmp_path: Path, said: str, reason: str
+) -> None:
+    shipped = (STRATEGIES / "learned" / "early.yaml").read_text()
+    assert "  model: paid_7d " in shipped
+    with pytest.raises(ConfigError, match=reason):
+        strategy("mine", "early", _written(tmp_path, shipped.replace("  model: paid_7d ", f"  {said} ")))
+    assert all(KINDS[kind].arms for kind in (*get_args(Paying), *get_args(Harming)))
 
 
 def test_a_strategy_under_another_stages_name_is_refused(tmp_path: Path) -> None:

@@ -45,21 +45,28 @@ def _learned(ladder: Strategy) -> Learned:
 EARLY = replace(SHIPPED, learned=replace(_learned(SHIPPED), hold_outs=None, caps=(), peace=Peace(written=15_000, spoken=45_000)))
 
 
+HARMS = "harm_7d"
+
+
 @dataclass(frozen=True)
 class Says:
     """A predictor of this test: how likely somebody pays by channel and slot; `none` = without a contact."""
 
     by_channel: dict[str, float]
     best_slot: int | None = None
-    version: str = "of a test"
+    harms: dict[str, float] | None = None
 
-    def pays(self, arms: pl.DataFrame) -> npt.NDArray[np.float64]:
+    def version(self, kind: str) -> str:
+        return f"{kind} of a test"
+
+    def says(self, kind: str, arms: pl.DataFrame) -> npt.NDArray[np.float64]:
+        if kind == HARMS:
+            assert self.harms is not None
+            return arms["channel"].replace_strict(self.harms, default=0.0, return_dtype=pl.Float64).to_numpy()
+        assert kind == _learned(SHIPPED).model
         said = arms["channel"].replace_strict(self.by_channel, default=0.1, return_dtype=pl.Float64)
         bonus = (arms["hour_slot"] == self.best_slot).fill_null(False).cast(pl.Float64) * 0.05 if self.best_slot is not None else 0.0
         return (said + bonus).to_numpy()
-
-    def harms(self, arms: pl.DataFrame) -> npt.NDArray[np.float64] | None:  # noqa: ARG002  # of the protocol
-        return None
 
 
 SMS_HELPS = Says({"none": 0.10, "sms": 0.30, "push": 0.12})

@@ -36,14 +36,14 @@ def _quietly() -> Iterator[None]:
         yield
 
 
-def model(sms: float) -> Model:
-    """Days late count a little against paying; a text makes it likelier by so many log odds."""
+def model(sms: float, *, kind: str = "paid_7d", without: float = -1.5) -> Model:
+    """Days late count a little against it; a text makes it likelier by so many log odds."""
     return Model(
-        name="paid_7d",
+        name=kind,
         inputs=(Input(name="days_past_due"), Input(name="channel", words=("none", "sms"))),
         parts=(
             Line(
-                intercept=-1.5,
+                intercept=without,
                 terms=(
                     Term(columns=((0, 0.0, 60.0, 30.0, 15.0),), weight=-0.2),
                     Term(columns=((2, 0.0, 1.0, 0.0, 1.0),), weight=sms),

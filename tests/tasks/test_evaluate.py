@@ -20,6 +20,7 @@ from config.settings import settings
 from config.strategy_files import STRATEGIES, strategy_of
 from decisions.choose import decide
 from ledger.aging_facts import age_portfolio
+from ledger.approvals import MODEL
 from ledger.campaigns import open_run, read_run, read_shard, shard_borrowers
 from ledger.decisions_log import write_decisions
 from ledger.engine import arrow, connection
@@ -29,6 +30,7 @@ from ledger.outbox import wall_clock
 from tasks.evaluate import Asked, EvaluationRefused, evaluate_strategy
 from tasks.pick import pick
 from tests.plugins.portfolio import INSTALMENT_MINOR, INTEREST_MINOR, TODAY, BorrowerIds, Portfolio, noon
+from tests.tasks.test_choose_learned import kept, model
 from tideover import app
 
 LADDER = (STRATEGIES / "static-ladder" / "early.yaml").read_text()
@@ -49,14 +51,14 @@ def _quietly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def decided(portfolio: Portfolio, body: str, on: date = TODAY) -> int:
-    """A day of the early stage, decided by a strategy's text. Returns the run."""
+def decided(portfolio: Portfolio, body: str, on: date = TODAY, *, beside: tuple[Policy, ...] = ()) -> int:
+    """A day of the early stage, decided by a strategy's text; `beside` are further policies of the run. Returns the run."""
     at = noon("US", on)
     portfolio.clock(at)
     others = [policy for policy in policies("early") if policy.kind != "strategy"]
     treatment = strategy_of("tried", "early", body, Path("tried"))
     with connection() as tx:
-        named = (*others, Policy("strategy", "tried/early", body))
+        named = (*others, *beside, Policy("strategy", "tried/early", body))
         run = open_run(tx, stage="early", business_date=on, preview=False, borrowers_max=None, policies=named, at=at)
     for shard in pick.fn(run):
         with connection() as tx:
@@ -132,6 +134,29 @@ def test_another_text_by_the_same_way_is_another_arm(people: list[BorrowerIds], 
     assert found.refused is not None
     assert "was never tried in that place" in found.refused
     assert len(people) == found.diagnostics.decisions
+
+
+@pytest.mark.parametrize("sms", [1.5, -1.5])
+def test_a_strategy_that_asks_another_kind_of_model_than_the_log_had_is_weighed_by_the_one_in_force(
+    portfolio: Portfolio, tmp_path: Path, sms: float
+) -> None:
+    for _ in range(PEOPLE):
+        portfolio.borrower(days_past_due=5)
+    logged_by = model(sms=1.5)
+    decided(portfolio, EXPLORING, beside=(Policy(MODEL, "paid_7d", logged_by.as_json()),))
+    portfolio.clock(noon("US", LATER))
+    kept(model(sms=sms, kind="paid_30d"))
+    shipped = (STRATEGIES / "learned" / "early.yaml").read_text().replace("  model: paid_7d ", "  model: paid_30d ")
+    found = evaluate_strategy(Asked(file=file(tmp_path, shipped)), policy=EASY).outcomes["money"]
+    # What this model makes it send was never tried in the log; leaving people in peace was.
+    assert (found.diagnostics.decisions, found.diagnostics.unsupported > 0.5) == (PEOPLE, sms > 0)
+
+
+def test_a_model_that_there_is_not_is_said_before_the_log_is_read(people: list[BorrowerIds], tmp_path: Path) -> None:
+    del people
+    shipped = (STRATEGIES / "learned" / "early.yaml").read_text().replace("  model: paid_7d ", "  model: paid_30d ")
+    with pytest.raises(EvaluationRefused, match="there is no model of paid_30d: train one"):
+        evaluate_strategy(Asked(file=file(tmp_path, shipped)), policy=EASY)
 
 
 def test_a_log_of_few_decisions_is_refused_by_the_shipped_limits(people: list[BorrowerIds], tmp_path: Path) -> None:

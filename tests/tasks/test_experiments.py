@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -12,18 +14,21 @@ from prefect.logging import disable_run_logger
 from sqlalchemy import text
 from typer.testing import CliRunner
 
-from config import experiment_files
+from config import experiment_files, strategy_files
 from config.experiment_files import EXPERIMENTS
+from config.strategy_files import STRATEGIES
 from ledger import experiments
 from ledger.engine import connection
 from tasks.backfill_requests import THEN
 from tasks.choose import choose
 from tasks.experiments import LookRefused, look, take_looks
+from tasks.explain import explain_borrower
 from tasks.morning_items import stopped_arms
 from tasks.pick import pick
 from tasks.re_decide import decided_again
 from tasks.record import StrategyRefused, open_campaign
 from tests.plugins.portfolio import TODAY, Portfolio, noon
+from tests.tasks.test_choose_learned import kept, model, rows
 from tideover import app
 
 # A model against the ladder, and a ladder against it.
@@ -62,11 +67,11 @@ def write(folder: Path, body: str) -> None:
     (folder / "learned-in-early.yaml").write_text(body)
 
 
-def decided(portfolio: Portfolio, people: int = 20) -> int:
+def decided(portfolio: Portfolio, people: int = 20, named: str = "static-ladder") -> int:
     for _ in range(people):
         portfolio.borrower(days_past_due=12)
     portfolio.clock(noon("US"))
-    run = open_campaign.fn("early", TODAY, preview=False, limit=None, named="static-ladder")
+    run = open_campaign.fn("early", TODAY, preview=False, limit=None, named=named)
     for shard in pick.fn(run):
         choose.fn(shard, run)
     return run
@@ -92,6 +97,54 @@ def test_everybody_is_in_one_arm_and_the_run_replays(portfolio: Portfolio, folde
         at, known_at = tx.execute(text("SELECT max(decided_at), max(facts_known_at) FROM decision")).one()
     request = {"stages": ["early"], "facts": "as known then", "policies": THEN, "instead": {}}
     assert decided_again(request, TODAY, at=at, known_at=known_at)[1].height == 0
+
+
+@pytest.fixture
+def another_with_models(folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The strategy with a model against one that asks other kinds of models, on whoever is not held out."""
+    strategies = tmp_path_factory.mktemp("strategies") / "strategies"
+    shutil.copytree(STRATEGIES, strategies)
+    shutil.copytree(strategies / "learned", strategies / "by-month")
+    early = strategies / "by-month" / "early.yaml"
+    asks = early.read_text().replace("  model: paid_7d ", "  harm_model: harm_7d\n  model: paid_30d ")
+    early.write_text(asks[: asks.index("  hold_outs:")] + asks[asks.index("approval:") :])
+    for what in ("strategy", "strategy_names", "strategy_body", "stages_of"):
+        monkeypatch.setattr(getattr(strategy_files, what), "__defaults__", (strategies,))
+    by_month = BY_MODEL.replace("strategy: learned}", "strategy: by-month}").replace("strategy: static-ladder}", "strategy: learned}")
+    write(folder, by_month.replace("from: 0, to: 1", "from: 0.10, to: 1"))
+
+
+@pytest.mark.usefixtures("another_with_models")
+@pytest.mark.parametrize(
+    ("within_30_days", "harm", "are_texted"), [(1.5, -9.0, True), (-1.5, -9.0, False), (1.5, 2.0, False)], ids=["helps", "hinders", "harms"]
+)
+def test_every_arm_is_decided_by_the_models_that_its_own_strategy_asks(
+    portfolio: Portfolio, within_30_days: float, harm: float, are_texted: bool
+) -> None:
+    for one in (model(sms=1.5), model(sms=within_30_days, kind="paid_30d"), model(sms=0.0, kind="harm_7d", without=harm)):
+        kept(one)
+    run = decided(portfolio, people=40, named="learned")
+    arms = groups(run)
+    texted: dict[str, list[bool]] = defaultdict(list)
+    for row in rows(run):
+        texted[arms.get(row["party_id"], "").rpartition("/")[2]].append(row["channel"] == "sms")
+    assert min(len(texted["champion"]), len(texted["challenger"])) > 8
+    assert sum(texted["champion"]) > len(texted["champion"]) / 2
+    assert (sum(texted["challenger"]) > len(texted["challenger"]) / 2) == are_texted
+    with connection() as tx:
+        at, known_at = tx.execute(text("SELECT max(decided_at), max(facts_known_at) FROM decision")).one()
+    request = {"stages": ["early"], "facts": "as known then", "policies": THEN, "instead": {}}
+    assert decided_again(request, TODAY, at=at, known_at=known_at)[1].height == 0
+    challenged = next(party for party, group in arms.items() if group.endswith("/challenger"))
+    told = explain_borrower(f"#{challenged}", TODAY)
+    assert (told["replays"], list(told["strategy"]["models"])) == (True, ["paid_30d", "harm_7d"])
+
+
+@pytest.mark.usefixtures("another_with_models")
+def test_a_run_is_refused_where_an_arm_asks_a_kind_of_model_that_there_is_not(portfolio: Portfolio) -> None:
+    kept(model(sms=1.5))
+    with pytest.raises(StrategyRefused, match="there is no model of paid_30d"):
+        decided(portfolio, people=1, named="learned")
 
 
 def test_an_edit_after_the_start_is_refused(portfolio: Portfolio, folder: Path) -> None:

@@ -27,6 +27,7 @@ from tasks.choose import choose
 from tasks.pick import pick
 from tasks.re_decide import BackfillRefused, open_re_decide, re_decide_date
 from tests.plugins.portfolio import TODAY, Portfolio, noon
+from tests.tasks.test_choose_learned import kept, model
 
 HOUSE = Path(__file__).parent.parent.parent
 YESTERDAY = TODAY - timedelta(days=1)
@@ -122,6 +123,30 @@ def test_another_strategy_is_tried_from_its_file_and_kept(portfolio: Portfolio, 
     # By its hash it is found again, and the same comes out.
     again, _ = re_decided(instead=(kept[:8],), stages=("early", "mid"))
     assert again == counts
+
+
+def test_a_strategy_with_a_model_is_tried_on_days_of_a_ladder_with_what_it_needs_beside_its_text(
+    portfolio: Portfolio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(40):
+        portfolio.borrower(days_past_due=5)
+    decided(portfolio)
+    shipped = (STRATEGIES / "learned" / "early.yaml").read_text()
+    assert "champion: {share: 0.05," in shipped
+    (folder := tmp_path / "learned-mine").mkdir()
+    (folder / "early.yaml").write_text(shipped.replace("champion: {share: 0.05,", "champion: {share: 0.40,"))
+    asked: dict[str, Any] = {"instead": (str(folder / "early.yaml"),), "stages": ("early",)}
+    monkeypatch.setattr("tasks.weigh.shipped_model", lambda _kind: None)
+    with pytest.raises(BackfillRefused, match="there is no model of paid_7d: train one"):
+        re_decided(**asked)
+    kept(model(sms=-1.5))
+    counts, differences = re_decided(**asked)
+    assert counts[TODAY]["early"]["decided"] == [40, 40]
+    groups = {row["subject_id"]: [one for one in row["after"]["reasons"] if one.startswith("group:")] for row in differences}
+    # A text is worth it for nobody; whom it holds out for the ladder is texted as before.
+    before, after = counts[TODAY]["early"]["by_channel"]["sms"]
+    assert before == len(differences) == 40
+    assert sum(one == ["group:champion"] for one in groups.values()) == after > 0
 
 
 def test_another_law_is_tried_and_its_reasons_are_named(portfolio: Portfolio, tmp_path: Path) -> None:

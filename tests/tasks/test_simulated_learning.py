@@ -17,7 +17,7 @@ from decisions.models import ARM_CHANNELS, ARMS, Calibration, Line, Model, Term,
 from sandbox.parameters import fingerprint
 from sandbox.simulation import TownWorld, open_world
 from tasks.simulate import FIRST_DAY, play
-from tasks.simulated_learning import by_model, chooses, inputs_hash, log_of
+from tasks.simulated_learning import by_models, chooses, inputs_hash, log_of
 
 WORLDS = STRATEGIES.parents[1] / "sandbox" / "worlds"
 EVERYONE = {"sms_delivered": 1.0, "sms_read": 1.0, "wrong_number_share": 0.0, "landline_share": 0.0, "balance_median_usd": 200.0}
@@ -63,7 +63,7 @@ def test_a_model_contacts_where_it_expects_something_and_nobody_where_it_expects
     hopeful, hopeless = _model({"channel=sms": 2.0}), _model({})
     tries = {}
     for name, model in (("hopeful", hopeful), ("hopeless", hopeless)):
-        (played,) = play([_world(EVERYONE)], "learned", days=10, plans=False, decides=by_model(model))
+        (played,) = play([_world(EVERYONE)], "learned", days=10, plans=False, decides=by_models(model))
         assert played.violations == ()
         tries[name] = played.by_channel
     # One choice in twenty is made evenly, so that the log can teach.
@@ -77,7 +77,7 @@ def test_with_somebody_elses_features_a_model_does_not_know_whom_to_contact() ->
     told = {}
     for shuffled in (False, True):
         world = _world(EVERYONE, borrowers=100)
-        (played,) = play([world], "learned", days=8, plans=False, decides=by_model(wanted, shuffled=shuffled))
+        (played,) = play([world], "learned", days=8, plans=False, decides=by_models(wanted, shuffled=shuffled))
         with_email = [person.contacts for person, one in zip(played.people, world.borrowers, strict=True) if one.email]
         told[shuffled] = sum(with_email) / max(1, sum(person.contacts for person in played.people))
     assert told[False] > told[True] + 0.1
