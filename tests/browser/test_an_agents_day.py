@@ -19,6 +19,7 @@ from sqlalchemy import text
 from ledger import call_queue
 from ledger.call_queue import CallWindow
 from ledger.engine import connection
+from tests.plugins.for_everyone import arrived
 from tests.plugins.portfolio import BorrowerIds, Portfolio, noon
 from tests.plugins.sent import Known
 from tests.plugins.staff_desk import Desk
@@ -119,12 +120,14 @@ def called(page: Page, take: str, call: str) -> None:
 
 
 def tick(page: Page) -> None:
+    arrived(page)
     for box in page.locator('input[name^="said_"]').all():
         box.check()
 
 
 def looks_well(page: Page, view: ViewportSize) -> None:
     """Nothing is wider than the smallest phone, and axe finds nothing serious."""
+    arrived(page)
     page.set_viewport_size(ViewportSize(width=SMALLEST_WIDTH, height=view["height"]))
     assert page.evaluate("document.documentElement.scrollWidth") <= SMALLEST_WIDTH
     page.set_viewport_size(view)

@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from ledger import vault
 from ledger.engine import connection
+from tests.plugins.for_everyone import arrived
 from tests.plugins.staff_desk import Desk
 
 DESK = ViewportSize(width=1280, height=900)
@@ -151,6 +152,7 @@ def _keeps(picture: Callable[[str], None], words: Words) -> Callable[[str], None
 def _is_for_everyone(page: Page, words: Words) -> None:
     """Axe finds nothing serious; it fits the smallest phone; what is tapped is large enough."""
     # The pages are the same in both languages: axe, which takes most of the time, reads all in one, and the first of the other.
+    arrived(page)
     is_read = words is EN or "/people" in page.url
     found = Axe().run(page).response["violations"] if is_read else []
     assert [(one["id"], one["impact"], one["nodes"][0]["html"]) for one in found if one["impact"] in {"serious", "critical"}] == []

@@ -18,7 +18,7 @@ from sqlalchemy import text
 from config.settings import settings
 from ledger import core_answers
 from ledger.engine import connection
-from tests.plugins.for_everyone import axe_finds_nothing_serious, fits_the_smallest_phone
+from tests.plugins.for_everyone import arrived, axe_finds_nothing_serious, fits_the_smallest_phone
 from tests.plugins.portfolio import Portfolio, noon
 from tests.plugins.sandbox_process import Sandbox
 from tests.plugins.sent import Sent
@@ -105,6 +105,7 @@ def test_from_a_link_to_a_plan_in_six_taps_in_two_languages_on_a_phone_and_on_a_
             page.get_by_label(words.label).fill(re.findall(r"\d{6}", sandbox.received("sms")[-1]["body"])[0])
             tap(page.get_by_role("button", name=words.enter))
             tap(page.get_by_role("button", name=words.see))
+            arrived(page)
             looks = page.get_by_role("link", name=words.look)
             assert 2 <= looks.count() <= 4
             _is_for_everyone(page)
