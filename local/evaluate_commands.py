@@ -74,6 +74,8 @@ def _words(found: Evaluated) -> Iterator[str]:
     yield f"{found.strategy} ({', '.join(found.stages)}), by the decisions from {found.since} to {found.until}"
     if found.share_of_borrowers < 1:
         yield f"of {100 * found.share_of_borrowers:.0f} % of the borrowers: the log is long (decisions_max in config/evaluation.yaml)"
+    for kind, on in found.seen.items():
+        yield f"the model of {kind} was trained as of {on} and may have learned from these days: it looks better than it is"
     for name, outcome in found.outcomes.items():
         unit = f", {found.currency}" if name == "money" and found.currency else ""
         yield ""

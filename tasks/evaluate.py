@@ -12,7 +12,7 @@ Source: SCIENCE.md C2; CASES.md, `tideover evaluate`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
+from sqlalchemy import Connection
 
 from config.evaluation import EvaluationPolicy, evaluation
 from config.load import parse
@@ -36,12 +37,13 @@ from decisions.logged_arms import arms_of_log, arms_of_target, as_log, context, 
 from decisions.off_policy import Evaluation, Log, diagnose, evaluate
 from decisions.strategy import STAGE_ORDER
 from ledger import clock, figures, logged
+from ledger.approvals import MODEL
 from ledger.backfill_reads import DecidedRun
 from ledger.campaigns import SHARD_BORROWERS_MAX
 from ledger.engine import arrow, connection
 from ledger.frames import Source
 from ledger.in_force import InForce, policy_key
-from ledger.model_versions import NoModelError
+from ledger.model_versions import NoModelError, kept
 from tasks.re_decide import beside, facts_then, policies_then
 from tasks.weigh import predictor
 
@@ -90,6 +92,7 @@ class Evaluated:
         currency: Of the money, in minor units; None = several, or none.
         share_of_borrowers: That were looked at; less than 1 where the log is long.
         outcomes: Outcome → what the log says of it.
+        seen: Models that it asks and that may have learned from these days: kind → local date as of which it was trained.
     """
 
     strategy: str
@@ -99,6 +102,7 @@ class Evaluated:
     currency: str | None
     share_of_borrowers: float
     outcomes: Mapping[str, Evaluation]
+    seen: Mapping[str, date]
 
     def as_json(self) -> dict[str, Any]:
         """As CASES.md says: the money's fields on top, every outcome beside them."""
@@ -111,6 +115,7 @@ class Evaluated:
             "currency": self.currency,
             "share_of_borrowers": self.share_of_borrowers,
             "outcomes": {name: _as_json(found) for name, found in self.outcomes.items()},
+            "seen": {kind: on.isoformat() for kind, on in self.seen.items()},
         }
 
 
@@ -155,8 +160,16 @@ def evaluate_strategy(asked: Asked, *, say: Say = lambda _: None, policy: Evalua
         except NoModelError as fault:
             raise EvaluationRefused(str(fault)) from None
         extent = logged.extent(tx, since=since, until=until, stages=stages, creditor=creditor)
+        trained_on = {stage: _trained_on(tx, one.beside) for stage, one in tried.items()}
         runs = logged.logged_runs(tx, since=since, until=until, stages=stages)
         young = [] if runs or asked.until else logged.logged_runs(tx, since=until + timedelta(days=1), until=today, stages=stages)
+    # A run with a model of its own kind is judged by that one, which was trained before it.
+    seen = {
+        kind: on
+        for run in runs
+        for kind, on in trained_on[run.stage].items()
+        if on >= run.business_date and f"{MODEL}/{kind}" not in run.policy_hashes
+    }
     share = min(1.0, policy.decisions_max / extent.decisions) if extent.decisions else 1.0
     decisions, arms = [], []
     count = 0
@@ -178,7 +191,15 @@ def evaluate_strategy(asked: Asked, *, say: Say = lambda _: None, policy: Evalua
         currency=currency,
         share_of_borrowers=share,
         outcomes=outcomes,
+        seen=seen,
     )
+
+
+def _trained_on(tx: Connection, policies: Iterable[Policy]) -> dict[str, date]:
+    """Of models that the ledger has trained: kind → local date as of which."""
+    zone = ZoneInfo(settings().business_zone)
+    versions = {policy.hash for policy in policies if policy.kind == MODEL}
+    return {one.kind: one.trained_as_of.astimezone(zone).date() for one in kept(tx, at=clock.now(tx)) if one.version in versions}
 
 
 def _nothing(young: list[DecidedRun], policy: EvaluationPolicy) -> str:

@@ -19,6 +19,7 @@ from config.policies import Policy, policies
 from config.settings import settings
 from config.strategy_files import STRATEGIES, strategy_of
 from decisions.choose import decide
+from ledger import model_versions
 from ledger.aging_facts import age_portfolio
 from ledger.approvals import MODEL
 from ledger.campaigns import open_run, read_run, read_shard, shard_borrowers
@@ -29,6 +30,7 @@ from ledger.law import law_in_force
 from ledger.outbox import wall_clock
 from tasks.evaluate import Asked, EvaluationRefused, evaluate_strategy
 from tasks.pick import pick
+from tests.ledger.test_model_versions import trained
 from tests.plugins.portfolio import INSTALMENT_MINOR, INTEREST_MINOR, TODAY, BorrowerIds, Portfolio, noon
 from tests.tasks.test_choose_learned import kept, model
 from tideover import app
@@ -150,6 +152,21 @@ def test_a_strategy_that_asks_another_kind_of_model_than_the_log_had_is_weighed_
     found = evaluate_strategy(Asked(file=file(tmp_path, shipped)), policy=EASY).outcomes["money"]
     # What this model makes it send was never tried in the log; leaving people in peace was.
     assert (found.diagnostics.decisions, found.diagnostics.unsupported > 0.5) == (PEOPLE, sms > 0)
+
+
+def test_a_model_that_may_have_learned_from_the_days_it_is_judged_by_is_named(people: list[BorrowerIds], tmp_path: Path) -> None:
+    del people
+    with connection() as tx:
+        model_versions.keep(tx, replace(trained(), model=model(sms=-1.5)), seed=1, as_of=noon("US", TODAY - timedelta(days=1)))
+        model_versions.keep(
+            tx, replace(trained(), model=model(sms=-1.5, kind="paid_30d")), seed=1, as_of=noon("US", TODAY + timedelta(days=1))
+        )
+    shipped = (STRATEGIES / "learned" / "early.yaml").read_text()
+    assert evaluate_strategy(Asked(file=file(tmp_path, shipped)), policy=EASY).seen == {}
+    by_month = file(tmp_path, shipped.replace("  model: paid_7d ", "  model: paid_30d "))
+    assert evaluate_strategy(Asked(file=by_month), policy=EASY).as_json()["seen"] == {"paid_30d": (TODAY + timedelta(days=1)).isoformat()}
+    said = CliRunner().invoke(app, ["evaluate", "--strategy", str(by_month)])
+    assert f"the model of paid_30d was trained as of {TODAY + timedelta(days=1)} and may have learned from these days" in said.stdout
 
 
 def test_a_model_that_there_is_not_is_said_before_the_log_is_read(people: list[BorrowerIds], tmp_path: Path) -> None:
