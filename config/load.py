@@ -46,6 +46,10 @@ class ConfigError(ValueError):
         own = ": ".join(part for part in (place, where, reason) if part)
         super().__init__("\n".join([own, *map(str, self.more)]))
 
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[Any, ...]]:
+        """As it is handed from one process to another: by what it was built from."""
+        return type(self), (self.file, self.line, self.where, self.reason, self.more)
+
 
 class PlainYaml(yaml.CBaseLoader):
     """YAML in which every scalar but a plain null is text, and a repeated key is an error.

@@ -232,7 +232,7 @@ def champion_named(name: str, stage: str, body: str, where: Path) -> str | None:
     Raises:
         ConfigError: As `strategy`.
     """
-    return champion_of(_form(parse(where / name / f"{stage}.yaml", body), stage))
+    return champion_of(_form(parse(_place(where, name, stage), body), stage))
 
 
 def strategy_of(name: str, stage: str, body: str, where: Path, *, champion: Strategy | None = None) -> Strategy:
@@ -242,14 +242,18 @@ def strategy_of(name: str, stage: str, body: str, where: Path, *, champion: Stra
         name: Of the strategy.
         stage: Of the stage.
         body: The file's text.
-        where: What errors call the place where it is kept.
+        where: What errors call the place where it is kept: a folder of strategies, or the file.
         champion: The strategy of `champion_named`, which is kept elsewhere too.
 
     Raises:
         ConfigError: As `strategy`.
     """
-    document = parse(where / name / f"{stage}.yaml", body)
+    document = parse(_place(where, name, stage), body)
     return _strategy(document, _form(document, stage), name, stage, version=sha256(body.encode()).hexdigest(), champion=champion)
+
+
+def _place(where: Path, name: str, stage: str) -> Path:
+    return where if where.suffix == ".yaml" else where / name / f"{stage}.yaml"
 
 
 def champion_of(form: StrategyForm) -> str | None:

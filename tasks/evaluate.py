@@ -229,7 +229,7 @@ def read_strategies(path: Path) -> dict[str, Policy]:
         if stage not in STAGE_ORDER:
             raise EvaluationRefused(f"{file} names no stage: a strategy's file begins with one of {', '.join(STAGE_ORDER)}")
         name = file.parent.name or "tried"
-        strategy_of(name, stage, body, file.parent)
+        strategy_of(name, stage, body, file)
         found[stage] = Policy("strategy", f"{name}/{stage}", body)
     return found
 

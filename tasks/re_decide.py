@@ -167,7 +167,9 @@ def _version(named: str, tx: Connection) -> Policy:
     if isinstance(plain, dict) and isinstance(plain.get("jurisdiction"), str):
         return rule_policy(plain["jurisdiction"], text)
     if isinstance(plain, dict) and isinstance(plain.get("stage"), str):
-        return Policy("strategy", f"{path.parent.name or 'tried'}/{plain['stage']}", text)
+        name, stage = path.parent.name or "tried", plain["stage"]
+        strategy_of(name, stage, text, path)
+        return Policy("strategy", f"{name}/{stage}", text)
     raise BackfillRefused(f"{named} is neither a rule pack (jurisdiction: …) nor a strategy (stage: …)")
 
 

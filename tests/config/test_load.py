@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
@@ -52,6 +54,18 @@ def test_a_repeated_key_is_an_error_with_its_line_and_not_the_last_word(tmp_path
     with pytest.raises(ConfigError, match="given twice") as refused:
         read(written(tmp_path, "rules:\n  - id: R1\n    opens: a\n    opens: b\n"), Pack)
     assert refused.value.line == 4
+
+
+def test_a_process_hands_an_error_to_another_one_whole(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        read(written(tmp_path, "rules:\n  - id: R1\n    opens: a\n    opens: b\n"), Pack)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool, pytest.raises(ConfigError) as handed_on:
+        pool.submit(raised, refused.value).result()
+    assert (str(handed_on.value), handed_on.value.line) == (str(refused.value), refused.value.line)
+
+
+def raised(error: ConfigError) -> None:
+    raise error
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:

@@ -264,6 +264,12 @@ def test_on_the_terminal(people: list[BorrowerIds], tmp_path: Path) -> None:
     assert {"estimates", "ess", "refused"} <= set(told)
     words = CliRunner().invoke(app, ["evaluate", "--strategy", written])
     assert "the log cannot tell: the log says as much as" in words.output
+    broken = tmp_path / "broken" / "mine.yaml"
+    broken.parent.mkdir()
+    broken.write_text(LADDER.replace("gap_days: 3 ", "gap_days: 0 "))
+    said = CliRunner().invoke(app, ["evaluate", "--strategy", str(broken)])
+    assert said.exit_code
+    assert f"{broken}:" in said.output.replace("\n", "")
     wrong = CliRunner().invoke(app, ["evaluate", "--strategy", str(tmp_path / "nothing.yaml")])
     assert wrong.exit_code == 2
     assert "neither a strategy's file nor a folder of them" in wrong.output

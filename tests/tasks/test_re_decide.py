@@ -14,6 +14,7 @@ from prefect.logging import disable_run_logger
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from config.load import ConfigError
 from config.policies import policies
 from config.rule_files import RULES
 from config.settings import settings
@@ -240,6 +241,10 @@ def test_what_cannot_be_is_refused_before_it_begins(portfolio: Portfolio, tmp_pa
         re_decided(instead=("abcdef",))
     other = tmp_path / "other.yaml"
     other.write_text("says: nothing\n")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text((STRATEGIES / "static-ladder" / "early.yaml").read_text().replace("gap_days: 3 ", "gap_days: 0 "))
+    with pytest.raises(ConfigError, match=r"broken\.yaml:\d+: gap_days"):
+        re_decided(instead=(str(broken),))
     with pytest.raises(BackfillRefused, match="neither a rule pack"):
         re_decided(instead=(str(other),))
     with connection() as tx:
