@@ -252,6 +252,22 @@ def strategy_of(name: str, stage: str, body: str, where: Path, *, champion: Stra
     return _strategy(document, _form(document, stage), name, stage, version=sha256(body.encode()).hexdigest(), champion=champion)
 
 
+def tried_strategy(name: str, stage: str, body: str, where: Path) -> Strategy:
+    """Read a strategy that is tried: whom it holds out the files' strategy treats. Likewise without prices.
+
+    Args:
+        name: As for `strategy_of`; likewise `stage`, `body` and `where`.
+        stage: See there.
+        body: See there.
+        where: See there.
+
+    Raises:
+        ConfigError: As `strategy`, of the text or of its champion's file.
+    """
+    champion = champion_named(name, stage, body, where)
+    return strategy_of(name, stage, body, where, champion=None if champion is None else strategy(champion, stage))
+
+
 def _place(where: Path, name: str, stage: str) -> Path:
     return where if where.suffix == ".yaml" else where / name / f"{stage}.yaml"
 

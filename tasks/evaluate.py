@@ -12,7 +12,7 @@ Source: SCIENCE.md C2; CASES.md, `tideover evaluate`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -21,19 +21,19 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
-from sqlalchemy import Connection
 
 from config.evaluation import EvaluationPolicy, evaluation
 from config.load import parse
 from config.policies import Policy
 from config.settings import settings
-from config.strategy_files import strategy_of
+from config.strategy_files import tried_strategy
 from decisions.assignment import kinds_asked
 from decisions.candidates import candidates, standing
 from decisions.choose import consider
 from decisions.draws import keyed_numbers
 from decisions.facts import Facts
 from decisions.logged_arms import arms_of_log, arms_of_target, as_log, context, message_of_ways, side_by_side, slots_of_ways
+from decisions.models import UnreadableModelError
 from decisions.off_policy import Evaluation, Log, diagnose, evaluate
 from decisions.strategy import STAGE_ORDER
 from ledger import clock, figures, logged
@@ -44,7 +44,7 @@ from ledger.engine import arrow, connection
 from ledger.frames import Source
 from ledger.in_force import InForce, policy_key
 from ledger.model_versions import NoModelError, kept
-from tasks.re_decide import beside, facts_then, policies_then
+from tasks.re_decide import facts_then, needed_beside, policies_then
 from tasks.weigh import predictor
 
 MONEY: Final = "money"
@@ -147,7 +147,8 @@ def evaluate_strategy(asked: Asked, *, say: Say = lambda _: None, policy: Evalua
     files = read_strategies(asked.file)
     stages = tuple(stage for stage in STAGE_ORDER if stage in files)
     with connection(read_only=True, archive=True) as tx:
-        today = clock.now(tx).astimezone(ZoneInfo(settings().business_zone)).date()
+        now, zone = clock.now(tx), ZoneInfo(settings().business_zone)
+        today = now.astimezone(zone).date()
         until = asked.until or today - timedelta(days=policy.money_days + policy.posting_days)
         since = asked.since or until - timedelta(days=policy.days - 1)
         if until < since:
@@ -156,19 +157,19 @@ def evaluate_strategy(asked: Asked, *, say: Say = lambda _: None, policy: Evalua
         if asked.creditor is not None and creditor is None:
             raise EvaluationRefused("no creditor has that id; `tideover status` lists them")
         try:
-            tried = {stage: _Tried(one, beside(tx, (one,), at=clock.now(tx))) for stage, one in files.items()}
-        except NoModelError as fault:
+            tried = {stage: _Tried(one, needed_beside(tx, (one,), at=now)) for stage, one in files.items()}
+        except (NoModelError, UnreadableModelError) as fault:
             raise EvaluationRefused(str(fault)) from None
         extent = logged.extent(tx, since=since, until=until, stages=stages, creditor=creditor)
-        trained_on = {stage: _trained_on(tx, one.beside) for stage, one in tried.items()}
+        trained_on = {one.version: one.trained_as_of.astimezone(zone).date() for one in kept(tx, at=now)}
         runs = logged.logged_runs(tx, since=since, until=until, stages=stages)
         young = [] if runs or asked.until else logged.logged_runs(tx, since=until + timedelta(days=1), until=today, stages=stages)
-    # A run with a model of its own kind is judged by that one, which was trained before it.
+    # A run with a model of its own kind is judged by that one, which was trained before it; what ships learned from nobody here.
     seen = {
-        kind: on
+        one.name: on
         for run in runs
-        for kind, on in trained_on[run.stage].items()
-        if on >= run.business_date and f"{MODEL}/{kind}" not in run.policy_hashes
+        for one in tried[run.stage].beside
+        if one.kind == MODEL and policy_key(one) not in run.policy_hashes and (on := trained_on.get(one.hash)) and on >= run.business_date
     }
     share = min(1.0, policy.decisions_max / extent.decisions) if extent.decisions else 1.0
     decisions, arms = [], []
@@ -193,13 +194,6 @@ def evaluate_strategy(asked: Asked, *, say: Say = lambda _: None, policy: Evalua
         outcomes=outcomes,
         seen=seen,
     )
-
-
-def _trained_on(tx: Connection, policies: Iterable[Policy]) -> dict[str, date]:
-    """Of models that the ledger has trained: kind → local date as of which."""
-    zone = ZoneInfo(settings().business_zone)
-    versions = {policy.hash for policy in policies if policy.kind == MODEL}
-    return {one.kind: one.trained_as_of.astimezone(zone).date() for one in kept(tx, at=clock.now(tx)) if one.version in versions}
 
 
 def _nothing(young: list[DecidedRun], policy: EvaluationPolicy) -> str:
@@ -229,7 +223,7 @@ def read_strategies(path: Path) -> dict[str, Policy]:
         if stage not in STAGE_ORDER:
             raise EvaluationRefused(f"{file} names no stage: a strategy's file begins with one of {', '.join(STAGE_ORDER)}")
         name = file.parent.name or "tried"
-        strategy_of(name, stage, body, file)
+        tried_strategy(name, stage, body, file)
         found[stage] = Policy("strategy", f"{name}/{stage}", body)
     return found
 

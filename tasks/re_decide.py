@@ -28,12 +28,13 @@ from config.load import parse
 from config.policies import ARM, Policy, message_policies, policies, price_policy, rule_policy
 from config.rule_files import pack_text
 from config.settings import settings
-from config.strategy_files import champion_named, strategy, strategy_body, strategy_of
+from config.strategy_files import strategy_body, tried_strategy
 from config.zones import zone_tables
 from decisions.assignment import kinds_asked, with_stopped
 from decisions.backfills import DECIDED, booked_on, changed, compare_decisions
 from decisions.choose import CAPPED, defer
 from decisions.facts import Facts, type_instant
+from decisions.models import UnreadableModelError
 from ledger import backfill_reads, clock
 from ledger.aging_facts import loan_chunks
 from ledger.backfill_reads import DecidedRun
@@ -121,8 +122,8 @@ def _request(asked: ReDecide, tx: Connection, at: datetime) -> dict[str, Any]:
     refuse_future(asked.last, at)
     instead = [_version(named, tx) for named in asked.instead]
     try:
-        besides = beside(tx, instead, at=at)
-    except NoModelError as fault:
+        needed = needed_beside(tx, instead, at=at)
+    except (NoModelError, UnreadableModelError) as fault:
         raise BackfillRefused(str(fault)) from None
     files = policies_in_files(tx, asked.stages)
     request = {
@@ -130,7 +131,8 @@ def _request(asked: ReDecide, tx: Connection, at: datetime) -> dict[str, Any]:
         "facts": asked.facts,
         "policies": THEN if asked.policies == THEN else files,
         "instead": write_policies(tx, instead),
-        **({"beside": write_policies(tx, besides)} if besides else {}),
+        # Left out where nothing is needed: a backfill that was broken off before there was such a part is taken up again.
+        **({"beside": write_policies(tx, needed)} if needed else {}),
     }
     for stage in asked.stages:
         _deciding(Part(stage=stage, scope=ALL, seed="", hashes=files[stage], at=at, known_at=at, run=None), request, tx)
@@ -168,7 +170,7 @@ def _version(named: str, tx: Connection) -> Policy:
         return rule_policy(plain["jurisdiction"], text)
     if isinstance(plain, dict) and isinstance(plain.get("stage"), str):
         name, stage = path.parent.name or "tried", plain["stage"]
-        strategy_of(name, stage, text, path)
+        tried_strategy(name, stage, text, path)
         return Policy("strategy", f"{name}/{stage}", text)
     raise BackfillRefused(f"{named} is neither a rule pack (jurisdiction: …) nor a strategy (stage: …)")
 
@@ -269,22 +271,23 @@ def _deciding(part: Part, request: Mapping[str, Any], tx: Connection) -> InForce
     return policies_then(tx, part.stage, part.hashes, instead=request["instead"], beside=request.get("beside", {}), at=part.at)
 
 
-def beside(tx: Connection, tried: Iterable[Policy], *, at: datetime) -> tuple[Policy, ...]:
+def needed_beside(tx: Connection, tried: Iterable[Policy], *, at: datetime) -> tuple[Policy, ...]:
     """What strategies that are tried need beside their texts, as it is now: who treats whom they hold out, prices, models.
 
     Raises:
         ConfigError: A strategy, or its champion's file, cannot be read.
         NoModelError: It asks a kind of model of which there is none that may be used.
+        UnreadableModelError: Its model's text is not what its version says.
     """
     found: list[Policy] = []
     for one in tried:
         if one.kind != "strategy":
             continue
         name, _, stage = one.name.partition("/")
-        champion = champion_named(name, stage, one.body, TRIED)
-        if champion is not None:
+        read = tried_strategy(name, stage, one.body, TRIED)
+        if read.learned and read.learned.hold_outs:
+            champion = read.learned.hold_outs.champion.name
             found.append(Policy(ARM, f"{champion}/{stage}", strategy_body(champion, stage)))
-        read = strategy_of(name, stage, one.body, TRIED, champion=None if champion is None else strategy(champion, stage))
         if read.weighs_cost:
             found.append(price_policy())
         found += model_policies(tx, kinds_asked(read), {}, at=at)

@@ -61,10 +61,6 @@ class Weighing:
     models: Mapping[str, Model] = field(default_factory=dict)
     trials: tuple[Trial, ...] = ()
 
-    def kinds(self, treatment: Strategy) -> tuple[str, ...]:
-        """Kinds of models that the run's strategy asks, or an arm of an experiment."""
-        return kinds_asked(treatment, self.trials)
-
 
 LADDER_ALONE: Final = Weighing()
 
@@ -177,7 +173,7 @@ def weighed(
         NoModelError: A model is missing.
         UnassignableError: Experiments or hold-outs want the same borrowers.
     """
-    common = weighing.common
+    common, kinds = weighing.common, kinds_asked(treatment, weighing.trials)
     return decide(
         facts,
         treatment,
@@ -186,9 +182,7 @@ def weighed(
         at=at,
         business_date=business_date,
         seed=seed,
-        predicts=predictor(
-            source, facts, weighing.kinds(treatment), weighing.models, at=at, business_date=business_date, known_at=known_at
-        ),
+        predicts=predictor(source, facts, kinds, weighing.models, at=at, business_date=business_date, known_at=known_at),
         trials=weighing.trials,
         prices=None if common is None else common.prices,
         line=own_line() if common is None else common.line,
@@ -208,8 +202,7 @@ def weighing_of(run: Run, treatment: Strategy, packs: Packs, texts: Texts, *, at
         ConfigError: An experiment's file is another one than when the run was opened, or cannot be read.
     """
     trials = trials_of(run)
-    weighing = Weighing(trials=trials)
-    kinds = weighing.kinds(treatment)
+    kinds = kinds_asked(treatment, trials)
     if not kinds and not trials:
         return LADDER_ALONE
     with connection() as tx:
@@ -264,7 +257,7 @@ def _prices(run: Run, treatment: Strategy, packs: Packs, texts: Texts, weighing:
             ids = shard_borrowers(source, run, shard)
             parties += sample(_ids(ids), max(1, learned.sample_max * shard.borrowers // max(whole, 1))).to_list()
         facts = read_treated(source, sorted(parties), treatment, weighing.trials, at=at, business_date=run.business_date)
-        asked = weighing.kinds(treatment) if learned.caps else ()
+        asked = kinds_asked(treatment, weighing.trials) if learned.caps else ()
         predicts = predictor(source, facts, asked, weighing.models, at=at, business_date=run.business_date)
     by = By(packs=packs, texts=texts, at=at, business_date=run.business_date, predicts=predicts)
     counts = facts.borrowers.group_by("creditor_id").len().iter_rows()

@@ -128,6 +128,13 @@ def test_a_contact_that_helps_less_than_it_bothers_is_not_made_and_a_call_bother
     assert best["channel"] is None
 
 
+def test_a_model_of_harm_stands_in_for_the_figures_of_the_file() -> None:
+    """A chance of 3 % of a complaint at 50.00 counts 1.50, beside the 1.50 for her peace; recent contacts are the model's to weigh."""
+    asking = replace(EARLY, learned=replace(_learned(EARLY), harm_model=HARMS))
+    sms = arms(many(1), asking, replace(SMS_HELPS, harms={"sms": 0.03})).filter(pl.col("channel") == "sms")
+    assert set(sms["harm"]) == {150_000 + 150_000}
+
+
 def test_harm_grows_with_the_contacts_of_the_last_seven_days() -> None:
     learned = _learned(EARLY)
     wide = replace(EARLY, contacts_max=9, learned=replace(learned, harm=replace(learned.harm, free=0)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -17,12 +16,12 @@ from twilio.http.http_client import TwilioHttpClient  # type: ignore[import-unty
 from twilio.rest import Client  # type: ignore[import-untyped]  # twilio ships no py.typed
 
 from sandbox.faults import FaultError, Faults
+from tests.plugins.prefect_process import until
 from tests.plugins.sandbox_process import Sandbox, SandboxRefusedError
 from tests.sandbox.conftest import Webhooks
 from tests.sandbox.test_fcm import Send
 
 TO, FROM = "+12025550101", "+12025550150"
-SECONDS_MAX = 20
 LATER = "2026-03-17T01:05:00Z"
 
 
@@ -61,14 +60,6 @@ def test_an_error_answer_says_nothing_about_whether_it_was_taken(
     assert len(sandbox.received()) == is_taken
 
 
-def eventually(true: Callable[[], bool]) -> None:
-    """Wait for what comes in real time, however slow the machine is."""
-    until = time.monotonic() + SECONDS_MAX
-    while not true() and time.monotonic() < until:
-        time.sleep(0.02)
-    assert true()
-
-
 def is_waiting(sandbox: Sandbox) -> bool:
     """Whether one caller waits for an answer."""
     return len(json.loads(sandbox.control("GET", "open"))["calls"]) == 1
@@ -81,7 +72,7 @@ def test_a_delayed_accept_takes_the_message_after_the_caller_has_gone(sandbox: S
     with pytest.raises(requests.ReadTimeout):
         _send(hasty)
     assert client.messages.list(to=TO) == []
-    eventually(lambda: len(client.messages.list(to=TO)) == 1)
+    until(lambda: len(client.messages.list(to=TO)) == 1)
 
 
 def test_what_waits_to_be_taken_or_reported_is_gone_with_a_reset(sandbox: Sandbox, client: Client, webhooks: Webhooks) -> None:
@@ -92,7 +83,7 @@ def test_what_waits_to_be_taken_or_reported_is_gone_with_a_reset(sandbox: Sandbo
     sandbox.faults({"fault": "delayed_accept", "count": 1, "seconds": 1})
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(_send, client)
-        eventually(lambda: is_waiting(sandbox))
+        until(lambda: is_waiting(sandbox))
         sandbox.reset()
         with pytest.raises(requests.ConnectionError):
             call.result()
@@ -149,7 +140,7 @@ def test_a_late_callback_comes_after_those_that_came_meanwhile(sandbox: Sandbox,
     _send(client, status_callback=f"{webhooks.url}/status")
     sandbox.step(LATER)
     assert webhooks.statuses() == ["delivered"]
-    eventually(lambda: webhooks.statuses() == ["delivered", "sent"])
+    until(lambda: webhooks.statuses() == ["delivered", "sent"])
 
 
 def test_a_message_may_be_received_and_never_reported(sandbox: Sandbox, client: Client, webhooks: Webhooks) -> None:
@@ -175,7 +166,7 @@ def test_it_is_known_who_waits_for_an_answer(sandbox: Sandbox, client: Client) -
     sandbox.faults({"fault": "delayed_answer", "count": 1, "seconds": 2})
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(_send, client)
-        eventually(lambda: is_waiting(sandbox))
+        until(lambda: is_waiting(sandbox))
         waiting = json.loads(sandbox.control("GET", "open"))["calls"]
         ours = [
             link.laddr.port for link in psutil.Process().net_connections() if link.raddr and link.raddr.port == urlsplit(sandbox.url).port
