@@ -245,6 +245,9 @@ def test_what_cannot_be_is_refused_before_it_begins(portfolio: Portfolio, tmp_pa
     broken.write_text((STRATEGIES / "static-ladder" / "early.yaml").read_text().replace("gap_days: 3 ", "gap_days: 0 "))
     with pytest.raises(ConfigError, match=r"broken\.yaml:\d+: gap_days"):
         re_decided(instead=(str(broken),))
+    broken.write_text((STRATEGIES / "learned" / "early.yaml").read_text().replace("strategy: static-ladder}", "strategy: learned}"))
+    with pytest.raises(ConfigError, match=r"broken\.yaml:\d+: learned\.hold_outs\.champion: the champion is a ladder"):
+        re_decided(instead=(str(broken),))
     with pytest.raises(BackfillRefused, match="neither a rule pack"):
         re_decided(instead=(str(other),))
     with connection() as tx:
